@@ -1,0 +1,92 @@
+# How Tandem's rooms, tests and the engine are built. Included once by the top CMakeLists.txt.
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+set(TANDEM_SANITIZE "" CACHE STRING "Sanitizers for the C++ side: address,undefined or thread")
+set(TANDEM_CACHE "$ENV{TANDEM_CACHE}" CACHE PATH "Where toolchains and cargo's output live, outside the clone")
+if(NOT TANDEM_CACHE)
+  set(TANDEM_CACHE "$ENV{HOME}/.cache/tandem")
+endif()
+
+add_compile_options(-Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-unused-parameter -fno-omit-frame-pointer)
+# The precompiled header and the sources must agree on this for ccache to share objects between clones.
+add_compile_options(-Xclang -fno-pch-timestamp "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
+add_link_options(-fuse-ld=lld)
+if(TANDEM_SANITIZE)
+  add_compile_options(-fsanitize=${TANDEM_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${TANDEM_SANITIZE})
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_compile_options(-O0 -g1)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(GTest REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+include(GoogleTest)
+
+# The Rust engine as one static library, built by cargo outside the clone so that a fresh clone builds warm.
+function(tandem_engine_library)
+  set(out ${CMAKE_BINARY_DIR}/libtandem_engine.a)
+  file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS
+       ${CMAKE_SOURCE_DIR}/engine/*.rs ${CMAKE_SOURCE_DIR}/engine/*.toml ${CMAKE_SOURCE_DIR}/engine/Cargo.lock
+       ${CMAKE_SOURCE_DIR}/wit/*.wit)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_SOURCE_DIR}/tools/build_engine.sh ${TANDEM_CACHE} ${out} "${TANDEM_SANITIZE}"
+    DEPENDS ${rust_sources} ${CMAKE_SOURCE_DIR}/tools/build_engine.sh
+    COMMENT "Building the engine (Rust, Wasmtime): minutes the first time, seconds after"
+    USES_TERMINAL VERBATIM)
+  add_custom_target(tandem_engine_build DEPENDS ${out})
+  add_library(tandem_engine INTERFACE)
+  add_dependencies(tandem_engine tandem_engine_build)
+  target_include_directories(tandem_engine INTERFACE ${CMAKE_SOURCE_DIR}/engine/include)
+  target_link_libraries(tandem_engine INTERFACE ${out} Threads::Threads dl m)
+endfunction()
+
+# tandem_room(<name> [PCH] [DEPS rooms…] [LIBS libraries…])
+function(tandem_room name)
+  cmake_parse_arguments(ROOM "PCH" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(TRANSFORM ROOM_DEPS PREPEND tandem_)
+  if(sources)
+    set(link PUBLIC)
+    add_library(tandem_${name} STATIC ${sources})
+    if(ROOM_PCH)
+      target_precompile_headers(tandem_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src/${name}/pch.h)
+    endif()
+  else()
+    set(link INTERFACE)
+    add_library(tandem_${name} INTERFACE)
+  endif()
+  target_include_directories(tandem_${name} ${link} ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+  target_link_libraries(tandem_${name} ${link} ${ROOM_DEPS} ${ROOM_LIBS})
+  if(tests)
+    add_executable(${name}_test EXCLUDE_FROM_ALL ${tests})
+    target_link_libraries(${name}_test PRIVATE tandem_${name} GTest::gmock GTest::gtest_main)
+    if(ROOM_PCH)
+      target_precompile_headers(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/src/${name}/pch.h)
+    endif()
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 60)
+    set_property(GLOBAL APPEND PROPERTY TANDEM_TESTS ${name}_test)
+  endif()
+endfunction()

@@ -1,0 +1,64 @@
+// What a pub/sub plug-in implements: bytes in by topic, bytes out to subscribers, at least once.
+//
+// The envelope (CloudEvents), scopes and routing are PubsubService's; a broker moves opaque messages.
+// Threads: publish from any worker; subscribe and close from the server's thread. A completion may run in place.
+// Source: https://docs.dapr.io/reference/api/pubsub_api/.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/call_context.h"
+#include "base/completion.h"
+
+namespace tandem::pubsub {
+
+struct PublishRequest {
+  std::string topic;
+  SharedBytes data;
+  std::string content_type;  // of `data` as it travels, e.g. application/cloudevents+json
+  Metadata metadata;         // ttlInSeconds, rawPayload, …
+};
+
+struct BulkPublishFailure {
+  std::string entry_id;
+  Error error;
+};
+
+struct Message {
+  std::string topic;
+  SharedBytes data;
+  std::string content_type;
+  Metadata metadata;
+};
+
+// What the subscriber made of a message. kRetry: the broker delivers it again; kDrop: never again (to the dead-letter topic
+// first, when there is one: PubsubService does that).
+enum class Verdict { kSuccess, kRetry, kDrop };
+
+// Called by the broker for each message, on whatever thread the broker has; the completion may run later, on another.
+using MessageHandler = std::function<void(Message, Completion<Verdict>)>;
+
+class Broker {
+ public:
+  virtual ~Broker() = default;
+
+  virtual void publish(const CallContext& context, PublishRequest request, Completion<void> done) = 0;
+
+  // Delivers messages of `topic` to `handler` until the subscription is destroyed; that waits for no delivery that is under
+  // way. `consumer_group` is the app id: members of one group share the messages.
+  class Subscription {
+   public:
+    virtual ~Subscription() = default;
+  };
+  virtual Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group,
+                                                          Metadata metadata, MessageHandler handler) = 0;
+
+  virtual void close(SteadyTime deadline) {}
+};
+
+}  // namespace tandem::pubsub

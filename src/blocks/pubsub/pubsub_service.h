@@ -1,0 +1,106 @@
+// The pub/sub building block: publish once for all three doors, and the delivery of messages to apps.
+//
+// Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data is
+// an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the app's
+// EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry).
+// One object a process; add_broker() and subscribe() are the server's, publish() is any worker's.
+// Source: https://docs.dapr.io/reference/api/pubsub_api/ and https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/state/state_service.h"
+#include "config/subscription.h"
+
+namespace tandem::pubsub {
+
+using state::Caller;
+
+struct BrokerEntry {
+  std::string name;
+  std::unique_ptr<Broker> broker;
+  std::vector<std::string> scopes;  // app ids that may use the component; empty: all
+};
+
+// What a door passes on.
+struct PublishCall {
+  std::string pubsub;
+  std::string topic;
+  std::string_view data;         // lives until publish() returns
+  std::string content_type;      // "" means text/plain, as in Dapr
+  Metadata metadata;             // rawPayload, ttlInSeconds, cloudevent.<attribute>
+};
+
+struct BulkEntry {
+  std::string entry_id;
+  std::string_view data;
+  std::string content_type;
+  Metadata metadata;
+};
+
+// One event on its way to an app.
+struct Delivery {
+  std::string pubsub;
+  std::string topic;
+  std::string route;         // the path that the app's subscription names, "/orders"
+  SharedBytes body;          // the envelope, or for raw payload subscriptions what Dapr sends
+  std::string content_type;  // application/cloudevents+json …
+  TraceContext trace;
+  Metadata metadata;
+};
+
+// The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the
+// implementation posts to a worker of its own. The verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
+// {"status":"SUCCESS"|"RETRY"|"DROP"} (see verdict_of_response).
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void deliver(Delivery delivery, Completion<Verdict> done) = 0;
+};
+
+// Dapr's rule for an app's answer to a delivery. Logs nothing; `note` says what to log, if anything.
+struct ResponseVerdict {
+  Verdict verdict;
+  std::string note;
+};
+ResponseVerdict verdict_of_response(int status, std::string_view body);
+
+class PubsubService final {
+ public:
+  PubsubService();
+  ~PubsubService();
+
+  Status add_broker(BrokerEntry entry);
+  std::vector<std::string> broker_names(std::string_view app_id) const;
+
+  // Reasons ERR_PUBSUB_NOT_CONFIGURED, ERR_PUBSUB_NOT_FOUND, ERR_TOPIC_NAME_EMPTY, ERR_PUBSUB_EMPTY,
+  // ERR_PUBSUB_FORBIDDEN, ERR_PUBSUB_CLOUD_EVENTS_SER, ERR_PUBSUB_PUBLISH_MESSAGE; codes and messages as Dapr 1.18.
+  void publish(Caller caller, PublishCall call, Completion<void> done);
+  // One result for each failed entry; empty when all were accepted.
+  void publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries, Metadata metadata,
+                    Completion<std::vector<BulkPublishFailure>> done);
+
+  // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id` are
+  // ignored by the caller.
+  Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
+  // For the metadata API.
+  struct Active {
+    std::string app_id;
+    config::Subscription subscription;
+  };
+  std::vector<Active> subscriptions(std::string_view app_id) const;
+
+  // No new deliveries; those under way finish.
+  void stop_subscriptions();
+  void close(SteadyTime deadline);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::pubsub

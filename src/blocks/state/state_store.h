@@ -1,0 +1,113 @@
+// What a state store plug-in implements. One object a Component, shared by every app that may use it.
+//
+// Source: https://docs.dapr.io/reference/api/state_api/ and the store contract of Dapr's components-contrib.
+// Keys arrive with their prefix ("orders||42", see state_service.h); a store adds nothing to them. An ETag is an opaque
+// string of the store's own.
+//
+// Threads: called from any worker at once. A completion runs on the calling thread before the call returns, or later on
+// the thread of the Executor that the store was made with; StateService brings it back to the caller's worker.
+// Views in a request live until the call returns: a store that completes later copies what it needs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/call_context.h"
+#include "base/completion.h"
+
+namespace tandem::state {
+
+enum class Concurrency { kUnspecified, kFirstWrite, kLastWrite };
+enum class Consistency { kUnspecified, kEventual, kStrong };
+
+// What a store can do beyond get, set and delete; the names are the capabilities that Dapr's metadata API lists.
+struct Features {
+  bool etag = false;
+  bool transactional = false;
+  bool ttl = false;
+};
+
+struct GetRequest {
+  std::string_view key;
+  Consistency consistency = Consistency::kUnspecified;
+  const Metadata* metadata = nullptr;  // null: none
+};
+
+// A missing or expired key is a success with null `data`.
+struct GetResponse {
+  SharedBytes data;
+  std::string etag;
+  // Unix time in milliseconds at which the value expires; none: it does not.
+  std::optional<std::int64_t> expires_at_ms;
+};
+
+struct SetRequest {
+  std::string key;
+  SharedBytes value;
+  // Write only while the stored ETag is this one. Reason ERR_STATE_ETAG_MISMATCH style failures use kAborted (mismatch)
+  // and kInvalidArgument (not an ETag of this store).
+  std::optional<std::string> etag;
+  // With kFirstWrite and no ETag the key must not exist yet.
+  Concurrency concurrency = Concurrency::kUnspecified;
+  Consistency consistency = Consistency::kUnspecified;
+  // Seconds from now; none: as the store's default says; -1: never expires.
+  std::optional<std::int64_t> ttl_seconds;
+  Metadata metadata;
+};
+
+struct DeleteRequest {
+  std::string key;
+  std::optional<std::string> etag;
+  Concurrency concurrency = Concurrency::kUnspecified;
+  Consistency consistency = Consistency::kUnspecified;
+  Metadata metadata;
+};
+
+using Operation = std::variant<SetRequest, DeleteRequest>;
+
+struct BulkGetItem {
+  std::string key;
+  GetResponse value;
+  std::optional<Error> error;  // this key alone failed
+};
+
+// How an ETag failure is told apart: both map to HTTP 409 and 400 and to gRPC ABORTED and INVALID_ARGUMENT.
+Error etag_mismatch(std::string_view key);
+Error etag_invalid(std::string_view key, std::string_view etag);
+bool is_etag_mismatch(const Error& error);
+bool is_etag_invalid(const Error& error);
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual Features features() const = 0;
+  // Ends within the deadline of the context; the health check of `/v1.0/healthz/outbound` and of start-up.
+  virtual void ping(const CallContext& context, Completion<void> done) = 0;
+
+  virtual void get(const CallContext& context, const GetRequest& request, Completion<GetResponse> done) = 0;
+  virtual void set(const CallContext& context, SetRequest request, Completion<void> done) = 0;
+  // Deleting a missing key succeeds, unless an ETag was given.
+  virtual void remove(const CallContext& context, DeleteRequest request, Completion<void> done) = 0;
+
+  // The defaults call the single operation for each item. A bulk write is not atomic: it stops at nothing, and fails with
+  // the first error (an ETag failure before any other) after all items were tried.
+  virtual void bulk_get(const CallContext& context, std::vector<std::string> keys,
+                        Completion<std::vector<BulkGetItem>> done);
+  virtual void bulk_set(const CallContext& context, std::vector<SetRequest> requests, Completion<void> done);
+  virtual void bulk_remove(const CallContext& context, std::vector<DeleteRequest> requests, Completion<void> done);
+
+  // All or nothing, in order. Default: kUnimplemented.
+  virtual void transact(const CallContext& context, std::vector<Operation> operations, Completion<void> done);
+
+  // Finishes what was accepted and closes; nothing is called after it. Blocks at most until `deadline`.
+  virtual void close(SteadyTime deadline) {}
+};
+
+}  // namespace tandem::state
