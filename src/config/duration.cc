@@ -1,0 +1,85 @@
+#include "config/duration.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdint>
+
+#include "config/text.h"
+
+namespace tandem::config {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+// Nanoseconds of a unit, 0 for an unknown one.
+std::int64_t unit_nanoseconds(std::string_view unit) {
+  if (unit == "ns") return 1;
+  if (unit == "us" || unit == "\u00b5s" || unit == "\u03bcs") return 1'000;
+  if (unit == "ms") return 1'000'000;
+  if (unit == "s") return kSecond;
+  if (unit == "m") return 60 * kSecond;
+  if (unit == "h") return 3600 * kSecond;
+  return 0;
+}
+
+std::unexpected<Error> refuse(std::string_view text, std::string_view why) {
+  return fail(
+      Code::kInvalidArgument,
+      fmt::format("\"{}\" is not a duration ({}); write for example 500ms, 30s or 1h30m", printable(text), why));
+}
+
+}  // namespace
+
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  std::string_view rest = text;
+  bool negative = false;
+  if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
+    negative = rest[0] == '-';
+    rest.remove_prefix(1);
+  }
+  if (rest == "0") return std::chrono::nanoseconds(0);
+  if (rest.empty()) return refuse(text, "it is empty");
+  long double total = 0;
+  while (!rest.empty()) {
+    std::size_t length = rest.find_first_not_of("0123456789.");
+    if (length == std::string_view::npos) return refuse(text, "a unit is missing");
+    std::string_view number = rest.substr(0, length);
+    rest.remove_prefix(length);
+    std::size_t unit_length = rest.find_first_of("0123456789.");
+    std::int64_t unit = unit_nanoseconds(rest.substr(0, unit_length));
+    if (unit == 0) return refuse(text, fmt::format("unknown unit \"{}\"", printable(rest.substr(0, unit_length))));
+    rest.remove_prefix(unit_length == std::string_view::npos ? rest.size() : unit_length);
+
+    if (number.empty() || number == ".") return refuse(text, "a number is missing");
+    long double value = 0;
+    long double scale = 1;
+    bool fraction = false;
+    for (char c : number) {
+      if (c == '.') {
+        if (fraction) return refuse(text, "two decimal points");
+        fraction = true;
+      } else if (fraction) {
+        scale /= 10;
+        value += static_cast<long double>(c - '0') * scale;
+      } else {
+        value = value * 10 + static_cast<long double>(c - '0');
+      }
+    }
+    total += value * static_cast<long double>(unit);
+    if (total > 9.2e18L) return refuse(text, "too long");
+  }
+  auto nanoseconds = static_cast<std::int64_t>(std::llround(total));
+  return std::chrono::nanoseconds(negative ? -nanoseconds : nanoseconds);
+}
+
+Result<std::chrono::nanoseconds> parse_duration_or_seconds(std::string_view text) {
+  if (!text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos) {
+    auto seconds = parse_duration(std::string(text) + "s");
+    if (seconds) return seconds;
+    return refuse(text, "as a number it means seconds");
+  }
+  return parse_duration(text);
+}
+
+}  // namespace tandem::config

@@ -1,0 +1,17 @@
+// Durations as Go writes them: "1h30m", "500ms", "1.5s". Pure; any thread; fails with kInvalidArgument.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tandem::config {
+
+// Go's time.ParseDuration, for values that fit 64 bits of nanoseconds (about 292 years).
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
+
+// The same, and a plain number means seconds: what Dapr's component metadata takes for a duration.
+Result<std::chrono::nanoseconds> parse_duration_or_seconds(std::string_view text);
+
+}  // namespace tandem::config

@@ -1,0 +1,188 @@
+#include "config/resource_reader.h"
+
+#include <fmt/format.h>
+
+#include <climits>
+
+#include "config/duration.h"
+#include "config/map_reader.h"
+#include "config/text.h"
+
+namespace tandem::config {
+namespace {
+
+// metadata.name of a resource, and a check of what Dapr checks about it.
+std::string read_name(MapReader& document, const std::string& file, Diagnostics& diagnostics) {
+  const YamlNode* metadata = document.map("metadata");
+  MapReader reader(metadata, "metadata", file, diagnostics, UnknownKeys::kIgnore);
+  if (metadata == nullptr) {
+    if (!document.has("metadata")) diagnostics.error(document.position(), "metadata.name is missing");
+    return {};
+  }
+  std::string name = reader.required_text("name");
+  if (name == "." || name == ".." || name.find_first_of("/%") != std::string::npos) {
+    diagnostics.error(reader.position(*reader.get("name")),
+                      fmt::format("metadata.name \"{}\" cannot be \".\" or \"..\" and cannot contain \"/\" or \"%\"",
+                                  printable(name)));
+  }
+  return name;
+}
+
+MetadataItem read_metadata_item(const YamlNode& node, std::size_t index, const std::string& file,
+                                Diagnostics& diagnostics) {
+  MapReader reader(&node, fmt::format("spec.metadata[{}]", index), file, diagnostics, UnknownKeys::kWarn);
+  MetadataItem item;
+  item.name = reader.required_text("name");
+  item.line = node.line;
+  item.column = node.column;
+  if (const YamlNode* value = reader.get("value")) {
+    item.line = value->line;
+    item.column = value->column;
+    if (value->kind == YamlNode::Kind::kScalar) {
+      ScalarValue scalar = resolve_scalar(*value);
+      item.value = scalar.type == ScalarType::kString ? value->text : scalar.json;
+    } else {
+      item.value = to_json(*value);
+    }
+  }
+  if (const YamlNode* ref = reader.map("secretKeyRef")) {
+    MapReader ref_reader(ref, reader.path_of("secretKeyRef"), file, diagnostics, UnknownKeys::kWarn);
+    item.secret_key_ref = SecretKeyRef{ref_reader.required_text("name"), ref_reader.text_or("key", "")};
+    if (item.secret_key_ref->key.empty()) item.secret_key_ref->key = item.secret_key_ref->name;
+    item.line = ref->line;
+    item.column = ref->column;
+    ref_reader.finish();
+  }
+  if (auto variable = reader.text("envRef"); variable && !variable->empty()) {
+    item.env_ref = std::move(variable);
+    item.line = reader.get("envRef")->line;
+  }
+  if ((item.secret_key_ref && item.env_ref) || ((item.secret_key_ref || item.env_ref) && !item.value.empty())) {
+    diagnostics.error(
+        reader.position(),
+        fmt::format("spec.metadata item \"{}\": give one of value, secretKeyRef and envRef", printable(item.name)));
+  }
+  reader.finish();
+  return item;
+}
+
+BulkSubscribe read_bulk(MapReader& spec, const std::string& file, Diagnostics& diagnostics) {
+  BulkSubscribe bulk;
+  const YamlNode* node = spec.map("bulkSubscribe");
+  if (node == nullptr) return bulk;
+  MapReader reader(node, spec.path_of("bulkSubscribe"), file, diagnostics, UnknownKeys::kWarn);
+  bulk.enabled = reader.boolean("enabled").value_or(false);
+  bulk.max_messages_count = static_cast<int>(reader.integer("maxMessagesCount", 0, INT_MAX).value_or(0));
+  bulk.max_await_duration_ms = static_cast<int>(reader.integer("maxAwaitDurationMs", 0, INT_MAX).value_or(0));
+  reader.finish();
+  return bulk;
+}
+
+void read_routes(MapReader& spec, Subscription& subscription, const std::string& file, Diagnostics& diagnostics) {
+  const YamlNode* routes = spec.map("routes");
+  if (routes == nullptr) {
+    if (!spec.has("routes")) diagnostics.error(spec.position(), "spec.routes is missing");
+    return;
+  }
+  MapReader reader(routes, "spec.routes", file, diagnostics, UnknownKeys::kWarn);
+  subscription.default_path = reader.text_or("default", "");
+  if (const YamlNode* rules = reader.sequence("rules")) {
+    for (std::size_t i = 0; i < rules->items.size(); ++i) {
+      MapReader rule(rules->items[i].get(), fmt::format("spec.routes.rules[{}]", i), file, diagnostics,
+                     UnknownKeys::kWarn);
+      RoutingRule out;
+      out.match = std::string(trim(rule.text_or("match", "")));
+      out.path = rule.required_text("path");
+      out.line = rules->items[i]->line;
+      rule.finish();
+      subscription.rules.push_back(std::move(out));
+    }
+  }
+  if (subscription.rules.empty() && subscription.default_path.empty()) {
+    diagnostics.error(reader.position(), "spec.routes needs rules, a default or both");
+  }
+  reader.finish();
+}
+
+}  // namespace
+
+Component read_component(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
+  MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
+  Component component;
+  component.file = file;
+  component.line = document.line;
+  top.get("apiVersion");
+  top.get("kind");
+  component.name = read_name(top, file, diagnostics);
+  component.scopes = top.texts("scopes");
+  if (const YamlNode* auth = top.map("auth")) {
+    MapReader reader(auth, "auth", file, diagnostics, UnknownKeys::kWarn);
+    component.secret_store = reader.text_or("secretStore", "");
+    reader.finish();
+  }
+  if (!top.has("spec")) {
+    diagnostics.error(top.position(), "spec is missing");
+    top.finish();
+    return component;
+  }
+  MapReader spec(top.get("spec"), "spec", file, diagnostics, UnknownKeys::kWarn);
+  component.type = spec.required_text("type");
+  if (!component.type.empty()) {
+    auto dot = component.type.find('.');
+    if (dot == std::string::npos || dot == 0 || dot + 1 == component.type.size()) {
+      diagnostics.error(spec.position(*spec.get("type")),
+                        fmt::format("spec.type \"{}\" must be a building block and a name, like state.sqlite",
+                                    printable(component.type)));
+    }
+  }
+  component.version = spec.text_or("version", "v1");
+  if (component.version.empty()) component.version = "v1";
+  component.ignore_errors = spec.boolean("ignoreErrors").value_or(false);
+  component.init_timeout = spec.duration("initTimeout").value_or(Component::kDefaultInitTimeout);
+  if (const YamlNode* items = spec.sequence("metadata")) {
+    for (std::size_t i = 0; i < items->items.size(); ++i) {
+      MetadataItem item = read_metadata_item(*items->items[i], i, file, diagnostics);
+      if (!item.name.empty() && component.find(item.name) != nullptr) {
+        diagnostics.warning(
+            {file, items->items[i]->line, items->items[i]->column},
+            fmt::format("spec.metadata names \"{}\" twice; the last value holds", printable(item.name)));
+      }
+      component.metadata.push_back(std::move(item));
+    }
+  }
+  spec.finish();
+  top.finish();
+  return component;
+}
+
+Subscription read_subscription(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
+  MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
+  Subscription subscription;
+  subscription.file = file;
+  subscription.line = document.line;
+  std::string version = top.text_or("apiVersion", "");
+  top.get("kind");
+  subscription.name = read_name(top, file, diagnostics);
+  subscription.scopes = top.texts("scopes");
+  if (!top.has("spec")) {
+    diagnostics.error(top.position(), "spec is missing");
+    top.finish();
+    return subscription;
+  }
+  MapReader spec(top.get("spec"), "spec", file, diagnostics, UnknownKeys::kWarn);
+  subscription.pubsub_name = spec.required_text("pubsubname");
+  subscription.topic = spec.required_text("topic");
+  subscription.dead_letter_topic = spec.text_or("deadLetterTopic", "");
+  for (auto& [key, value] : spec.text_map("metadata")) subscription.metadata[key] = value;
+  subscription.bulk = read_bulk(spec, file, diagnostics);
+  if (version.ends_with("/v1alpha1")) {
+    subscription.default_path = spec.required_text("route");
+  } else {
+    read_routes(spec, subscription, file, diagnostics);
+  }
+  spec.finish();
+  top.finish();
+  return subscription;
+}
+
+}  // namespace tandem::config

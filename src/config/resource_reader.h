@@ -1,0 +1,21 @@
+// Reads single YAML documents into Dapr's resources. Internal to config/: resource_loader.h is the way in.
+//
+// `file` must outlive the call. Mistakes go to Diagnostics; what is returned is as complete as it can be, and is only
+// to be used when no error was reported for it.
+#pragma once
+
+#include <string>
+
+#include "config/component.h"
+#include "config/configuration.h"
+#include "config/diagnostics.h"
+#include "config/subscription.h"
+#include "config/yaml.h"
+
+namespace tandem::config {
+
+Component read_component(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
+Subscription read_subscription(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
+Configuration read_configuration(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
+
+}  // namespace tandem::config
