@@ -1,1 +1,15 @@
+//! Wasmtime as Tandem uses it: engine, modules, instances, limits, WASI and wasi:http behind the C ABI of
+//! `include/tandem_engine.h`, which says who owns what and which thread may call.
+//!
+//! Nothing here knows Dapr; `tandem-engine-wit` adds Dapr's interfaces to a [`linker::Linker`].
 
+pub mod cache;
+pub mod ctx;
+pub mod engine;
+pub mod ffi;
+pub mod http;
+pub mod instance;
+pub mod linker;
+pub mod module;
+pub mod program;
+pub mod stdio;

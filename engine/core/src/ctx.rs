@@ -1,0 +1,79 @@
+//! What a running guest carries: its WASI, its handles, its limits, and the way to its owner.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Result};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::http::call::Call;
+use crate::instance::Link;
+
+/// The data of a Wasmtime store. `user` pointers and events are in the [`Link`].
+pub struct Ctx {
+    pub(crate) wasi: Wasi,
+    pub table: ResourceTable,
+    pub(crate) limits: Limits,
+    pub(crate) link: Arc<Link>,
+    pub(crate) call: Call,
+    /// Foreign bytes that a host function is returning; they outlive the copy into the guest's memory.
+    pub keep: Vec<Box<dyn Send>>,
+}
+
+/// Components and preview 1 commands want WASI in different wrappings.
+pub(crate) enum Wasi {
+    P2(WasiCtx),
+    P1(Box<WasiP1Ctx>),
+}
+
+impl Ctx {
+    /// What the C++ side gave with tdm_instance_new().
+    pub fn user(&self) -> *mut std::ffi::c_void {
+        self.link.user()
+    }
+
+    pub(crate) fn p1(&mut self) -> &mut WasiP1Ctx {
+        match &mut self.wasi {
+            Wasi::P1(wasi) => wasi,
+            Wasi::P2(_) => unreachable!("a preview 1 import is linked only into core modules"),
+        }
+    }
+}
+
+impl WasiView for Ctx {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        match &mut self.wasi {
+            Wasi::P2(ctx) => WasiCtxView { ctx, table: &mut self.table },
+            Wasi::P1(_) => unreachable!("component imports are linked only into components"),
+        }
+    }
+}
+
+/// Bounds on what one instance may grow to, over all of its memories and tables.
+pub struct Limits {
+    pub max_memory_bytes: usize,
+    pub max_table_elements: usize,
+    pub memory_bytes: usize,
+    pub table_elements: usize,
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let total = self.memory_bytes.saturating_sub(current).saturating_add(desired);
+        if total > self.max_memory_bytes || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let total = self.table_elements.saturating_sub(current).saturating_add(desired);
+        if total > self.max_table_elements || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+}

@@ -1,0 +1,201 @@
+//! The request that a guest is answering, and its answer on the way out.
+
+use std::sync::Arc;
+
+use super::body::{BodyIn, BodyOut, InEnd, OutEnd, Shared, lock};
+use super::fields::Fields;
+use crate::ffi::{Header, Str};
+use crate::instance::Link;
+
+/// `tdm_request`.
+#[repr(C)]
+pub struct Request {
+    pub method: Str,
+    pub scheme: Str,
+    pub authority: Str,
+    pub target: Str,
+    pub headers: *const Header,
+    pub headers_count: usize,
+    pub body: Str,
+    pub body_whole: bool,
+}
+
+/// A pointer that the C++ side keeps valid while its call runs.
+pub struct Foreign<T>(pub *const T);
+
+impl<T> Clone for Foreign<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Foreign<T> {}
+
+// SAFETY: an instance and all that belongs to its call are used by one thread at a time (tandem_engine.h).
+unsafe impl<T> Send for Foreign<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Foreign<T> {}
+
+/// The guest's view of the running call. Handles carry the number of their call, so that one kept from an earlier call
+/// finds nothing instead of memory that is gone.
+pub struct Call {
+    pub number: u64,
+    request: Option<Foreign<Request>>,
+    pub body: Shared<BodyIn>,
+    /// Reused from call to call unless the guest kept a handle to it.
+    spare_out: Option<Shared<BodyOut>>,
+}
+
+impl Call {
+    pub fn none() -> Call {
+        Call { number: 0, request: None, body: Shared::default(), spare_out: None }
+    }
+
+    pub fn begin(&mut self, request: Foreign<Request>, body: Shared<BodyIn>) {
+        self.number += 1;
+        self.request = Some(request);
+        self.body = body;
+    }
+
+    pub fn end(&mut self) {
+        self.request = None;
+    }
+
+    /// The request of call `number`, if that is the running one.
+    pub fn request(&self, number: u64) -> Option<&Request> {
+        // SAFETY: tdm_instance_start()'s request lives until done, and end() comes before done.
+        self.request.filter(|_| number == self.number).map(|request| unsafe { &*request.0 })
+    }
+
+    pub fn new_out(&mut self) -> Shared<BodyOut> {
+        match &self.spare_out {
+            Some(spare) if Arc::strong_count(spare) == 1 => {
+                lock(spare).reset();
+                spare.clone()
+            }
+            _ => {
+                let body = Shared::<BodyOut>::default();
+                self.spare_out = Some(body.clone());
+                body
+            }
+        }
+    }
+}
+
+/// What the guest has answered so far.
+#[derive(Default)]
+pub enum Answer {
+    #[default]
+    None,
+    Error(String),
+    Response(Response),
+}
+
+pub struct Response {
+    pub status: u16,
+    pub headers: Fields,
+    /// None: the guest never asked for the body, so there is none.
+    pub body: Option<Shared<BodyOut>>,
+    /// The request was HEAD: Content-Length stays as the guest wrote it.
+    pub head: bool,
+    pub head_sent: bool,
+    pub over: bool,
+}
+
+/// Sends what of the answer can leave. `last`: the guest runs no more, so everything that is there leaves now.
+pub fn flush_answer(link: &Link, answer: &mut Answer, last: bool, trapped: bool) -> bool {
+    match answer {
+        Answer::None => false,
+        Answer::Error(name) => {
+            if !name.is_empty() {
+                let name = std::mem::take(name);
+                link.answer_error(Str::new(name.as_bytes()));
+            }
+            true
+        }
+        Answer::Response(response) => flush_response(link, response, last, trapped),
+    }
+}
+
+/// True when the guest has answered, as far as the client can tell.
+fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: bool) -> bool {
+    if response.over {
+        return true;
+    }
+    let Some(shared) = response.body.clone() else {
+        response.over = true;
+        let leave_out = if response.head { "" } else { "content-length" };
+        link.answer(response.status, &response.headers.spans(leave_out), Str::EMPTY, true);
+        return true;
+    };
+    let mut body = lock(&shared);
+    if last && body.end.is_none() {
+        body.end = Some(OutEnd::Cut);
+    }
+    let finished = matches!(body.end, Some(OutEnd::Finished(None)));
+    if !response.head_sent {
+        if trapped && !finished {
+            return false;
+        }
+        response.head_sent = true;
+        let mut buffer = std::mem::take(&mut body.buffer);
+        if finished {
+            response.over = true;
+            // The length is known now; the one that the guest declared is the same, except in an answer to HEAD.
+            let leave_out = if response.head { "" } else { "content-length" };
+            drop(body);
+            link.answer(response.status, &response.headers.spans(leave_out), Str::new(&buffer), true);
+            buffer.clear();
+            lock(&shared).buffer = buffer;
+            return true;
+        }
+        body.in_flight = true;
+        drop(body);
+        link.answer(response.status, &response.headers.spans(""), Str::new(&buffer), false);
+        buffer.clear();
+        body = lock(&shared);
+        if body.buffer.is_empty() {
+            body.buffer = buffer;
+        }
+    }
+    if !body.buffer.is_empty() && (!body.in_flight || last || body.end.is_some()) {
+        let mut buffer = std::mem::take(&mut body.buffer);
+        body.in_flight = true;
+        drop(body);
+        link.answer_body(Str::new(&buffer));
+        buffer.clear();
+        body = lock(&shared);
+        if body.buffer.is_empty() {
+            body.buffer = buffer;
+        }
+        body.wake();
+    }
+    let end = if body.buffer.is_empty() { body.end.take() } else { None };
+    if let Some(end) = end {
+        body.end = Some(OutEnd::Cut);
+        drop(body);
+        response.over = true;
+        match end {
+            OutEnd::Finished(trailers) => {
+                let spans = trailers.as_ref().map(|fields| fields.spans("")).unwrap_or_default();
+                link.answer_end(&spans);
+            }
+            OutEnd::Cut => link.answer_cut(),
+        }
+    }
+    true
+}
+
+/// The body that a call starts with.
+pub fn initial_body(request: &Request) -> BodyIn {
+    let mut body = BodyIn::default();
+    // SAFETY: the request lives for the whole call.
+    let bytes = unsafe { request.body.bytes() };
+    if !bytes.is_empty() {
+        body.push(bytes::Bytes::copy_from_slice(bytes));
+    }
+    if request.body_whole {
+        body.finish(InEnd::Complete(None));
+    }
+    body
+}

@@ -1,0 +1,629 @@
+//! A running copy of a program: one future that lives as long as the instance and is polled by its worker.
+//!
+//! Nothing is spawned and nothing is boxed for a request. The future starts the guest, waits for a call, runs it, and waits
+//! for the next one; [`Link`] is what it shares with the C++ side. What the guest produced leaves at the end of each poll,
+//! so that an answer written in several steps is one event, and no callback runs while a lock is held.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::ctx::Ctx;
+use crate::ffi::{Error, ErrorKind, Header, Str, fence, guard, panic_text};
+use crate::http::bind::push_call;
+use crate::http::body::{BodyIn, InEnd, Shared, lock};
+use crate::http::call::{Answer, Foreign, Request, flush_answer, initial_body};
+use crate::http::exchange::{Exchange, Timeouts};
+use crate::program::{Entry, Inner, Program};
+
+type User = *mut c_void;
+
+/// `tdm_instance_events`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Events {
+    wake: unsafe extern "C" fn(User),
+    release_waker: unsafe extern "C" fn(User),
+    log: unsafe extern "C" fn(User, i32, Str),
+    answer: unsafe extern "C" fn(User, User, u16, *const Header, usize, Str, bool),
+    answer_error: unsafe extern "C" fn(User, User, Str),
+    answer_body: unsafe extern "C" fn(User, User, Str),
+    answer_end: unsafe extern "C" fn(User, User, *const Header, usize),
+    answer_cut: unsafe extern "C" fn(User, User),
+    want_body: unsafe extern "C" fn(User, User),
+    done: unsafe extern "C" fn(User, User, i32, bool, *const Error),
+    http_send: unsafe extern "C" fn(User, *const Exchange, *const Request, *const Timeouts),
+    http_body: unsafe extern "C" fn(User, *const Exchange, Str),
+    http_body_end: unsafe extern "C" fn(User, *const Exchange, bool),
+    http_want_body: unsafe extern "C" fn(User, *const Exchange),
+    http_cancel: unsafe extern "C" fn(User, *const Exchange),
+}
+
+/// `enum tdm_outcome`.
+const RETURNED: i32 = 1;
+const FAILED: i32 = 2;
+
+/// `enum tdm_poll`.
+const PENDING: i32 = 1;
+const IDLE: i32 = 2;
+const DEAD: i32 = 3;
+
+/// Times that one poll looks again because the C++ side answered in place, before others get their turn.
+const MAX_ROUNDS: usize = 64;
+
+/// What the guest's side and the C++ side of an instance share.
+pub struct Link {
+    events: Events,
+    user: User,
+    waker: Arc<InstanceWaker>,
+    state: Mutex<State>,
+    /// Something may have to leave at the end of the poll.
+    dirty: AtomicBool,
+    /// The guest's time slice is over.
+    yielded: AtomicBool,
+    memory_bytes: AtomicU64,
+    resources: AtomicUsize,
+}
+
+// SAFETY: `user` and `call` are only handed back to the C++ side, on the thread that polls the instance.
+unsafe impl Send for Link {}
+// SAFETY: as above.
+unsafe impl Sync for Link {}
+
+struct State {
+    next: Option<Foreign<Request>>,
+    call: User,
+    running: bool,
+    finished: Option<Finish>,
+    answer: Answer,
+    body: Shared<BodyIn>,
+    consumed: bool,
+    discard: bool,
+    exchanges: Vec<Arc<Exchange>>,
+    idle: Option<Waker>,
+}
+
+// SAFETY: as for Link.
+unsafe impl Send for State {}
+
+enum Finish {
+    Returned,
+    Failed(Error),
+}
+
+impl Link {
+    pub fn user(&self) -> User {
+        self.user
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn mark_dirty(&self) {
+        self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the owner poll again.
+    pub fn wake(&self) {
+        self.waker.fire();
+    }
+
+    pub fn set_answer(&self, answer: Answer) {
+        let mut state = self.state();
+        if state.discard {
+            discard_answer(&answer);
+        }
+        state.answer = answer;
+        drop(state);
+        self.mark_dirty();
+    }
+
+    /// True for the first consume of a call's request.
+    pub fn take_consume(&self) -> bool {
+        !std::mem::replace(&mut self.state().consumed, true)
+    }
+
+    pub fn add_exchange(&self, exchange: Arc<Exchange>) {
+        self.state().exchanges.push(exchange);
+        self.mark_dirty();
+    }
+
+    // The events. SAFETY for all: the C++ side keeps its functions and `user` valid for the life of the instance.
+
+    pub fn log(&self, stream: i32, line: Str) {
+        unsafe { (self.events.log)(self.user, stream, line) };
+    }
+    fn call(&self) -> User {
+        self.state().call
+    }
+    pub fn answer(&self, status: u16, headers: &[Header], body: Str, whole: bool) {
+        unsafe { (self.events.answer)(self.user, self.call(), status, headers.as_ptr(), headers.len(), body, whole) };
+    }
+    pub fn answer_error(&self, name: Str) {
+        unsafe { (self.events.answer_error)(self.user, self.call(), name) };
+    }
+    pub fn answer_body(&self, piece: Str) {
+        unsafe { (self.events.answer_body)(self.user, self.call(), piece) };
+    }
+    pub fn answer_end(&self, trailers: &[Header]) {
+        unsafe { (self.events.answer_end)(self.user, self.call(), trailers.as_ptr(), trailers.len()) };
+    }
+    pub fn answer_cut(&self) {
+        unsafe { (self.events.answer_cut)(self.user, self.call()) };
+    }
+    pub fn http_send(&self, exchange: *const Exchange, request: &Request, timeouts: &Timeouts) {
+        unsafe { (self.events.http_send)(self.user, exchange, request, timeouts) };
+    }
+    pub fn http_body(&self, exchange: *const Exchange, piece: Str) {
+        unsafe { (self.events.http_body)(self.user, exchange, piece) };
+    }
+    pub fn http_body_end(&self, exchange: *const Exchange, complete: bool) {
+        unsafe { (self.events.http_body_end)(self.user, exchange, complete) };
+    }
+    pub fn http_want_body(&self, exchange: *const Exchange) {
+        unsafe { (self.events.http_want_body)(self.user, exchange) };
+    }
+    pub fn http_cancel(&self, exchange: *const Exchange) {
+        unsafe { (self.events.http_cancel)(self.user, exchange) };
+    }
+
+    /// Lets everything leave that can. Called between polls of the guest, never during one.
+    fn flush(&self) {
+        if self.dirty.swap(false, Ordering::Relaxed) {
+            self.flush_exchanges();
+            let mut answer = std::mem::take(&mut self.state().answer);
+            flush_answer(self, &mut answer, false, false);
+            let (want, call) = {
+                let mut state = self.state();
+                state.answer = answer;
+                let want = lock(&state.body).take_want();
+                (want, state.call)
+            };
+            if want {
+                // SAFETY: as for all events.
+                unsafe { (self.events.want_body)(self.user, call) };
+            }
+        }
+        let finished = self.state().finished.take();
+        if let Some(finish) = finished {
+            self.finish(finish);
+        }
+    }
+
+    fn flush_exchanges(&self) {
+        let exchanges = std::mem::take(&mut self.state().exchanges);
+        if exchanges.is_empty() {
+            return;
+        }
+        let kept: Vec<Arc<Exchange>> = exchanges.into_iter().filter(|exchange| exchange.flush(self)).collect();
+        let mut state = self.state();
+        let added = std::mem::replace(&mut state.exchanges, kept);
+        state.exchanges.extend(added);
+    }
+
+    /// The end of a call: the last of the answer, then done.
+    fn finish(&self, finish: Finish) {
+        let mut answer = std::mem::take(&mut self.state().answer);
+        let trapped = matches!(finish, Finish::Failed(_));
+        let answered = flush_answer(self, &mut answer, true, trapped);
+        let call = {
+            let mut state = self.state();
+            state.running = false;
+            state.call
+        };
+        let (outcome, error) = match &finish {
+            Finish::Returned => (RETURNED, std::ptr::null()),
+            Finish::Failed(error) => (FAILED, error as *const Error),
+        };
+        // SAFETY: as for all events.
+        unsafe { (self.events.done)(self.user, call, outcome, answered, error) };
+    }
+}
+
+/// The client has gone: a guest that waits for room in the answer goes on.
+fn discard_answer(answer: &Answer) {
+    if let Answer::Response(response) = answer
+        && let Some(body) = &response.body
+    {
+        let mut body = lock(body);
+        body.discard = true;
+        body.buffer.clear();
+        body.wake();
+    }
+}
+
+/// Wakes the worker that owns the instance, at most once until it polls.
+struct InstanceWaker {
+    phase: AtomicU8,
+    waker: User,
+    wake: unsafe extern "C" fn(User),
+    release: unsafe extern "C" fn(User),
+}
+
+// SAFETY: the header allows `wake` from any thread.
+unsafe impl Send for InstanceWaker {}
+// SAFETY: as above.
+unsafe impl Sync for InstanceWaker {}
+
+const RESTING: u8 = 0;
+const POLLING: u8 = 1;
+const POLL_AGAIN: u8 = 2;
+const SCHEDULED: u8 = 3;
+
+impl InstanceWaker {
+    fn fire(&self) {
+        let mut phase = self.phase.load(Ordering::Acquire);
+        loop {
+            let next = match phase {
+                RESTING => SCHEDULED,
+                POLLING => POLL_AGAIN,
+                _ => return,
+            };
+            match self.phase.compare_exchange_weak(phase, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if next == SCHEDULED => {
+                    // SAFETY: `waker` is valid until release, which drop does.
+                    unsafe { (self.wake)(self.waker) };
+                    return;
+                }
+                Ok(_) => return,
+                Err(now) => phase = now,
+            }
+        }
+    }
+
+    fn begin(&self) {
+        self.phase.store(POLLING, Ordering::Release);
+    }
+
+    /// True when nothing happened during the poll; false: poll again.
+    fn rest(&self) -> bool {
+        self.phase.compare_exchange(POLLING, RESTING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Leaves the thread to others and comes back.
+    fn reschedule(&self) {
+        self.phase.store(SCHEDULED, Ordering::Release);
+        // SAFETY: as in fire().
+        unsafe { (self.wake)(self.waker) };
+    }
+}
+
+impl Wake for InstanceWaker {
+    fn wake(self: Arc<Self>) {
+        self.fire();
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.fire();
+    }
+}
+
+impl Drop for InstanceWaker {
+    fn drop(&mut self) {
+        // SAFETY: nobody can fire any more.
+        unsafe { (self.release)(self.waker) };
+    }
+}
+
+/// `tdm_instance`. Shared references only: the C++ side may call in while it is called from a poll.
+pub struct Instance {
+    /// Ends only when the instance is dead. Borrowed for the length of a poll.
+    driver: RefCell<Option<Pin<Box<dyn Future<Output = Error>>>>>,
+    link: Arc<Link>,
+    waker: Waker,
+    program: Arc<Inner>,
+}
+
+impl Instance {
+    fn new(program: &Program, events: Events, user: User, waker: User) -> Result<Instance, Error> {
+        let inner = program.inner.clone();
+        let waker = Arc::new(InstanceWaker {
+            phase: AtomicU8::new(RESTING),
+            waker,
+            wake: events.wake,
+            release: events.release_waker,
+        });
+        let link = Arc::new(Link {
+            events,
+            user,
+            waker: waker.clone(),
+            state: Mutex::new(State {
+                next: None,
+                call: std::ptr::null_mut(),
+                running: false,
+                finished: None,
+                answer: Answer::None,
+                body: Shared::default(),
+                consumed: false,
+                discard: false,
+                exchanges: Vec::new(),
+                idle: None,
+            }),
+            dirty: AtomicBool::new(false),
+            yielded: AtomicBool::new(false),
+            memory_bytes: AtomicU64::new(0),
+            resources: AtomicUsize::new(0),
+        });
+        let ctx = inner.new_ctx(link.clone()).map_err(|error| Error::from_wasmtime(&error))?;
+        let mut store = Store::new(&inner.engine.wasmtime, ctx);
+        store.limiter(|ctx| &mut ctx.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            store.data().link.yielded.store(true, Ordering::Relaxed);
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let driver = drive(inner.clone(), store, link.clone());
+        Ok(Instance { driver: RefCell::new(Some(Box::pin(driver))), link, waker: waker.into(), program: inner })
+    }
+
+    fn poll(&self) -> i32 {
+        let Ok(mut slot) = self.driver.try_borrow_mut() else { return PENDING };
+        let Some(driver) = slot.as_mut() else { return DEAD };
+        let _entered = self.program.engine.tokio.enter();
+        let mut context = Context::from_waker(&self.waker);
+        for _ in 0..MAX_ROUNDS {
+            self.link.waker.begin();
+            let polled = catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(&mut context)))
+                .unwrap_or_else(|panic| Poll::Ready(Error::new(ErrorKind::Panic, panic_text(panic))));
+            if let Poll::Ready(error) = polled {
+                *slot = None;
+                let mut state = self.link.state();
+                if state.running || state.next.take().is_some() {
+                    state.finished = Some(Finish::Failed(error));
+                }
+                drop(state);
+                self.link.mark_dirty();
+                self.link.flush();
+                return DEAD;
+            }
+            self.link.flush();
+            if self.link.yielded.swap(false, Ordering::Relaxed) {
+                self.link.waker.reschedule();
+                return PENDING;
+            }
+            if self.link.waker.rest() {
+                return if self.link.state().running || self.link.state().next.is_some() { PENDING } else { IDLE };
+            }
+        }
+        self.link.waker.reschedule();
+        PENDING
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _entered = self.program.engine.tokio.enter();
+        let driver = self.driver.get_mut().take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(driver)));
+        self.link.flush_exchanges();
+    }
+}
+
+/// Starts the guest and runs its calls, one after the other, until something kills it.
+async fn drive(program: Arc<Inner>, mut store: Store<Ctx>, link: Arc<Link>) -> Error {
+    let result = match &program.entry {
+        Entry::Http(pre, index) => serve(&mut store, &link, pre, *index).await,
+        Entry::Command(pre, index) => run_command(&mut store, &link, pre, *index).await,
+        Entry::P1(pre) => run_p1(&mut store, &link, pre).await,
+    };
+    match result {
+        Ok(()) => Error::new(ErrorKind::Engine, "the instance is over"),
+        Err(error) => Error::from_wasmtime(&error),
+    }
+}
+
+async fn serve(
+    store: &mut Store<Ctx>,
+    link: &Arc<Link>,
+    pre: &wasmtime::component::InstancePre<Ctx>,
+    index: wasmtime::component::ComponentExportIndex,
+) -> wasmtime::Result<()> {
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let handle = instance.get_typed_func::<
+        (wasmtime::component::Resource<crate::http::bind::IncomingRequest>, wasmtime::component::Resource<crate::http::bind::ResponseOutparam>),
+        (),
+    >(&mut *store, &index)?;
+    loop {
+        let request = next_call(link).await;
+        let arguments = {
+            let ctx = store.data_mut();
+            let body = link.state().body.clone();
+            ctx.call.begin(request, body);
+            push_call(&mut ctx.table, ctx.call.number)?
+        };
+        store.set_epoch_deadline(1);
+        handle.call_async(&mut *store, arguments).await?;
+        end_call(store, link);
+    }
+}
+
+fn end_call(store: &mut Store<Ctx>, link: &Arc<Link>) {
+    let ctx = store.data_mut();
+    ctx.call.end();
+    ctx.keep.clear();
+    link.memory_bytes.store(ctx.limits.memory_bytes as u64, Ordering::Relaxed);
+    link.resources.store(ctx.table.iter_mut().count(), Ordering::Relaxed);
+    link.state().finished = Some(Finish::Returned);
+    link.mark_dirty();
+}
+
+async fn run_command(
+    store: &mut Store<Ctx>,
+    link: &Arc<Link>,
+    pre: &wasmtime::component::InstancePre<Ctx>,
+    index: wasmtime::component::ComponentExportIndex,
+) -> wasmtime::Result<()> {
+    let _request = next_call(link).await;
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &index)?;
+    let ended = match run.call_async(&mut *store, ()).await {
+        Ok((Ok(()),)) => Ok(()),
+        Ok((Err(()),)) => Err(wasmtime_wasi::I32Exit(1).into()),
+        Err(error) => Err(error),
+    };
+    command_ended(store, link, ended)
+}
+
+async fn run_p1(store: &mut Store<Ctx>, link: &Arc<Link>, pre: &wasmtime::InstancePre<Ctx>) -> wasmtime::Result<()> {
+    let _request = next_call(link).await;
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+    let ended = start.call_async(&mut *store, ()).await;
+    command_ended(store, link, ended)
+}
+
+/// An exit with status 0 is a return.
+fn command_ended(store: &mut Store<Ctx>, link: &Arc<Link>, ended: wasmtime::Result<()>) -> wasmtime::Result<()> {
+    match ended {
+        Err(error) if error.downcast_ref::<wasmtime_wasi::I32Exit>().is_none_or(|exit| exit.0 != 0) => Err(error),
+        _ => {
+            end_call(store, link);
+            Ok(())
+        }
+    }
+}
+
+async fn next_call(link: &Arc<Link>) -> Foreign<Request> {
+    poll_fn(|cx| {
+        let mut state = link.state();
+        // The end of the call before is told first.
+        if state.finished.is_none()
+            && let Some(request) = state.next.take()
+        {
+            state.running = true;
+            return Poll::Ready(request);
+        }
+        state.idle = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_new(
+    program: *mut Program,
+    events: *const Events,
+    user: User,
+    waker: User,
+    out: *mut *mut Instance,
+) -> *mut Error {
+    guard(|| {
+        let instance = Instance::new(unsafe { &*program }, unsafe { *events }, user, waker)?;
+        unsafe { *out = Box::into_raw(Box::new(instance)) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_delete(instance: *mut Instance) {
+    if !instance.is_null() {
+        fence((), || drop(unsafe { Box::from_raw(instance) }));
+    }
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_poll(instance: *mut Instance) -> i32 {
+    fence(DEAD, || unsafe { &*instance }.poll())
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_start(instance: *mut Instance, request: *const Request, call: User) {
+    fence((), || {
+        let link = &unsafe { &*instance }.link;
+        let body = Arc::new(Mutex::new(initial_body(unsafe { &*request })));
+        let mut state = link.state();
+        state.next = Some(Foreign(request));
+        state.call = call;
+        state.answer = Answer::None;
+        state.body = body;
+        state.consumed = false;
+        state.discard = false;
+        if let Some(waker) = state.idle.take() {
+            drop(state);
+            waker.wake();
+        }
+    });
+}
+
+/// # Safety
+/// `instance` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_memory_bytes(instance: *const Instance) -> u64 {
+    unsafe { &*instance }.link.memory_bytes.load(Ordering::Relaxed)
+}
+
+/// # Safety
+/// `instance` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_instance_resource_count(instance: *const Instance) -> usize {
+    unsafe { &*instance }.link.resources.load(Ordering::Relaxed)
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_call_body(instance: *mut Instance, piece: Str) {
+    fence((), || {
+        let body = unsafe { &*instance }.link.state().body.clone();
+        lock(&body).push(bytes::Bytes::copy_from_slice(unsafe { piece.bytes() }));
+    });
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_call_body_end(instance: *mut Instance, complete: bool) {
+    fence((), || {
+        let body = unsafe { &*instance }.link.state().body.clone();
+        lock(&body).finish(if complete { InEnd::Complete(None) } else { InEnd::Broken });
+    });
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_call_drained(instance: *mut Instance) {
+    fence((), || {
+        let link = &unsafe { &*instance }.link;
+        let body = match &link.state().answer {
+            Answer::Response(response) => response.body.clone(),
+            _ => None,
+        };
+        if let Some(body) = body {
+            let mut body = lock(&body);
+            body.in_flight = false;
+            body.wake();
+            if !body.buffer.is_empty() || body.end.is_some() {
+                drop(body);
+                link.mark_dirty();
+                link.wake();
+            }
+        }
+    });
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_call_discard(instance: *mut Instance) {
+    fence((), || {
+        let mut state = unsafe { &*instance }.link.state();
+        state.discard = true;
+        discard_answer(&state.answer);
+    });
+}

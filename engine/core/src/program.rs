@@ -1,0 +1,224 @@
+//! A module linked for one app, with what that app is granted: environment, folders, addresses, bounds.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use crate::ctx::{Ctx, Limits, Wasi};
+use crate::engine;
+use crate::ffi::{Error, ErrorKind, Header, Str, fence, guard, slice};
+use crate::http::bind::MAX_HANDLES;
+use crate::http::call::Call;
+use crate::instance::Link;
+use crate::linker::Linker;
+use crate::module::{CLI_RUN, Code, HTTP_HANDLER, Kind, Module};
+use crate::stdio::LogStream;
+
+/// `tdm_mount`.
+#[repr(C)]
+pub struct RawMount {
+    host_path: Str,
+    guest_path: Str,
+    writable: bool,
+}
+
+type AllowFn = unsafe extern "C" fn(*mut c_void, Str, u16) -> bool;
+
+/// `tdm_program_config`.
+#[repr(C)]
+pub struct RawConfig {
+    env: *const Header,
+    env_count: usize,
+    args: *const Str,
+    args_count: usize,
+    mounts: *const RawMount,
+    mounts_count: usize,
+    max_memory_bytes: u64,
+    max_table_elements: u64,
+    allow_address: Option<AllowFn>,
+    policy: *mut c_void,
+}
+
+struct Mount {
+    host_path: String,
+    guest_path: String,
+    perms: FsPerms,
+}
+
+/// Who says whether a socket may connect somewhere.
+#[derive(Clone, Copy)]
+struct Policy {
+    allow: AllowFn,
+    data: *mut c_void,
+}
+
+// SAFETY: the header requires the function and its data to be usable from any thread.
+unsafe impl Send for Policy {}
+// SAFETY: as above.
+unsafe impl Sync for Policy {}
+
+impl Policy {
+    fn allows(&self, address: &std::net::SocketAddr) -> bool {
+        let ip = address.ip().to_canonical().to_string();
+        // SAFETY: as the header says of allow_address.
+        unsafe { (self.allow)(self.data, Str::new(ip.as_bytes()), address.port()) }
+    }
+}
+
+/// How an instance of the program starts and which export it runs.
+pub(crate) enum Entry {
+    /// The index of wasi:http/incoming-handler's `handle`.
+    Http(InstancePre<Ctx>, ComponentExportIndex),
+    /// The index of wasi:cli/run's `run`.
+    Command(InstancePre<Ctx>, ComponentExportIndex),
+    P1(wasmtime::InstancePre<Ctx>),
+}
+
+/// `tdm_program`.
+pub struct Program {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub engine: Arc<engine::Shared>,
+    pub entry: Entry,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+    mounts: Vec<Mount>,
+    max_memory_bytes: usize,
+    max_table_elements: usize,
+    policy: Option<Policy>,
+}
+
+impl Program {
+    unsafe fn new(module: &Module, linker: &Linker, raw: &RawConfig) -> Result<Program, Error> {
+        let text = |s: Str| unsafe { s.text() };
+        let env = unsafe { slice(raw.env, raw.env_count) }.iter().map(|h| (text(h.name), text(h.value))).collect();
+        let args = unsafe { slice(raw.args, raw.args_count) }.iter().map(|arg| text(*arg)).collect();
+        let mounts = unsafe { slice(raw.mounts, raw.mounts_count) }
+            .iter()
+            .map(|mount| Mount {
+                host_path: text(mount.host_path),
+                guest_path: text(mount.guest_path),
+                perms: if mount.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly },
+            })
+            .collect();
+        let inner = Inner {
+            engine: module.engine.clone(),
+            entry: entry(module, linker)?,
+            env,
+            args,
+            mounts,
+            max_memory_bytes: raw.max_memory_bytes as usize,
+            max_table_elements: raw.max_table_elements as usize,
+            policy: raw.allow_address.map(|allow| Policy { allow, data: raw.policy }),
+        };
+        // A mount that cannot be opened is said now, not at the first request.
+        for mount in &inner.mounts {
+            if let Err(error) = std::fs::read_dir(&mount.host_path) {
+                return Err(Error::new(ErrorKind::Io, format!("cannot mount {}: {error}", mount.host_path)));
+            }
+        }
+        Ok(Program { inner: Arc::new(inner) })
+    }
+}
+
+fn entry(module: &Module, linker: &Linker) -> Result<Entry, Error> {
+    let missing: Vec<String> = linker.missing(module).into_iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+    if !missing.is_empty() {
+        return Err(Error::new(ErrorKind::Link, format!("the module imports what is not there: {}", missing.join(", "))));
+    }
+    let unlinked = |error: wasmtime::Error| {
+        let kind = if format!("{error:#}").contains("exceed") { ErrorKind::Limit } else { ErrorKind::Link };
+        Error::new(kind, format!("{error:#}"))
+    };
+    match (&module.code, module.kind) {
+        (Code::Component(component), Kind::Http | Kind::Command) => {
+            let (prefix, function) = if module.kind == Kind::Http { (HTTP_HANDLER, "handle") } else { (CLI_RUN, "run") };
+            let pre = linker.component.instantiate_pre(component).map_err(unlinked)?;
+            let interface = module.names().into_iter().find(|(import, _, name)| !import && name.starts_with(prefix));
+            let index = interface
+                .and_then(|(_, _, name)| component.get_export_index(None, &name))
+                .and_then(|interface| component.get_export_index(Some(&interface), function))
+                .ok_or_else(|| Error::new(ErrorKind::Link, format!("the module does not export {prefix}'s {function}")))?;
+            Ok(if module.kind == Kind::Http { Entry::Http(pre, index) } else { Entry::Command(pre, index) })
+        }
+        (Code::Core(core), Kind::P1Command) => Ok(Entry::P1(linker.core.instantiate_pre(core).map_err(unlinked)?)),
+        _ => Err(Error::new(
+            ErrorKind::Link,
+            "the module exports neither wasi:http/incoming-handler nor wasi:cli/run nor a preview 1 _start: there is nothing to run",
+        )),
+    }
+}
+
+impl Inner {
+    /// What a new instance starts with.
+    pub fn new_ctx(&self, link: Arc<Link>) -> wasmtime::Result<Ctx> {
+        let mut wasi = WasiCtx::builder();
+        wasi.envs(&self.env).args(&self.args);
+        wasi.stdout(LogStream::new(1, link.clone())).stderr(LogStream::new(2, link.clone()));
+        for mount in &self.mounts {
+            wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
+        }
+        self.grant_network(&mut wasi);
+        let wasi = match self.entry {
+            Entry::P1(_) => Wasi::P1(Box::new(wasi.build_p1())),
+            _ => Wasi::P2(wasi.build()),
+        };
+        let mut table = wasmtime::component::ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let limits = Limits {
+            max_memory_bytes: self.max_memory_bytes,
+            max_table_elements: self.max_table_elements,
+            memory_bytes: 0,
+            table_elements: 0,
+        };
+        Ok(Ctx { wasi, table, limits, link, call: Call::none(), keep: Vec::new() })
+    }
+
+    /// Outgoing TCP and UDP to addresses that the policy allows; a guest never listens. Names are looked up only where
+    /// something may be reached.
+    fn grant_network(&self, wasi: &mut WasiCtxBuilder) {
+        use wasmtime_wasi::sockets::SocketAddrUse;
+        let Some(policy) = self.policy else {
+            wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+            return;
+        };
+        wasi.allow_ip_name_lookup(true).socket_addr_check(move |address, usage| {
+            let allowed = match usage {
+                SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => policy.allows(&address),
+                // A socket is bound before it connects or sends; port 0 on no particular address hears only answers.
+                SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
+                SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+            };
+            Box::pin(async move { allowed })
+        });
+    }
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_program_new(
+    module: *const Module,
+    linker: *const Linker,
+    config: *const RawConfig,
+    out: *mut *mut Program,
+) -> *mut Error {
+    guard(|| unsafe {
+        let program = Program::new(&*module, &*linker, &*config)?;
+        *out = Box::into_raw(Box::new(program));
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_program_delete(program: *mut Program) {
+    if !program.is_null() {
+        fence((), || drop(unsafe { Box::from_raw(program) }));
+    }
+}
