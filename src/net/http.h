@@ -3,8 +3,8 @@
 // One pair of types for every way a request comes in: a socket (net/http_server.h), a guest's own outgoing HTTP that is
 // answered in the process, a pub/sub delivery, a service invocation. So the Dapr API and an app are both just Handlers.
 //
-// Threads: an Exchange belongs to one worker; every call on it and every completion from it happens there. All views that
-// go in are used before the call returns; views that come out live as long as each function says.
+// Threads: an Exchange belongs to one worker; every call on it and every completion from it happens there. All views
+// that go in are used before the call returns; views that come out live as long as each function says.
 #pragma once
 
 #include <memory>
@@ -49,14 +49,14 @@ class BodySource {
   // kCancelled when it is gone, kInvalidArgument for broken framing.
   virtual void read(Completion<std::string_view> done) = 0;
 
-  // The whole body when all of it has already arrived (an empty view for no body), else nullopt. When it returns a value
-  // the source is at its end. The view lives as long as the source.
+  // The whole body when all of it has already arrived (an empty view for no body), else nullopt. When it returns a
+  // value the source is at its end. The view lives as long as the source.
   virtual std::optional<std::string_view> take_whole() = 0;
 };
 
-// One request and its answer. Whoever holds it must answer: respond() once, or start(), write()…, finish(). Destroying it
-// unanswered answers 500; destroying it between start() and finish() cuts the connection, so that no truncated answer
-// looks complete.
+// One request and its answer. Whoever holds it must answer: respond() once, or start(), write()…, finish(). Destroying
+// it unanswered answers 500; destroying it between start() and finish() cuts the connection, so that no truncated
+// answer looks complete.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -73,7 +73,8 @@ class Exchange {
   // The answer in pieces. A Content-Length among `headers` is kept (then exactly that many bytes must follow, or the
   // connection is cut); otherwise the body is chunked.
   virtual void start(int status, Headers headers) = 0;
-  // `done` runs when more may be written: back-pressure. It fails with kCancelled when the client is gone. One at a time.
+  // `done` runs when more may be written: back-pressure. It fails with kCancelled when the client is gone. One at a
+  // time.
   virtual void write(std::string_view piece, Completion<void> done) = 0;
   // The end of the body. Trailers are sent where the protocol can.
   virtual void finish(Headers trailers = {}) = 0;

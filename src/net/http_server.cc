@@ -1,0 +1,141 @@
+#include "net/http_server.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "net/server_shard.h"
+
+namespace tandem::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+// Counts tasks that were run, or destroyed because their worker stopped.
+class Finished final {
+ public:
+  void add() {
+    const std::scoped_lock lock(mutex_);
+    ++pending_;
+  }
+  void remove() {
+    const std::scoped_lock lock(mutex_);
+    if (--pending_ == 0) none_.notify_all();
+  }
+  // False after `limit`.
+  bool wait_for(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    return none_.wait_for(lock, limit, [this] { return pending_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int pending_ = 0;
+};
+
+std::unexpected<Error> cannot_listen(const ServerOptions& options, Code code, std::string why) {
+  const bool v6 = options.address.find(':') != std::string::npos;
+  std::string message = "cannot listen on " + (v6 ? "[" + options.address + "]" : options.address) + ":" +
+                        std::to_string(options.port) + " for " + options.purpose + ": " + std::move(why);
+  if (!options.hint.empty()) message += "; " + options.hint;
+  return fail(code, std::move(message));
+}
+
+Result<tcp::acceptor> open_listener(asio::io_context& io, const ServerOptions& options) {
+  boost::system::error_code error;
+  const std::string literal = options.address == "localhost" ? "127.0.0.1" : options.address;
+  const auto address = asio::ip::make_address(literal, error);
+  if (error) {
+    return cannot_listen(options, Code::kInvalidArgument, "\"" + options.address + "\" is not an IP address");
+  }
+  const tcp::endpoint endpoint(address, options.port);
+  tcp::acceptor listener(io);
+  listener.open(endpoint.protocol(), error);
+  if (!error) listener.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) listener.bind(endpoint, error);
+  if (!error) listener.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) return listener;
+  if (error == asio::error::address_in_use) {
+    return cannot_listen(options, Code::kAlreadyExists, "address already in use");
+  }
+  if (error == asio::error::access_denied) {
+    return cannot_listen(options, Code::kPermissionDenied,
+                         "permission denied (ports below 1024 need the privilege to bind them)");
+  }
+  if (error == boost::system::errc::address_not_available) {
+    return cannot_listen(options, Code::kInvalidArgument, "this machine does not have that address");
+  }
+  return cannot_listen(options, Code::kUnavailable, error.message());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(Workers& workers, ServerOptions options,
+                                                       HandlerFactory factory) {
+  Result<tcp::acceptor> listener = open_listener(workers[0].io(), options);
+  if (!listener) return fail(std::move(listener.error()));
+  boost::system::error_code error;
+  const tcp::endpoint endpoint = listener->local_endpoint(error);
+  if (error) return cannot_listen(options, Code::kInternal, error.message());
+
+  auto shared = std::make_shared<ServerShared>();
+  shared->options = std::move(options);
+  std::vector<std::shared_ptr<ServerShard>> shards;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    const int copy = ::fcntl(listener->native_handle(), F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) {
+      return cannot_listen(shared->options, Code::kResourceExhausted, "too many open files; raise the limit");
+    }
+    shards.push_back(std::make_shared<ServerShard>(workers[i], factory(workers[i]), shared, endpoint.protocol(), copy));
+    shared->shards.push_back(shards.back());
+  }
+  shared->accepting = shards.size();
+  for (const auto& shard : shards) shard->worker().post([shard] { shard->accept(); });
+  return std::unique_ptr<HttpServer>(new HttpServer(endpoint.port(), std::move(shared), std::move(shards)));
+}
+
+HttpServer::HttpServer(std::uint16_t port, std::shared_ptr<ServerShared> shared,
+                       std::vector<std::shared_ptr<ServerShard>> shards)
+    : port_(port), shared_(std::move(shared)), shards_(std::move(shards)) {}
+
+HttpServer::~HttpServer() {
+  const auto finished = std::make_shared<Finished>();
+  for (const auto& shard : shards_) {
+    if (!shard->worker().running()) continue;
+    finished->add();
+    auto mark = std::shared_ptr<void>(nullptr, [finished](void*) { finished->remove(); });
+    shard->worker().post([shard, mark = std::move(mark)] { shard->cut(); });
+  }
+  const auto any_running = [this] {
+    for (const auto& shard : shards_) {
+      if (shard->worker().running()) return true;
+    }
+    return false;
+  };
+  while (!finished->wait_for(std::chrono::milliseconds(20)) && any_running()) {
+  }
+  for (const auto& shard : shards_) {
+    if (!shard->worker().running()) shard->cut();
+  }
+}
+
+std::size_t HttpServer::connections() const { return shared_->connections.load(); }
+
+void HttpServer::drain(std::chrono::milliseconds limit, Task done) {
+  if (shared_->draining.load()) return;
+  shared_->on_drained = std::move(done);
+  shared_->draining.store(true);
+  for (const auto& shard : shards_) {
+    shard->worker().post([shard] { shard->drain(); });
+    shard->worker().post_after(limit, [shard] { shard->cut(); });
+  }
+}
+
+}  // namespace tandem::net

@@ -1,0 +1,100 @@
+// The HTTP/1.1 server: a listening socket that all workers accept from, and a Handler a worker.
+//
+// One listening socket without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
+// worker with the fewest. Owned by whoever wires the process, destroyed before the Workers and before the handlers.
+// listen(), drain() and the destructor run on any one thread; handlers and observer run on the workers.
+// listen() fails with one line that says what, where and what to do; a broken connection ends alone.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/completion.h"
+#include "base/result.h"
+#include "net/http.h"
+#include "net/worker.h"
+
+namespace tandem::net {
+
+// What happened to one request, for metrics and access logs. Views are valid during the call.
+struct RequestRecord {
+  std::string_view method;
+  std::string_view target;
+  int status = 0;                        // 0: the client was cut off without an answer
+  std::uint64_t bytes_in = 0;            // body, after decoding
+  std::uint64_t bytes_out = 0;           // body, before encoding
+  std::chrono::nanoseconds duration{0};  // from the end of the head to the end of the answer
+};
+
+// Called on the workers, several at once.
+class ServerObserver {
+ public:
+  virtual ~ServerObserver() = default;
+  virtual void connection_opened() noexcept {}
+  virtual void connection_closed() noexcept {}
+  virtual void request_finished(const RequestRecord&) noexcept {}
+  // No connection could be accepted (out of file descriptors); accepting goes on a little later.
+  virtual void accept_failed(const Error&) noexcept {}
+};
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";  // an IP address, or "localhost"
+  std::uint16_t port = 0;             // 0: any free port
+  std::string purpose = "HTTP";       // for errors: "the Dapr HTTP API"
+  std::string hint;                   // for errors: "choose another with --dapr-http-port"
+
+  std::size_t max_head_bytes = 64 * 1024;       // over it: 431
+  std::size_t max_headers = 256;                // over it: 431
+  std::optional<std::uint64_t> max_body_bytes;  // over it: 413; unset: streamed without a limit
+  std::size_t max_connections = 10000;          // over it: 503 and closed
+
+  std::chrono::milliseconds head_timeout{10'000};        // from the first byte (or the connection) to the end of a head
+  std::chrono::milliseconds idle_timeout{75'000};        // between requests
+  std::chrono::milliseconds body_stall_timeout{60'000};  // while a handler waits for body bytes
+  std::chrono::milliseconds write_stall_timeout{60'000};  // while the client takes no bytes
+
+  ServerObserver* observer = nullptr;  // outlives the server
+};
+
+// The Handler of a worker; called once a worker inside listen(). The Handler outlives the server.
+using HandlerFactory = std::function<Handler&(Worker&)>;
+
+class ServerShard;
+struct ServerShared;
+
+class HttpServer final {
+ public:
+  // Workers may be started before or after.
+  static Result<std::unique_ptr<HttpServer>> listen(Workers& workers, ServerOptions options, HandlerFactory factory);
+
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  // Stops listening and cuts every connection, and waits until no worker uses this server. Exchanges that handlers
+  // still hold stay valid. Not on a worker's thread, unless the workers are stopped.
+  ~HttpServer();
+
+  std::uint16_t port() const { return port_; }
+  std::size_t connections() const;
+
+  // Stops listening (new connections are refused), closes idle connections, lets requests in flight finish with
+  // "Connection: close", cuts what is left after `limit`. `done` runs once, on a worker, when no connection is left;
+  // the destructor counts as cutting. Only the first call counts.
+  void drain(std::chrono::milliseconds limit, Task done);
+
+ private:
+  HttpServer(std::uint16_t port, std::shared_ptr<ServerShared> shared,
+             std::vector<std::shared_ptr<ServerShard>> shards);
+
+  const std::uint16_t port_;
+  const std::shared_ptr<ServerShared> shared_;
+  const std::vector<std::shared_ptr<ServerShard>> shards_;
+};
+
+}  // namespace tandem::net

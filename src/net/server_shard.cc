@@ -1,0 +1,163 @@
+#include "net/server_shard.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "net/http_connection.h"
+
+namespace tandem::net {
+namespace {
+
+constexpr int kAcceptsATurn = 64;
+constexpr std::chrono::milliseconds kAcceptRetry{100};
+constexpr std::string_view kFull =
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+
+// A connected socket on its way to another worker; closed if it never arrives.
+class PassedSocket final {
+ public:
+  explicit PassedSocket(int socket) : socket_(socket) {}
+  PassedSocket(PassedSocket&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+  PassedSocket& operator=(PassedSocket&&) = delete;
+  ~PassedSocket() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  int take() { return std::exchange(socket_, -1); }
+
+ private:
+  int socket_;
+};
+
+}  // namespace
+
+void ServerShared::connection_closed() {
+  connections.fetch_sub(1);
+  check_drained();
+}
+
+void ServerShared::check_drained() {
+  if (!draining.load() || accepting.load() > 0 || connections.load() > 0) return;
+  if (!drained.exchange(true) && on_drained) on_drained();
+}
+
+ServerShard::ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared,
+                         boost::asio::ip::tcp protocol, int listening_socket)
+    : worker_(worker),
+      handler_(handler),
+      shared_(std::move(shared)),
+      observer_(shared_->options.observer != nullptr ? shared_->options.observer : &shared_->no_observer),
+      protocol_(protocol),
+      acceptor_(worker.io(), protocol, listening_socket) {
+  acceptor_.native_non_blocking(true);
+}
+
+ServerShard::~ServerShard() = default;
+
+void ServerShard::accept() {
+  if (!accepting_) return;
+  acceptor_.async_wait(boost::asio::socket_base::wait_read,
+                       [self = shared_from_this()](const boost::system::error_code& error) {
+                         if (!error) self->accept_waiting();
+                       });
+}
+
+void ServerShard::accept_waiting() {
+  for (int i = 0; i < kAcceptsATurn && accepting_; ++i) {
+    const int connected = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (connected >= 0) {
+      place(connected);
+      continue;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+    if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
+    observer_->accept_failed(make_error(Code::kResourceExhausted,
+                                        "cannot accept a connection for " + options().purpose + ": " +
+                                            std::system_category().message(errno) + "; raise the limit of open files"));
+    return retry_accepting();
+  }
+  accept();
+}
+
+void ServerShard::retry_accepting() {
+  worker_.post_after(kAcceptRetry, [self = shared_from_this()] { self->accept(); });
+}
+
+void ServerShard::place(int connected_socket) {
+  PassedSocket socket(connected_socket);
+  if (shared_->connections.fetch_add(1) >= options().max_connections) {
+    [[maybe_unused]] const ssize_t sent = ::send(connected_socket, kFull.data(), kFull.size(), MSG_NOSIGNAL);
+    ::shutdown(connected_socket, SHUT_WR);
+    shared_->connection_closed();
+    return;
+  }
+  std::shared_ptr<ServerShard> least = shared_from_this();
+  for (const std::weak_ptr<ServerShard>& other : shared_->shards) {
+    std::shared_ptr<ServerShard> shard = other.lock();
+    if (shard && shard->open_connections() < least->open_connections()) least = std::move(shard);
+  }
+  least->open_.fetch_add(1, std::memory_order_relaxed);
+  if (least.get() == this) return add(socket.take());
+  Worker& worker = least->worker_;
+  worker.post([least = std::move(least), socket = std::move(socket)]() mutable { least->add(socket.take()); });
+}
+
+void ServerShard::add(int connected_socket) {
+  boost::asio::ip::tcp::socket socket(worker_.io());
+  boost::system::error_code error;
+  socket.assign(protocol_, connected_socket, error);
+  if (error || cut_) {
+    if (error) ::close(connected_socket);
+    open_.fetch_sub(1, std::memory_order_relaxed);
+    shared_->connection_closed();
+    return;
+  }
+  auto connection = std::make_shared<HttpConnection>(shared_from_this(), std::move(socket));
+  connection->index = connections_.size();
+  connections_.push_back(connection);
+  observer_->connection_opened();
+  connection->start();
+}
+
+void ServerShard::remove(HttpConnection& connection) {
+  const std::size_t index = connection.index;
+  const std::shared_ptr<HttpConnection> removed = std::move(connections_[index]);
+  if (index + 1 != connections_.size()) {
+    connections_[index] = std::move(connections_.back());
+    connections_[index]->index = index;
+  }
+  connections_.pop_back();
+  open_.fetch_sub(1, std::memory_order_relaxed);
+  observer_->connection_closed();
+  shared_->connection_closed();
+}
+
+void ServerShard::stop_accepting() {
+  if (!accepting_) return;
+  accepting_ = false;
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  shared_->accepting.fetch_sub(1);
+}
+
+void ServerShard::drain() {
+  stop_accepting();
+  // A connection that closes leaves the list.
+  const std::vector<std::shared_ptr<HttpConnection>> all = connections_;
+  for (const auto& connection : all) connection->drain();
+  shared_->check_drained();
+}
+
+void ServerShard::cut() {
+  cut_ = true;
+  stop_accepting();
+  while (!connections_.empty()) connections_.back()->close();
+  shared_->check_drained();
+}
+
+}  // namespace tandem::net

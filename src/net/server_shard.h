@@ -1,0 +1,80 @@
+// One worker's part of an HttpServer: its accept loop and its connections.
+//
+// Shared by the server and by its connections, so that an exchange that a handler keeps after the server has gone still
+// finds it. Everything runs on the worker's thread except open_connections() and what says so.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "net/http_head.h"
+#include "net/http_server.h"
+
+namespace tandem::net {
+
+class HttpConnection;
+
+// What the shards of a server have in common. Counters are for any thread.
+struct ServerShared {
+  ServerOptions options;
+  std::vector<std::weak_ptr<ServerShard>> shards;  // written before the first is started
+  std::atomic<std::size_t> connections = 0;        // accepted and not closed, of all shards
+  std::atomic<std::size_t> accepting = 0;          // shards that still accept
+  std::atomic<bool> draining = false;
+  std::atomic<bool> drained = false;
+  Task on_drained;  // set before `draining`, run by whoever sets `drained`
+  ServerObserver no_observer;
+
+  void connection_closed();
+  // Runs on_drained if there is nothing left to wait for.
+  void check_drained();
+};
+
+class ServerShard final : public std::enable_shared_from_this<ServerShard> {
+ public:
+  // Takes over `listening_socket`, a file descriptor of its own for the common listening socket.
+  ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared, boost::asio::ip::tcp protocol,
+              int listening_socket);
+  ~ServerShard();
+
+  void accept();
+  void stop_accepting();
+  // Closes idle connections and lets the others finish their request.
+  void drain();
+  // Cuts every connection; no handler is called afterwards.
+  void cut();
+
+  void add(int connected_socket);
+  void remove(HttpConnection& connection);
+
+  Worker& worker() { return worker_; }
+  Handler& handler() { return handler_; }
+  const ServerOptions& options() const { return shared_->options; }
+  bool draining() const { return shared_->draining.load(std::memory_order_relaxed); }
+  HttpDate& date() { return date_; }
+  ServerObserver& observer() { return *observer_; }
+  // Any thread.
+  std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
+
+ private:
+  void accept_waiting();
+  void place(int connected_socket);
+  void retry_accepting();
+
+  Worker& worker_;
+  Handler& handler_;
+  const std::shared_ptr<ServerShared> shared_;
+  ServerObserver* const observer_;
+  const boost::asio::ip::tcp protocol_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  HttpDate date_;
+  std::vector<std::shared_ptr<HttpConnection>> connections_;
+  std::atomic<std::size_t> open_ = 0;  // also counts sockets that are on their way here
+  bool accepting_ = true;
+  bool cut_ = false;
+};
+
+}  // namespace tandem::net
