@@ -1,9 +1,9 @@
 // Service invocation: finds the app behind an app id.
 //
-// An app is an Endpoint: a net::Handler for each worker, because an exchange never changes its worker. The door that took
-// the request (api/http, a guest's outgoing HTTP, the invoke interface of WIT) rewrites the target and hands it over.
-// add() is called before the workers start; resolve() from any worker.
-// Source: https://docs.dapr.io/reference/api/service_invocation_api/.
+// An app is an Endpoint: a net::Handler for each worker, because an exchange never changes its worker. The door that
+// took the request (api/http, a guest's outgoing HTTP, the invoke interface of WIT) rewrites the target and hands it
+// over. add() is called before the workers start; resolve() from any worker. Source:
+// https://docs.dapr.io/reference/api/service_invocation_api/.
 #pragma once
 
 #include <cstddef>

@@ -36,8 +36,8 @@ struct Message {
   Metadata metadata;
 };
 
-// What the subscriber made of a message. kRetry: the broker delivers it again; kDrop: never again (to the dead-letter topic
-// first, when there is one: PubsubService does that).
+// What the subscriber made of a message. kRetry: the broker delivers it again; kDrop: never again (to the dead-letter
+// topic first, when there is one: PubsubService does that).
 enum class Verdict { kSuccess, kRetry, kDrop };
 
 // Called by the broker for each message, on whatever thread the broker has; the completion may run later, on another.
@@ -49,8 +49,8 @@ class Broker {
 
   virtual void publish(const CallContext& context, PublishRequest request, Completion<void> done) = 0;
 
-  // Delivers messages of `topic` to `handler` until the subscription is destroyed; that waits for no delivery that is under
-  // way. `consumer_group` is the app id: members of one group share the messages.
+  // Delivers messages of `topic` to `handler` until the subscription is destroyed; that waits for no delivery that is
+  // under way. `consumer_group` is the app id: members of one group share the messages.
   class Subscription {
    public:
     virtual ~Subscription() = default;

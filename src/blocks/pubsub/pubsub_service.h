@@ -1,10 +1,11 @@
 // The pub/sub building block: publish once for all three doors, and the delivery of messages to apps.
 //
-// Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data is
-// an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the app's
-// EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry).
-// One object a process; add_broker() and subscribe() are the server's, publish() is any worker's.
-// Source: https://docs.dapr.io/reference/api/pubsub_api/ and https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
+// Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data
+// is an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the
+// app's EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry). One object a process;
+// add_broker() and subscribe() are the server's, publish() is any worker's. Source:
+// https://docs.dapr.io/reference/api/pubsub_api/ and
+// https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
 #pragma once
 
 #include <memory>
@@ -30,9 +31,9 @@ struct BrokerEntry {
 struct PublishCall {
   std::string pubsub;
   std::string topic;
-  std::string_view data;         // lives until publish() returns
-  std::string content_type;      // "" means text/plain, as in Dapr
-  Metadata metadata;             // rawPayload, ttlInSeconds, cloudevent.<attribute>
+  std::string_view data;     // lives until publish() returns
+  std::string content_type;  // "" means text/plain, as in Dapr
+  Metadata metadata;         // rawPayload, ttlInSeconds, cloudevent.<attribute>
 };
 
 struct BulkEntry {
@@ -81,11 +82,11 @@ class PubsubService final {
   // ERR_PUBSUB_FORBIDDEN, ERR_PUBSUB_CLOUD_EVENTS_SER, ERR_PUBSUB_PUBLISH_MESSAGE; codes and messages as Dapr 1.18.
   void publish(Caller caller, PublishCall call, Completion<void> done);
   // One result for each failed entry; empty when all were accepted.
-  void publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries, Metadata metadata,
-                    Completion<std::vector<BulkPublishFailure>> done);
+  void publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
+                    Metadata metadata, Completion<std::vector<BulkPublishFailure>> done);
 
-  // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id` are
-  // ignored by the caller.
+  // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
+  // are ignored by the caller.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
   // For the metadata API.
   struct Active {

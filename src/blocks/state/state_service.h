@@ -1,11 +1,11 @@
 // The state building block: every operation once, for all three doors (HTTP, gRPC, guest).
 //
-// Looks up the store, checks the app's scope, applies the key prefix rule, counts metrics, and calls the store. One object
-// a process, shared by all workers; add() is called before they start.
+// Looks up the store, checks the app's scope, applies the key prefix rule, and calls the store. One object a process,
+// shared by all workers; add() is called before they start.
 //
-// Completions: when the store answers in place, so does the service, on the caller's stack (a guest's in-memory read never
-// suspends). When it answers later, the completion is posted to `CallerExecutor` given with the call.
-// Source: https://docs.dapr.io/reference/api/state_api/ (error reasons ERR_STATE_…).
+// Completions: when the store answers in place, so does the service, on the caller's stack (a guest's in-memory read
+// never suspends). When it answers later, the completion is posted to `CallerExecutor` given with the call. Source:
+// https://docs.dapr.io/reference/api/state_api/ (error reasons ERR_STATE_…).
 #pragma once
 
 #include <map>
@@ -18,16 +18,25 @@
 
 namespace tandem::state {
 
-// Dapr's keyPrefix strategies (https://docs.dapr.io/developing-applications/building-blocks/state-management/howto-share-state/).
+// Dapr's keyPrefix strategies
+// (https://docs.dapr.io/developing-applications/building-blocks/state-management/howto-share-state/).
 enum class KeyPrefix { kAppId, kNamespace, kName, kNone, kCustom };
+
+// The strategy that a component's `keyPrefix` names ("" is "appid"); any other word is a prefix of the user's own.
+// Fails with kInvalidArgument, reason ERR_MALFORMED_REQUEST, when it contains "||".
+struct KeyPrefixChoice {
+  KeyPrefix prefix = KeyPrefix::kAppId;
+  std::string custom;
+};
+Result<KeyPrefixChoice> parse_key_prefix(std::string_view text);
 
 // A store as the service knows it.
 struct StoreEntry {
   std::string name;
   std::unique_ptr<Store> store;
   KeyPrefix prefix = KeyPrefix::kAppId;
-  std::string custom_prefix;         // with kCustom
-  std::vector<std::string> scopes;   // app ids that may use it; empty: all
+  std::string custom_prefix;        // with kCustom
+  std::vector<std::string> scopes;  // app ids that may use it; empty: all
 };
 
 // Who calls: the context, and where a late completion must run.
@@ -47,9 +56,14 @@ class StateService final {
   std::vector<std::string> store_names(std::string_view app_id) const;
   const Store* find(std::string_view name) const;
 
-  // Fails with reason ERR_STATE_STORE_NOT_CONFIGURED (no stores at all) or ERR_STATE_STORE_NOT_FOUND (unknown or out of
-  // scope), ERR_STATE_GET / ERR_STATE_SAVE / ERR_STATE_DELETE / ERR_STATE_BULK_GET / ERR_STATE_TRANSACTION for failures of
-  // the store, ERR_MALFORMED_REQUEST for a key that contains "||" or is empty; codes and messages as Dapr 1.18 gives them.
+  // Fails, before the store is asked, with reason
+  //   ERR_STATE_STORE_NOT_CONFIGURED  kFailedPrecondition  the app may use no store at all
+  //   ERR_STATE_STORE_NOT_FOUND       kInvalidArgument     unknown store, or out of the app's scope
+  //   ERR_MALFORMED_REQUEST           kInvalidArgument     a key that is empty or contains "||"
+  //   ERR_STATE_STORE_NOT_SUPPORTED   kUnimplemented       a transaction on a store without them
+  // and for a failure of the store with ERR_STATE_GET, ERR_STATE_SAVE, ERR_STATE_DELETE, ERR_STATE_BULK_GET,
+  // ERR_STATE_BULK_DELETE or ERR_STATE_TRANSACTION: kInternal, except that a write keeps the codes of an ETag failure
+  // (kAborted, kInvalidArgument). Messages are Dapr 1.18's.
   void get(Caller caller, std::string_view store, const GetRequest& request, Completion<GetResponse> done);
   void set(Caller caller, std::string_view store, SetRequest request, Completion<void> done);
   void remove(Caller caller, std::string_view store, DeleteRequest request, Completion<void> done);

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/call_context.h"
 #include "base/completion.h"
+#include "base/result.h"
 
 namespace tandem::state {
 
@@ -56,7 +57,7 @@ struct SetRequest {
   // With kFirstWrite and no ETag the key must not exist yet.
   Concurrency concurrency = Concurrency::kUnspecified;
   Consistency consistency = Consistency::kUnspecified;
-  // Seconds from now; none: as the store's default says; -1: never expires.
+  // Seconds from now; none, 0 and -1: never expires. StateService fills it in from `metadata` when it is not set.
   std::optional<std::int64_t> ttl_seconds;
   Metadata metadata;
 };
@@ -77,17 +78,24 @@ struct BulkGetItem {
   std::optional<Error> error;  // this key alone failed
 };
 
-// How an ETag failure is told apart: both map to HTTP 409 and 400 and to gRPC ABORTED and INVALID_ARGUMENT.
-Error etag_mismatch(std::string_view key);
-Error etag_invalid(std::string_view key, std::string_view etag);
+// How an ETag failure is told apart: mismatch is HTTP 409 and gRPC ABORTED, invalid is 400 and INVALID_ARGUMENT. The
+// tests hold for a store's error and for what StateService makes of it, except for a transaction, where Dapr hides the
+// cause. `detail` follows Dapr's text after a colon; empty: none.
+Error etag_mismatch(std::string_view detail);
+Error etag_invalid(std::string_view detail);
 bool is_etag_mismatch(const Error& error);
 bool is_etag_invalid(const Error& error);
+
+// The `ttlInSeconds` of a request's metadata. Fails with Dapr's text for what is not a number of at least -1.
+Result<std::optional<std::int64_t>> parse_ttl(const Metadata& metadata);
 
 class Store {
  public:
   virtual ~Store() = default;
 
   virtual Features features() const = 0;
+  // True promises that every completion runs before its call returns: nothing is allocated to bring a late one home.
+  virtual bool in_place() const { return false; }
   // Ends within the deadline of the context; the health check of `/v1.0/healthz/outbound` and of start-up.
   virtual void ping(const CallContext& context, Completion<void> done) = 0;
 
@@ -96,8 +104,8 @@ class Store {
   // Deleting a missing key succeeds, unless an ETag was given.
   virtual void remove(const CallContext& context, DeleteRequest request, Completion<void> done) = 0;
 
-  // The defaults call the single operation for each item. A bulk write is not atomic: it stops at nothing, and fails with
-  // the first error (an ETag failure before any other) after all items were tried.
+  // The defaults call the single operation for each item. A bulk write is not atomic: it stops at nothing, and fails
+  // with the first error (an ETag failure before any other) after all items were tried.
   virtual void bulk_get(const CallContext& context, std::vector<std::string> keys,
                         Completion<std::vector<BulkGetItem>> done);
   virtual void bulk_set(const CallContext& context, std::vector<SetRequest> requests, Completion<void> done);

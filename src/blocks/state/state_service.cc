@@ -1,0 +1,404 @@
+#include "blocks/state/state_service.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "blocks/state/late_completion.h"
+
+namespace tandem::state {
+namespace {
+
+constexpr std::string_view kSeparator = "||";
+
+// What stands before a key: "" or "<first>||" or "<first>.<second>||".
+struct Prefix {
+  std::string_view first;
+  std::string_view second;
+
+  std::size_t size() const {
+    if (first.empty()) return 0;
+    return first.size() + (second.empty() ? 0 : second.size() + 1) + kSeparator.size();
+  }
+  // Writes size() characters and returns where they end.
+  char* copy_to(char* to) const {
+    if (first.empty()) return to;
+    to = std::ranges::copy(first, to).out;
+    if (!second.empty()) {
+      *to++ = '.';
+      to = std::ranges::copy(second, to).out;
+    }
+    return std::ranges::copy(kSeparator, to).out;
+  }
+  std::string text() const {
+    std::string text(size(), '\0');
+    copy_to(text.data());
+    return text;
+  }
+};
+
+// "orders||42" without a heap allocation for keys of ordinary length.
+class PrefixedKey final {
+ public:
+  PrefixedKey(const Prefix& prefix, std::string_view key) {
+    const std::size_t size = prefix.size() + key.size();
+    char* to = buffer_.data();
+    if (size > buffer_.size()) {
+      long_.resize(size);
+      to = long_.data();
+    }
+    std::ranges::copy(key, prefix.copy_to(to));
+    view_ = {to, size};
+  }
+  PrefixedKey(const PrefixedKey&) = delete;
+  PrefixedKey& operator=(const PrefixedKey&) = delete;
+
+  std::string_view view() const { return view_; }
+
+ private:
+  std::array<char, 256> buffer_;
+  std::string long_;
+  std::string_view view_;
+};
+
+Status check_key(std::string_view key) {
+  if (key.empty()) return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "\"key\" is a required field");
+  if (key.find(kSeparator) != std::string_view::npos) {
+    return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST",
+                "input key/keyPrefix '" + std::string(key) + "' can't contain '||'");
+  }
+  return {};
+}
+
+// A store's failure of a write as Dapr shows it: the code survives only for an ETag failure.
+Error write_error(Error error, std::string_view reason, std::string message) {
+  const Code code = is_etag_mismatch(error) || is_etag_invalid(error) ? error.code : Code::kInternal;
+  return {code, std::string(reason), message + error.message};
+}
+
+Error save_error(Error error, std::string_view store) {
+  return write_error(std::move(error), "ERR_STATE_SAVE",
+                     "failed saving state in state store " + std::string(store) + ": ");
+}
+
+Error delete_error(Error error, std::string_view key) {
+  return write_error(std::move(error), "ERR_STATE_DELETE", "failed deleting state with key " + std::string(key) + ": ");
+}
+
+Error get_error(const Error& error, std::string_view key, std::string_view store) {
+  return {Code::kInternal, "ERR_STATE_GET",
+          "fail to get " + std::string(key) + " from state store " + std::string(store) + ": " + error.message};
+}
+
+Error transaction_error(const Error& error) {
+  return {Code::kInternal, "ERR_STATE_TRANSACTION", "error while executing state transaction: " + error.message};
+}
+
+Status fill_ttl(SetRequest& request) {
+  if (request.ttl_seconds) return {};
+  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata);
+  if (!ttl) return fail(std::move(ttl.error()));
+  request.ttl_seconds = *ttl;
+  return {};
+}
+
+}  // namespace
+
+Result<KeyPrefixChoice> parse_key_prefix(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  if (lower.empty() || lower == "appid") return KeyPrefixChoice{KeyPrefix::kAppId, {}};
+  if (lower == "namespace") return KeyPrefixChoice{KeyPrefix::kNamespace, {}};
+  if (lower == "name") return KeyPrefixChoice{KeyPrefix::kName, {}};
+  if (lower == "none") return KeyPrefixChoice{KeyPrefix::kNone, {}};
+  if (Status status = check_key(lower); !status) return fail(std::move(status.error()));
+  return KeyPrefixChoice{KeyPrefix::kCustom, std::move(lower)};
+}
+
+struct StateService::Impl {
+  explicit Impl(std::string name_space) : name_space(std::move(name_space)) {}
+
+  static bool visible(const StoreEntry& entry, std::string_view app_id) {
+    return entry.scopes.empty() || std::ranges::find(entry.scopes, app_id) != entry.scopes.end();
+  }
+
+  // The store, or the error in `error` and null.
+  const StoreEntry* find(std::string_view name, std::string_view app_id, Error& error) const {
+    const auto found = entries.find(name);
+    if (found != entries.end() && visible(found->second, app_id)) return &found->second;
+    const bool any = std::ranges::any_of(entries, [&](const auto& item) { return visible(item.second, app_id); });
+    const std::string text = "state store " + std::string(name);
+    if (any) {
+      error = {Code::kInvalidArgument, "ERR_STATE_STORE_NOT_FOUND", text + " is not found"};
+    } else {
+      error = {Code::kFailedPrecondition, "ERR_STATE_STORE_NOT_CONFIGURED", text + " is not configured"};
+    }
+    return nullptr;
+  }
+
+  // Views of the entry and of `app_id`.
+  Prefix prefix_of(const StoreEntry& entry, std::string_view app_id) const {
+    switch (entry.prefix) {
+      case KeyPrefix::kNone: return {};
+      case KeyPrefix::kName: return {entry.name, {}};
+      case KeyPrefix::kCustom: return {entry.custom_prefix, {}};
+      case KeyPrefix::kAppId: break;
+      case KeyPrefix::kNamespace:
+        if (!app_id.empty() && !name_space.empty()) return {name_space, app_id};
+        break;
+    }
+    return {app_id, {}};
+  }
+
+  // Runs `call(completion)` against the store; its failure passes through `explain`. An in-place store needs nothing on
+  // the heap: what it completes with is still on this stack.
+  template <class T, class Explain, class Call>
+  static void run(Caller caller, Store& store, Completion<T> done, Explain explain, Call call) {
+    if (store.in_place()) {
+      struct {
+        Completion<T> done;
+        Explain& explain;
+      } frame{std::move(done), explain};
+      call([&frame](Result<T> result) {
+        if (!result) result = std::unexpected(frame.explain(std::move(result.error())));
+        frame.done(std::move(result));
+      });
+      return;
+    }
+    Completion<T> explained = [done = std::move(done), explain = std::move(explain)](Result<T> result) mutable {
+      if (!result) result = std::unexpected(explain(std::move(result.error())));
+      done(std::move(result));
+    };
+    InPlaceScope scope;
+    call(bring_home<T>(scope, caller.executor, std::move(explained)));
+  }
+
+  const std::string name_space;
+  std::map<std::string, StoreEntry, std::less<>> entries;
+};
+
+StateService::StateService(std::string name_space) : impl_(std::make_unique<Impl>(std::move(name_space))) {}
+StateService::~StateService() = default;
+
+Status StateService::add(StoreEntry entry) {
+  if (entry.name.empty() || entry.store == nullptr) return fail(Code::kInvalidArgument, "a state store needs a name");
+  std::string name = entry.name;
+  if (!impl_->entries.emplace(name, std::move(entry)).second) {
+    return fail(Code::kAlreadyExists, "state store " + name + " is there already");
+  }
+  return {};
+}
+
+std::vector<std::string> StateService::store_names(std::string_view app_id) const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : impl_->entries) {
+    if (Impl::visible(entry, app_id)) names.push_back(name);
+  }
+  return names;
+}
+
+const Store* StateService::find(std::string_view name) const {
+  const auto found = impl_->entries.find(name);
+  return found == impl_->entries.end() ? nullptr : found->second.store.get();
+}
+
+void StateService::get(Caller caller, std::string_view store, const GetRequest& request, Completion<GetResponse> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+
+  const PrefixedKey key(impl_->prefix_of(*entry, caller.context.app_id), request.key);
+  GetRequest prefixed = request;
+  prefixed.key = key.view();
+  Store& target = *entry->store;
+  const auto call = [&](Completion<GetResponse> completion) {
+    target.get(caller.context, prefixed, std::move(completion));
+  };
+  if (target.in_place()) {
+    Impl::run<GetResponse>(
+        caller, target, std::move(done), [&](const Error& e) { return get_error(e, request.key, entry->name); }, call);
+  } else {
+    Impl::run<GetResponse>(
+        caller, target, std::move(done),
+        [key = std::string(request.key), entry](const Error& e) { return get_error(e, key, entry->name); }, call);
+  }
+}
+
+void StateService::set(Caller caller, std::string_view store, SetRequest request, Completion<void> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+  if (Status status = fill_ttl(request); !status) return done(fail(save_error(std::move(status.error()), entry->name)));
+  request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
+  Impl::run<void>(
+      caller, *entry->store, std::move(done), [entry](Error e) { return save_error(std::move(e), entry->name); },
+      [&](Completion<void> completion) {
+        entry->store->set(caller.context, std::move(request), std::move(completion));
+      });
+}
+
+void StateService::remove(Caller caller, std::string_view store, DeleteRequest request, Completion<void> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+  std::string key = request.key;
+  request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
+  Impl::run<void>(
+      caller, *entry->store, std::move(done),
+      [key = std::move(key)](Error e) { return delete_error(std::move(e), key); },
+      [&](Completion<void> completion) {
+        entry->store->remove(caller.context, std::move(request), std::move(completion));
+      });
+}
+
+void StateService::bulk_get(Caller caller, std::string_view store, std::vector<std::string> keys,
+                            const Metadata* metadata, Completion<std::vector<BulkGetItem>> done) {
+  using Items = std::vector<BulkGetItem>;
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  for (const std::string& key : keys) {
+    if (Status status = check_key(key); !status) return done(fail(std::move(status.error())));
+  }
+  if (keys.empty()) return done(Items());
+
+  const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
+  for (std::string& key : keys) key.insert(0, prefix);
+  Completion<Items> strip = [done = std::move(done), length = prefix.size()](Result<Items> items) mutable {
+    if (items) {
+      for (BulkGetItem& item : *items) item.key.erase(0, length);
+    }
+    done(std::move(items));
+  };
+  Impl::run<Items>(
+      caller, *entry->store, std::move(strip),
+      [](const Error& e) { return Error{Code::kInternal, "ERR_STATE_BULK_GET", e.message}; },
+      [&](Completion<Items> completion) {
+        entry->store->bulk_get(caller.context, std::move(keys), std::move(completion));
+      });
+}
+
+void StateService::bulk_set(Caller caller, std::string_view store, std::vector<SetRequest> requests,
+                            Completion<void> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  for (SetRequest& request : requests) {
+    if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+    if (Status status = fill_ttl(request); !status)
+      return done(fail(save_error(std::move(status.error()), entry->name)));
+  }
+  if (requests.empty()) return done({});
+  const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
+  for (SetRequest& request : requests) request.key.insert(0, prefix);
+  Impl::run<void>(
+      caller, *entry->store, std::move(done), [entry](Error e) { return save_error(std::move(e), entry->name); },
+      [&](Completion<void> completion) {
+        if (requests.size() == 1) {
+          entry->store->set(caller.context, std::move(requests.front()), std::move(completion));
+        } else {
+          entry->store->bulk_set(caller.context, std::move(requests), std::move(completion));
+        }
+      });
+}
+
+void StateService::bulk_remove(Caller caller, std::string_view store, std::vector<DeleteRequest> requests,
+                               Completion<void> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  for (const DeleteRequest& request : requests) {
+    if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+  }
+  if (requests.empty()) return done({});
+  const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
+  for (DeleteRequest& request : requests) request.key.insert(0, prefix);
+  Impl::run<void>(
+      caller, *entry->store, std::move(done),
+      [entry](Error e) {
+        return write_error(std::move(e), "ERR_STATE_BULK_DELETE",
+                           "failed deleting state in state store " + entry->name + ": ");
+      },
+      [&](Completion<void> completion) {
+        entry->store->bulk_remove(caller.context, std::move(requests), std::move(completion));
+      });
+}
+
+void StateService::transact(Caller caller, std::string_view store, std::vector<Operation> operations,
+                            const Metadata* metadata, Completion<void> done) {
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  if (!entry->store->features().transactional) {
+    return done(fail(Code::kUnimplemented, "ERR_STATE_STORE_NOT_SUPPORTED",
+                     "state store " + entry->name + " doesn't support transactions"));
+  }
+  if (operations.empty()) return done({});
+  const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
+  for (Operation& operation : operations) {
+    Status status = std::visit(
+        [&](auto& request) -> Status {
+          if (Status checked = check_key(request.key); !checked) return checked;
+          request.key.insert(0, prefix);
+          // The request's own metadata gives way to that of the whole transaction, as in Dapr.
+          if (metadata != nullptr) {
+            for (const auto& [name, value] : *metadata) request.metadata.insert_or_assign(name, value);
+          }
+          if constexpr (std::is_same_v<std::decay_t<decltype(request)>, SetRequest>) {
+            if (Status ttl = fill_ttl(request); !ttl) return fail(transaction_error(ttl.error()));
+          }
+          return {};
+        },
+        operation);
+    if (!status) return done(fail(std::move(status.error())));
+  }
+  Impl::run<void>(
+      caller, *entry->store, std::move(done), [](const Error& e) { return transaction_error(e); },
+      [&](Completion<void> completion) {
+        entry->store->transact(caller.context, std::move(operations), std::move(completion));
+      });
+}
+
+void StateService::ping_all(Caller caller, Completion<void> done) {
+  struct Pings {
+    std::mutex mutex;
+    std::size_t left = 0;
+    std::optional<Error> error;
+    Completion<void> done;
+  };
+  auto pings = std::make_shared<Pings>();
+  pings->left = impl_->entries.size() + 1;  // and this call itself
+  pings->done = std::move(done);
+  const auto one_done = [pings, &executor = caller.executor](Result<void> result) {
+    std::unique_lock lock(pings->mutex);
+    if (!result && !pings->error) pings->error = std::move(result.error());
+    if (--pings->left > 0) return;
+    lock.unlock();
+    executor.post([pings] {
+      if (pings->error) {
+        pings->done(fail(std::move(*pings->error)));
+      } else {
+        pings->done({});
+      }
+    });
+  };
+  for (const auto& [name, entry] : impl_->entries) {
+    entry.store->ping(caller.context, [one_done, name](Result<void> result) {
+      if (!result) result.error().message = "state store " + name + ": " + result.error().message;
+      one_done(std::move(result));
+    });
+  }
+  one_done({});
+}
+
+void StateService::close(SteadyTime deadline) {
+  for (auto& [name, entry] : impl_->entries) entry.store->close(deadline);
+}
+
+}  // namespace tandem::state
