@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -160,10 +161,15 @@ def write_if_changed(path, content):
 
 
 def place_interfaces(wit):
-    """Fills wit/deps with WASI's interfaces and ours, as `wkg wit fetch` would."""
+    """Fills wit/deps with WASI's interfaces and ours, as `wkg wit fetch` would. WASI comes as the version of 0.2 that the
+    world names: later ones only add to earlier ones, and a language's runtime may know an earlier one."""
     wasi = cached_folder("wasi-wit", "wasmtime-wasi-http", "wit/deps", GUESTKIT)
+    named = re.search(rb"wasi:[a-z]+/[a-z-]+@(0\.2\.\d+)", (wit / "world.wit").read_bytes())
     for path in sorted(wasi.glob("*.wit")):
-        write_if_changed(wit / "deps" / path.name, path.read_bytes())
+        text = path.read_bytes()
+        if named:
+            text = re.sub(rb"\b0\.2\.12\b", named[1], text)
+        write_if_changed(wit / "deps" / path.name, text)
     for path in sorted((ROOT / "wit").glob("*.wit")):
         write_if_changed(wit / "deps" / "tandem-dapr" / path.name, path.read_bytes())
 
@@ -196,9 +202,11 @@ def build_go(guest, out):
     in the cache. The runtime package is the one inside the crate that made the bindings: it is not published for this Go."""
     stage = CACHE / "guests-go" / guest.name
     shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(ROOT / guest.source, stage, ignore=shutil.ignore_patterns(*GENERATED))
+    shutil.copytree(ROOT / guest.source / "wit", stage / "wit", ignore=shutil.ignore_patterns(*GENERATED))
     place_interfaces(stage / "wit")
     guestkit("go-bindings", stage / "wit", guest.world, stage)
+    # After the bindings: the guest's own go.mod says where the runtime package lies.
+    shutil.copytree(ROOT / guest.source, stage, ignore=shutil.ignore_patterns(*GENERATED), dirs_exist_ok=True)
     shutil.copytree(cached_folder("go-pkg", "wit-bindgen-go", "src/pkg", GUESTKIT), stage / "pkg")
     module = stage / "pkg" / "go.mod"
     module.write_text("module go.bytecodealliance.org/pkg\n\ngo 1.26\n")
