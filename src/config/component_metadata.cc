@@ -95,27 +95,37 @@ ComponentSchema read_schema(const YamlNode& document, const std::string& source,
   reader.get("urls");
   reader.get("binding");
   auto read_fields = [&](const YamlNode* list, const std::string& path) {
+    std::vector<SchemaField> fields;
     for (std::size_t i = 0; list && i < list->items.size(); ++i) {
-      SchemaField field = read_field(*list->items[i], fmt::format("{}[{}]", path, i), source, diagnostics);
-      if (schema.find(field.name) != nullptr) {
-        diagnostics.error({source, list->items[i]->line, 0},
-                          fmt::format("metadata \"{}\" is described twice", field.name));
-      }
-      schema.fields.push_back(std::move(field));
+      fields.push_back(read_field(*list->items[i], fmt::format("{}[{}]", path, i), source, diagnostics));
     }
+    return fields;
   };
-  read_fields(reader.sequence("metadata"), "metadata");
-  // The keys of one authentication profile are plain keys. With several of them a user picks, so none is required.
+  const YamlNode* metadata = reader.sequence("metadata");
+  for (SchemaField& field : read_fields(metadata, "metadata")) {
+    if (schema.find(field.name) != nullptr) {
+      diagnostics.error(reader.position(*metadata), fmt::format("metadata \"{}\" is described twice", field.name));
+    }
+    schema.fields.push_back(std::move(field));
+  }
+  // A user picks one authentication profile, so only what every profile requires is required. Profiles may share keys.
   if (const YamlNode* profiles = reader.sequence("authenticationProfiles")) {
+    std::map<std::string, std::size_t> required_by;
     for (std::size_t i = 0; i < profiles->items.size(); ++i) {
       MapReader profile(profiles->items[i].get(), fmt::format("authenticationProfiles[{}]", i), source, diagnostics,
                         UnknownKeys::kRefuse);
       profile.get("title");
       profile.get("description");
-      std::size_t before = schema.fields.size();
-      read_fields(profile.sequence("metadata"), profile.path_of("metadata"));
-      for (std::size_t k = before; profiles->items.size() > 1 && k < schema.fields.size(); ++k)
-        schema.fields[k].required = false;
+      for (SchemaField& field : read_fields(profile.sequence("metadata"), profile.path_of("metadata"))) {
+        if (field.required && ++required_by[field.name] < profiles->items.size()) field.required = false;
+        auto known = std::find_if(schema.fields.begin(), schema.fields.end(),
+                                  [&](const SchemaField& other) { return other.name == field.name; });
+        if (known == schema.fields.end()) {
+          schema.fields.push_back(std::move(field));
+        } else {
+          known->required = known->required || field.required;
+        }
+      }
       profile.finish();
     }
   }

@@ -61,7 +61,30 @@ TEST(ComponentSchema, ReportsItsOwnMistakes) {
   EXPECT_THAT(schema.error().message, HasSubstr("x:6: metadata[1]: the default \"many\" must be a number"));
   EXPECT_THAT(schema.error().message,
               HasSubstr("x:7: unknown key \"metadata[2].requird\"; did you mean \"required\"?"));
-  EXPECT_THAT(schema.error().message, HasSubstr("x:7: metadata \"A\" is described twice"));
+  EXPECT_THAT(schema.error().message, HasSubstr("x:5: metadata \"A\" is described twice"));
+}
+
+TEST(ComponentSchema, RequiresWhatEveryProfileRequires) {
+  auto schema = parse_component_schema(R"(schemaVersion: v1
+type: state
+name: x
+version: v1
+authenticationProfiles:
+- title: By password
+  metadata:
+  - {name: host, required: true}
+  - {name: password, required: true}
+- title: By key
+  metadata:
+  - {name: host, required: true}
+  - {name: key, required: true}
+)",
+                                       "x");
+  ASSERT_TRUE(schema) << schema.error().message;
+  ASSERT_EQ(schema->fields.size(), 3U);
+  EXPECT_TRUE(schema->find("host")->required);
+  EXPECT_FALSE(schema->find("password")->required);
+  EXPECT_FALSE(schema->find("key")->required);
 }
 
 TEST(MetadataReader, GivesTypedValuesAndDefaults) {
