@@ -1,0 +1,109 @@
+// One request of an HttpClient and its answer, from the name lookup to the last byte.
+//
+// Kept alive by its pool until it is over, and by its pending operations. The worker's thread only.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/client_pool.h"
+#include "net/http_client.h"
+#include "net/http_parser.h"
+#include "net/timeout_wheel.h"
+
+namespace tandem::net {
+
+class ClientCall final : public std::enable_shared_from_this<ClientCall>, private TimeoutEntry {
+ public:
+  ClientCall(std::shared_ptr<ClientPool> pool, ClientRequest request, std::unique_ptr<ResponseSink> sink);
+  ~ClientCall();
+
+  void start();
+  // The caller wants no more: the sink hears nothing.
+  void cancel();
+  // The client goes: the sink hears kCancelled.
+  void stop();
+
+ private:
+  using Endpoint = boost::asio::ip::tcp::endpoint;
+  enum class Phase { kConnecting, kFirstByte, kBody, kHeldBack, kOver };
+
+  // Getting a connection (client_connect.cc).
+  Status check() const;
+  void connect();
+  void resolved(std::vector<Endpoint> endpoints);
+  void connect_to(std::size_t index);
+  void handshake();
+  void connected();
+
+  // The request (client_call.cc).
+  void build_head();
+  void send_request();
+  void send_body();
+  void write_piece(std::string_view piece);
+  void sent();
+  void write_failed(const boost::system::error_code& error);
+
+  // The answer (client_call.cc).
+  void read_more();
+  void on_read(const boost::system::error_code& error, std::size_t bytes);
+  void process();
+  bool parse_head();
+  bool take_whole();
+  void deliver(std::string_view piece);
+  void complete();
+  bool try_again();
+  void make_room();
+
+  void broken(std::string_view what);
+  void fail_with(Code code, std::string message);
+  void finish();
+  template <class Callback>
+  void tell_sink(Callback callback);
+  void arm(std::chrono::milliseconds limit);
+  void on_timeout() override;
+  std::string peer() const;
+
+  const std::shared_ptr<ClientPool> pool_;
+  ClientRequest request_;
+  std::unique_ptr<ResponseSink> sink_;
+  const std::string key_;
+  Phase phase_ = Phase::kConnecting;
+  bool in_sink_ = false;
+
+  std::optional<boost::asio::ip::tcp::resolver> resolver_;
+  std::vector<Endpoint> endpoints_;
+  std::unique_ptr<ClientTransport> transport_;
+  bool reused_ = false;
+  bool retried_ = false;
+  int attempt_ = 0;  // completions of an earlier connection are ignored
+
+  std::string head_;
+  std::string chunk_head_;
+  std::string_view piece_;
+  bool chunked_ = false;
+  std::uint64_t length_left_ = 0;  // of a streamed body with a length
+  bool request_sent_ = false;
+
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0;  // not parsed yet: [begin_, tail_)
+  std::size_t tail_ = 0;
+  std::size_t scanned_ = 0;
+  std::vector<Header> headers_;
+  std::optional<HttpParser<false>> parser_;
+  std::uint64_t received_ = 0;
+  int interim_answers_ = 0;
+  bool head_done_ = false;
+  bool reading_ = false;
+  bool processing_ = false;
+  bool input_ended_ = false;
+};
+
+}  // namespace tandem::net

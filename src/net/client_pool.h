@@ -1,0 +1,59 @@
+// What the calls of one HttpClient share: idle connections, TLS settings, the list of calls in flight.
+//
+// Shared by the client and its calls. The worker's thread only.
+#pragma once
+
+#include <boost/asio/ssl/context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/result.h"
+#include "net/client_transport.h"
+#include "net/http_client.h"
+#include "net/timeout_wheel.h"
+
+namespace tandem::net {
+
+class ClientPool final : private TimeoutEntry {
+ public:
+  ClientPool(Worker& worker, ClientOptions options) : worker_(worker), options_(std::move(options)) {}
+
+  Worker& worker() { return worker_; }
+  const ClientOptions& options() const { return options_; }
+
+  // An open idle connection to a host whose address the filter allows, or null.
+  std::unique_ptr<ClientTransport> take(const std::string& key, const AddressFilter& filter);
+  void give_back(const std::string& key, std::unique_ptr<ClientTransport> transport);
+  std::size_t idle() const;
+
+  // Loads the authorities at the first call; fails with kInvalidArgument for a bad ca_pem.
+  Result<boost::asio::ssl::context*> tls();
+
+  void add(const std::shared_ptr<ClientCall>& call) { calls_.insert(call); }
+  void remove(const std::shared_ptr<ClientCall>& call) { calls_.erase(call); }
+  // Fails every call, closes every connection, keeps none from now on.
+  void close();
+
+ private:
+  struct Idle {
+    std::unique_ptr<ClientTransport> transport;
+    std::chrono::steady_clock::time_point expires;
+  };
+
+  void on_timeout() override;
+
+  Worker& worker_;
+  const ClientOptions options_;
+  bool closed_ = false;
+  std::unordered_map<std::string, std::deque<Idle>> idle_;
+  std::optional<boost::asio::ssl::context> tls_;
+  std::unordered_set<std::shared_ptr<ClientCall>> calls_;
+};
+
+}  // namespace tandem::net

@@ -1,0 +1,66 @@
+// A client's connection, plain or TLS: the one place where the two differ.
+//
+// Owned by the call that uses it or by the pool; the worker's thread only.
+#pragma once
+
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace tandem::net {
+
+class ClientTransport final {
+ public:
+  explicit ClientTransport(boost::asio::io_context& io) : socket(io) {}
+
+  // Everything goes through TLS from now on; handshake with tls().async_handshake().
+  void use_tls(boost::asio::ssl::context& context) {
+    tls_ = std::make_unique<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>>(socket, context);
+  }
+  boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>& tls() { return *tls_; }
+
+  template <class Handler>
+  void read_some(boost::asio::mutable_buffer into, Handler handler) {
+    if (tls_) {
+      tls_->async_read_some(into, std::move(handler));
+    } else {
+      socket.async_read_some(into, std::move(handler));
+    }
+  }
+
+  template <class Buffers, class Handler>
+  void write(const Buffers& buffers, Handler handler) {
+    if (tls_) {
+      boost::asio::async_write(*tls_, buffers, std::move(handler));
+    } else {
+      boost::asio::async_write(socket, buffers, std::move(handler));
+    }
+  }
+
+  // False when the peer has closed the connection or sent something unasked.
+  bool quiet() {
+    char byte;
+    const ssize_t got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+
+  void close() {
+    boost::system::error_code ignored;
+    socket.close(ignored);
+  }
+
+  boost::asio::ip::tcp::socket socket;
+  boost::asio::ip::tcp::endpoint remote;
+
+ private:
+  std::unique_ptr<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;
+};
+
+}  // namespace tandem::net
