@@ -69,6 +69,12 @@ class CheckLayers(unittest.TestCase):
         self.write("src/base/x.h", "#include <boost/asio.hpp>\n")
         self.assert_breach("boost/asio stays inside components and net")
 
+    def test_blocks_see_the_exchange_and_nothing_else_of_net(self):
+        self.write("src/blocks/invoke/x.h", '#include "net/http.h"\n')
+        self.assert_clean()
+        self.write("src/blocks/invoke/x.h", '#include "net/http_server.h"\n')
+        self.assert_breach("blocks may not include net/")
+
     def test_boost_json_is_free(self):
         self.write("src/api/http/x.cc", "#include <boost/json.hpp>\n")
         self.assert_clean()
@@ -78,7 +84,7 @@ class CheckLayers(unittest.TestCase):
         self.assert_breach("src/utils is no room")
 
     def test_engine_core_does_not_name_dapr(self):
-        self.write("engine/core/src/lib.rs", "// fine\nconst PORT: &str = \"DAPR_HTTP_PORT\";\n")
+        self.write("engine/core/src/lib.rs", "// knows nothing of Dapr\nconst PORT: &str = \"DAPR_HTTP_PORT\";\n")
         self.write("engine/wit/src/state.rs", "// tandem:dapr is at home here\n")
         self.assert_breach("engine/core/src/lib.rs:2: engine/core knows nothing of Dapr")
 
