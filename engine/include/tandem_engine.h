@@ -205,7 +205,7 @@ typedef struct tdm_instance_events {
   void (*http_cancel)(void* user, tdm_exchange* exchange);
 } tdm_instance_events;
 
-// Makes an instance; its start runs in the first poll. `user` outlives the instance, `events` outlives it too, `waker` is
+// Makes an instance; its start runs in the first poll. `user` outlives the instance, `events` is copied, `waker` is
 // released through release_waker. Fails with TDM_ERROR_LIMIT when the process has no slot left (try later).
 tdm_error* tdm_instance_new(tdm_program* program, const tdm_instance_events* events, void* user, void* waker,
                             tdm_instance** out);

@@ -1,0 +1,18 @@
+// An event on its way into an app, as Dapr sends it: a POST of the envelope to the subscription's route.
+//
+// On the worker of `handler`. Source: https://docs.dapr.io/reference/api/pubsub_api/ (expected HTTP response).
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "blocks/pubsub/pubsub_service.h"
+#include "net/http.h"
+
+namespace tandem::app {
+
+// `done` gets the app's verdict; an app that cannot be reached or breaks off is a retry.
+void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
+                pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
+
+}  // namespace tandem::app

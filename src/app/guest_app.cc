@@ -1,0 +1,115 @@
+#include "app/guest_app.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "app/delivery.h"
+#include "net/worker_bridge.h"
+
+namespace tandem::app {
+namespace {
+
+// Waits on the server's thread for one answer from each of several workers.
+class Countdown final {
+ public:
+  explicit Countdown(std::size_t count) : left_(count) {}
+  void done() {
+    const std::lock_guard lock(mutex_);
+    if (left_ > 0 && --left_ == 0) all_.notify_all();
+  }
+  bool wait_until(SteadyTime deadline) {
+    std::unique_lock lock(mutex_);
+    return all_.wait_until(lock, deadline, [&] { return left_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable all_;
+  std::size_t left_;
+};
+
+// A worker's share of `total` things.
+std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
+  return total / workers + (worker < total % workers ? 1 : 0);
+}
+
+}  // namespace
+
+GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed,
+                   Logger log, host::HostServices& services, GuestObserver& observer,
+                   std::vector<WorkerResources> workers)
+    : options_(std::move(options)),
+      program_(std::move(program)),
+      allowed_(std::move(allowed)),
+      log_(std::move(log)) {
+  const std::size_t count = workers.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const WorkerResources& resources = workers[i];
+    auto lane = std::make_unique<Lane>(
+        OutboundRoutes{resources.dapr_api, resources.client, &allowed_, options_.dapr_http_port});
+    lane->worker = resources.worker;
+    const std::size_t max = share(options_.max_instances, i, count);
+    if (max > 0) {
+      GuestContext context{*program_, options_, log_, services, *resources.worker, lane->outbound, observer};
+      lane->pool = std::make_unique<GuestPool>(context, *resources.gate, share(options_.min_instances, i, count), max);
+      lane->door = lane->pool.get();
+    } else {
+      // Fewer instances than workers: this worker's requests go to one that has some.
+      Lane& target = *lanes_[i % options_.max_instances];
+      lane->bridge = net::make_worker_bridge(*resources.worker, *target.worker, *target.pool);
+      lane->door = lane->bridge.get();
+    }
+    lanes_.push_back(std::move(lane));
+  }
+}
+
+GuestApp::~GuestApp() = default;
+
+void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  // Straight to a worker that has instances.
+  const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
+  Lane& lane = *lanes_[next_.fetch_add(1, std::memory_order_relaxed) % pools];
+  lane.worker->post([&lane, this, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    deliver_to(*lane.pool, options_.app_id, options_.request_timeout, std::move(delivery), std::move(done));
+  });
+}
+
+Status GuestApp::warm_up() {
+  Status result;
+  std::mutex mutex;
+  Countdown countdown(lanes_.size());
+  for (const auto& lane : lanes_) {
+    lane->worker->post([&, pool = lane->pool.get()] {
+      Status status = pool ? pool->warm_up() : Status{};
+      if (!status) {
+        const std::lock_guard lock(mutex);
+        if (result) result = std::move(status);
+      }
+      countdown.done();
+    });
+  }
+  countdown.wait_until(SteadyTime::max());
+  return result;
+}
+
+void GuestApp::stop(SteadyTime deadline) {
+  const auto idle = std::make_shared<Countdown>(lanes_.size());
+  for (const auto& lane : lanes_) {
+    lane->worker->post([idle, pool = lane->pool.get()] {
+      if (!pool) return idle->done();
+      pool->stop([idle] { idle->done(); });
+    });
+  }
+  idle->wait_until(deadline);
+  const auto cleared = std::make_shared<Countdown>(lanes_.size());
+  for (const auto& lane : lanes_) {
+    lane->worker->post([cleared, pool = lane->pool.get()] {
+      if (pool) pool->clear();
+      cleared->done();
+    });
+  }
+  cleared->wait_until(SteadyTime::max());
+}
+
+}  // namespace tandem::app

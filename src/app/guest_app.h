@@ -1,0 +1,63 @@
+// An app whose code is a guest: its program, its pools on every worker, and the events that reach it.
+//
+// Made by the server before the workers start. Everybody who has something for the app goes through it: the app's own port
+// and service invocation by handler(), pub/sub by deliver(). stop() and the destructor are the server's.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "app/guest_pool.h"
+#include "blocks/invoke/invoke_service.h"
+#include "blocks/pubsub/pubsub_service.h"
+
+namespace tandem::app {
+
+// What the guest can use on one worker.
+struct WorkerResources {
+  net::Worker* worker = nullptr;
+  PollGate* gate = nullptr;
+  net::HttpClient* client = nullptr;
+  net::Handler* dapr_api = nullptr;  // the Dapr API with this app's identity; null: none
+};
+
+class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {
+ public:
+  // All references outlive the app; one entry of `workers` for each worker, in order.
+  GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed, Logger log,
+           host::HostServices& services, GuestObserver& observer, std::vector<WorkerResources> workers);
+  ~GuestApp() override;
+
+  const GuestOptions& options() const { return options_; }
+
+  // invoke::Endpoint
+  net::Handler& handler(std::size_t worker) override { return *lanes_[worker]->door; }
+  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
+  void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
+
+  // Makes the minimum of instances. On the server's thread, with the workers running.
+  Status warm_up();
+  // Refuses new calls and returns when those under way are done, or at `deadline`; then stops what is left.
+  void stop(SteadyTime deadline);
+
+ private:
+  // One worker's part.
+  struct Lane {
+    Lane(OutboundRoutes routes) : outbound(routes) {}
+    Outbound outbound;
+    std::unique_ptr<GuestPool> pool;
+    net::Handler* door = nullptr;  // the pool, or the way to a worker that has one
+    std::unique_ptr<net::Handler> bridge;
+    net::Worker* worker = nullptr;
+  };
+
+  const GuestOptions options_;
+  const std::unique_ptr<engine::Program> program_;
+  const config::OutboundHosts allowed_;
+  const Logger log_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<std::size_t> next_{0};
+};
+
+}  // namespace tandem::app

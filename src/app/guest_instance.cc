@@ -1,0 +1,187 @@
+#include "app/guest_instance.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "app/guest_pool.h"
+
+namespace tandem::app {
+namespace {
+
+constexpr net::Header kPlainText{"content-type", "text/plain; charset=utf-8"};
+
+void answer_text(net::Exchange& exchange, int status, std::string_view text) {
+  exchange.respond(status, net::Headers(&kPlainText, 1), text);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuestInstance>> GuestInstance::make(GuestPool& pool, GuestContext& context) {
+  std::unique_ptr<GuestInstance> guest(new GuestInstance(pool, context));
+  auto instance = engine::Instance::make(context.program, *guest, context.worker);
+  if (!instance) return fail(std::move(instance.error()));
+  guest->instance_ = std::move(*instance);
+  context.observer.instance_made();
+  return guest;
+}
+
+GuestInstance::GuestInstance(GuestPool& pool, GuestContext& context)
+    : pool_(pool),
+      shared_(context),
+      token_(std::make_shared<Token>(Token{this})),
+      made_at_(Clock::now()),
+      idle_since_(made_at_) {
+  call_.app_id = context.options.app_id;
+}
+
+GuestInstance::~GuestInstance() {
+  token_->instance = nullptr;
+  if (stream_) stream_->detach();
+  if (instance_) {
+    instance_.reset();
+    shared_.observer.instance_gone();
+  }
+}
+
+void GuestInstance::fill_request(const net::RequestHead& head) {
+  request_headers_.clear();
+  bool traced = false;
+  for (const net::Header& header : head.headers) {
+    traced |= net::equals_ignoring_case(header.name, "traceparent");
+    request_headers_.push_back({engine::span(header.name), engine::span(header.value)});
+  }
+  if (!traced && !call_.trace.traceparent.empty()) {
+    request_headers_.push_back({engine::span("traceparent"), engine::span(call_.trace.traceparent)});
+  }
+  request_.method = engine::span(head.method);
+  request_.scheme = engine::span(head.scheme);
+  request_.authority = engine::span(head.authority);
+  request_.target = engine::span(head.target);
+  request_.headers = request_headers_.data();
+  request_.headers_count = request_headers_.size();
+}
+
+void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
+  busy_ = true;
+  ++token_->call;
+  exchange_ = std::move(exchange);
+  const CallContext& incoming = exchange_->context();
+  call_.trace = incoming.trace;
+  started_ = Clock::now();
+  deadline_ = std::min(incoming.deadline, started_ + shared_.options.request_timeout);
+  call_.deadline = deadline_;
+  fill_request(exchange_->head());
+  const std::optional<std::string_view> body = exchange_->body().take_whole();
+  request_.body = engine::span(body.value_or(std::string_view{}));
+  request_.body_whole = body.has_value();
+  instance_->start(request_);
+}
+
+engine::PollState GuestInstance::poll() { return instance_->poll(); }
+
+void GuestInstance::expire() {
+  shared_.log.warn("tandem.app", "a call ran out of time and its instance was stopped",
+                   {{"target", exchange() ? exchange()->head().target : std::string_view("?")}, {"trace_id", trace_id()}});
+  if (exchange_) {
+    answer_text(*exchange_, 504, "the app did not answer in time\n");
+  } else if (stream_) {
+    stream_->cut();
+  }
+  shared_.observer.call_ended(GuestObserver::End::kDeadline, Clock::now() - started_);
+}
+
+bool GuestInstance::worn_out() const {
+  const GuestOptions& options = shared_.options;
+  return options.isolation == config::Isolation::kRequest || token_->call >= options.instance_max_requests ||
+         Clock::now() - made_at_ >= options.instance_max_age ||
+         instance_->memory_bytes() >= options.instance_retire_bytes ||
+         instance_->resource_count() >= options.instance_max_handles;
+}
+
+net::Exchange* GuestInstance::exchange() { return exchange_.get(); }
+
+// 00-<32 hex digits of the trace>-…
+std::string_view GuestInstance::trace_id() const {
+  const std::string_view parent = call_.trace.traceparent;
+  return parent.size() >= 35 ? parent.substr(3, 32) : std::string_view{};
+}
+
+void GuestInstance::on_wake() { pool_.run(*this); }
+
+void GuestInstance::on_log(engine::LogStream stream, std::string_view line) {
+  shared_.log.info("app", line, {{"stream", stream == engine::LogStream::kStdout ? "stdout" : "stderr"},
+                                 {"trace_id", trace_id()}});
+}
+
+void GuestInstance::on_answer(int status, engine::Fields headers, std::string_view body, engine::AnswerPart part) {
+  scratch_.clear();
+  append_headers(headers, scratch_);
+  if (part == engine::AnswerPart::kFirst) {
+    stream_ = std::make_shared<AnswerStream>(std::move(exchange_), *instance_);
+    stream_->start(status, scratch_, body);
+    return;
+  }
+  if (exchange_->head().method == "HEAD" && net::find_header(scratch_, "content-length")) {
+    exchange_->start(status, scratch_);
+    exchange_->finish();
+    return;
+  }
+  exchange_->respond(status, scratch_, body);
+}
+
+void GuestInstance::on_answer_error(std::string_view error) {
+  shared_.log.warn("tandem.app", "the guest answered with an error", {{"error", error}, {"trace_id", trace_id()}});
+  answer_text(*exchange_, 500, "the app answered with an error\n");
+}
+
+void GuestInstance::on_answer_body(std::string_view piece) { stream_->write(piece); }
+void GuestInstance::on_answer_end(engine::Fields trailers) { stream_->finish(trailers); }
+void GuestInstance::on_answer_cut() { stream_->cut(); }
+
+void GuestInstance::on_want_body() {
+  net::Exchange& source = stream_ ? stream_->exchange() : *exchange_;
+  source.body().read([token = token_, call = token_->call](Result<std::string_view> piece) {
+    if (!token->instance || token->call != call || !token->instance->busy_) return;
+    engine::Instance& instance = *token->instance->instance_;
+    if (!piece) {
+      instance.body_broken();
+    } else if (piece->empty()) {
+      instance.body_complete();
+    } else {
+      instance.body(*piece);
+    }
+  });
+}
+
+void GuestInstance::on_done(engine::Outcome outcome, bool answered, std::string_view error) {
+  using End = GuestObserver::End;
+  End end = End::kAnswered;
+  if (outcome == engine::Outcome::kFailed) {
+    end = End::kTrapped;
+    shared_.log.error("tandem.app", "the guest failed", {{"error", error}, {"trace_id", trace_id()}});
+    if (!answered) answer_text(*exchange_, 500, "the app failed\n");
+  } else if (!answered) {
+    end = End::kUnanswered;
+    shared_.log.error("tandem.app", "the guest returned without an answer", {{"trace_id", trace_id()}});
+    answer_text(*exchange_, 502, "the app gave no answer\n");
+  }
+  const Clock::time_point now = Clock::now();
+  shared_.observer.call_ended(end, now - started_);
+  idle_since_ = now;
+  busy_ = false;
+  if (stream_) {
+    stream_->detach();
+    stream_.reset();
+  }
+  finished_ = std::move(exchange_);
+}
+
+void GuestInstance::on_http_send(tdm_exchange* exchange, const tdm_request& request, const tdm_timeouts& timeouts) {
+  shared_.outbound.send(exchange, request, timeouts, call_);
+}
+void GuestInstance::on_http_body(tdm_exchange* exchange, std::string_view piece) { Outbound::body(exchange, piece); }
+void GuestInstance::on_http_body_end(tdm_exchange* exchange, bool complete) { Outbound::body_end(exchange, complete); }
+void GuestInstance::on_http_want_body(tdm_exchange* exchange) { Outbound::want_body(exchange); }
+void GuestInstance::on_http_cancel(tdm_exchange* exchange) { Outbound::cancel(exchange); }
+
+}  // namespace tandem::app

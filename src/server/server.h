@@ -1,0 +1,46 @@
+// The running process: reads resources, builds blocks, apps and doors, starts them, stops them in order.
+//
+// One a process, made and stopped by main's thread. start() returns when every app can be served, or with the first thing
+// that cannot be: bad YAML (all of it, each mistake with file and line), a module that does not load, a port in use.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "server/process_options.h"
+
+namespace tandem::server {
+
+// Where an app was put, for people and tests.
+struct AppAddress {
+  std::string app_id;
+  std::string address;  // "127.0.0.1"
+  std::uint16_t app_port = 0;
+  std::uint16_t dapr_http_port = 0;
+};
+
+class Server final {
+ public:
+  // `log` outlives the server. `request_stop` is called, from any thread, when a client posts to /v1.0/shutdown.
+  static Result<std::unique_ptr<Server>> start(ProcessOptions options, const Logger& log,
+                                               std::function<void()> request_stop);
+  ~Server();
+
+  std::vector<AppAddress> addresses() const;
+  std::uint16_t metrics_port() const;  // 0: off
+
+  // The orderly stop: subscriptions first, then no new requests, those in flight finish within the limit, components
+  // close. Returns false when something had to be cut off.
+  bool stop();
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::server
