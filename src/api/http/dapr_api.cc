@@ -1,0 +1,105 @@
+#include "api/http/dapr_api.h"
+
+#include <utility>
+
+#include "api/http/cors.h"
+#include "api/http/invoke_routes.h"
+#include "api/http/pubsub_routes.h"
+#include "api/http/router.h"
+#include "api/http/state_routes.h"
+#include "api/http/system_routes.h"
+#include "api/http/target.h"
+#include "api/http/unconfigured_routes.h"
+
+namespace tandem::api::http {
+namespace {
+
+// Takes the same time for every token of the right length.
+bool is_token(std::string_view given, std::string_view expected) {
+  if (given.size() != expected.size()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(expected[i]);
+  }
+  return difference == 0;
+}
+
+void read_trace_context(const net::RequestHead& head, TraceContext& trace) {
+  if (!trace.traceparent.empty()) return;
+  if (const auto parent = net::find_header(head.headers, "traceparent")) {
+    trace.traceparent = *parent;
+    trace.tracestate = net::find_header(head.headers, "tracestate").value_or("");
+  }
+}
+
+// Dapr decodes what a route captured and refuses what does not decode, in plain text.
+struct Captured {
+  std::string name;
+  std::string item;
+};
+Result<Captured> decode(const Match& match) {
+  auto name = unescape_query(match.name);
+  if (!name) return fail(std::move(name.error()));
+  auto item = unescape_query(match.item);
+  if (!item) return fail(std::move(item.error()));
+  return Captured{std::move(*name), std::move(*item)};
+}
+
+void dispatch(const ApiOptions& api, Route route, Captured captured, std::string_view query, SharedExchange exchange) {
+  auto& [name, item] = captured;
+  switch (route) {
+    case Route::kGetState: return get_state(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kSaveState: return save_state(api, std::move(exchange), std::move(name), query);
+    case Route::kDeleteState: return delete_state(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kBulkGetState: return bulk_get_state(api, std::move(exchange), std::move(name), query);
+    case Route::kStateTransaction: return state_transaction(api, std::move(exchange), std::move(name), query);
+    case Route::kQueryState: return query_state(api, std::move(exchange), std::move(name));
+    case Route::kPublish: return publish(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kBulkPublish: return publish_bulk(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kHealthz: return answer_healthz(api, *exchange, query);
+    case Route::kOutboundHealthz: return answer_outbound_healthz(api, std::move(exchange));
+    case Route::kGetMetadata: return answer_metadata(api, *exchange);
+    case Route::kPutMetadata: return put_label(api, std::move(exchange), std::move(item));
+    case Route::kShutdown: return shut_down(api, *exchange);
+    default: reply_error(*exchange, unconfigured_error(route, name), {.app_id = api.app_id});
+  }
+}
+
+}  // namespace
+
+DaprApi::DaprApi(ApiOptions options) : options_(std::move(options)) {}
+
+void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
+  if (!options_.allowed_origins.empty()) {
+    if (is_preflight(exchange->head())) {
+      answer_preflight(*exchange, options_.allowed_origins);
+      return;
+    }
+    exchange = with_cors(std::move(exchange), options_.allowed_origins);
+  }
+  const net::RequestHead& head = exchange->head();
+  CallContext& context = exchange->context();
+  context.app_id = options_.app_id;
+  read_trace_context(head, context.trace);
+
+  const Target target(head.target);
+  const Match match = match_route(head.method, target);
+  if (!options_.api_token.empty() && !is_open_route(match.route) &&
+      !is_token(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
+    reply_text(*exchange, 401, "invalid api token");
+    return;
+  }
+  if (match.route == Route::kInvoke) {
+    invoke_app(options_, std::move(exchange), target);
+    return;
+  }
+  auto captured = decode(match);
+  if (!captured) {
+    reply_text(*exchange, 400, "failed to unescape request parameter. Error: " + captured.error().message);
+    return;
+  }
+  const std::string_view query = target.query();
+  dispatch(options_, match.route, std::move(*captured), query, SharedExchange(std::move(exchange)));
+}
+
+}  // namespace tandem::api::http

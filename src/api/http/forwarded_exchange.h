@@ -1,0 +1,66 @@
+// An invocation on its way to another app: the caller's exchange with the head that the callee should see.
+//
+// Body and answer pass straight through in both directions, piece by piece; only the request body's size is limited.
+// Owned by whoever handles it; same worker as the exchange inside.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/http.h"
+
+namespace tandem::api::http {
+
+// What changes on the way.
+struct ForwardedCall {
+  std::string target;  // of the callee, with the query
+  std::string caller_app_id;
+  std::string callee_app_id;
+  std::string caller_namespace;
+  std::size_t max_body_bytes = 0;
+  // The token of this door stays here.
+  enum class ApiToken { kPass, kDrop } api_token = ApiToken::kPass;
+};
+
+class ForwardedExchange final : public net::Exchange {
+ public:
+  ForwardedExchange(std::unique_ptr<net::Exchange> inner, ForwardedCall call);
+
+  const net::RequestHead& head() const override { return head_; }
+  net::BodySource& body() override { return body_; }
+  CallContext& context() override { return inner_->context(); }
+
+  void respond(int status, net::Headers headers, std::string_view body) override {
+    inner_->respond(status, headers, body);
+  }
+  void start(int status, net::Headers headers) override { inner_->start(status, headers); }
+  void write(std::string_view piece, Completion<void> done) override { inner_->write(piece, std::move(done)); }
+  void finish(net::Headers trailers) override { inner_->finish(trailers); }
+  void abort() override { inner_->abort(); }
+  bool gone() const override { return inner_->gone(); }
+
+ private:
+  // Passes pieces on until they are more than the limit.
+  class LimitedBody final : public net::BodySource {
+   public:
+    LimitedBody(net::Exchange& inner, std::size_t limit) : inner_(inner), left_(limit) {}
+    void read(Completion<std::string_view> done) override;
+    std::optional<std::string_view> take_whole() override;
+
+   private:
+    net::Exchange& inner_;
+    std::size_t left_;
+    bool over_ = false;
+  };
+
+  std::unique_ptr<net::Exchange> inner_;
+  ForwardedCall call_;
+  std::vector<net::Header> headers_;
+  net::RequestHead head_;
+  LimitedBody body_;
+};
+
+}  // namespace tandem::api::http

@@ -1,0 +1,144 @@
+#include "api/http/invoke_routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "api/http/error_map.h"
+#include "api/http/forwarded_exchange.h"
+#include "api/http/json.h"
+#include "api/http/reply.h"
+#include "base/base64.h"
+
+namespace tandem::api::http {
+namespace {
+
+constexpr std::string_view kAppIdHeader = "dapr-app-id";
+
+std::string whole_path_as_method(std::string_view decoded_path) {
+  std::string method = clean_path(decoded_path);
+  if (method.starts_with('/')) method.erase(0, 1);
+  return method == "." ? std::string() : method;
+}
+
+// "Basic <base64 of dapr-app-id:id>"; empty for any other authorization.
+std::string app_id_of_authorization(std::string_view value) {
+  constexpr std::string_view kBasic = "Basic ";
+  if (!value.starts_with(kBasic)) return {};
+  const auto pair = base64_decode(value.substr(kBasic.size()));
+  if (!pair) return {};
+  const std::size_t colon = pair->find(':');
+  if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return {};
+  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return {};
+  return pair->substr(colon + 1);
+}
+
+// What follows /v1.0/invoke/ in a decoded path, in which slashes may be doubled; empty for another path.
+std::string_view after_invoke(std::string_view path) {
+  for (const std::string_view part : {std::string_view("v1.0"), std::string_view("invoke")}) {
+    if (!path.starts_with('/')) return {};
+    path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+    if (path.substr(0, path.find('/')) != part) return {};
+    path.remove_prefix(part.size());
+  }
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+  return path;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+// "id.namespace" is "id" when the namespace is ours.
+std::string_view local_id(const ApiOptions& api, std::string_view app_id) {
+  const std::size_t dot = app_id.find('.');
+  const bool ours = dot != std::string_view::npos && app_id.substr(dot + 1) == api.name_space;
+  return ours ? app_id.substr(0, dot) : app_id;
+}
+
+bool announces_more_than(net::Headers headers, std::size_t limit) {
+  const auto value = net::find_header(headers, "content-length");
+  std::size_t length = 0;
+  return value && std::from_chars(value->data(), value->data() + value->size(), length).ec == std::errc() &&
+         length > limit;
+}
+
+}  // namespace
+
+InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
+  const auto decoded = unescape_path(path);
+  if (!decoded) return {};
+  if (const auto id = net::find_header(headers, kAppIdHeader); id && !id->empty()) {
+    return {std::string(*id), whole_path_as_method(*decoded)};
+  }
+  if (const auto authorization = net::find_header(headers, "authorization")) {
+    if (std::string id = app_id_of_authorization(*authorization); !id.empty()) {
+      return {std::move(id), whole_path_as_method(*decoded)};
+    }
+  }
+  constexpr std::string_view kMethod = "/method/";
+  const std::string_view rest = after_invoke(*decoded);
+  const std::size_t method = rest.find(kMethod);
+  if (method == std::string_view::npos || method == 0) return {};
+  return {std::string(rest.substr(0, method)), std::string(rest.substr(method + kMethod.size()))};
+}
+
+Result<std::string> normalize_method(std::string_view method) {
+  if (method.find_first_of(std::string_view("#?\0", 3)) != std::string_view::npos) {
+    return fail(Code::kInvalidArgument, fmt::format("method contains forbidden character: {}", quoted(method)));
+  }
+  for (std::size_t i = 0; i < method.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(method[i]);
+    if (byte < 0x20 || byte == 0x7F) {
+      return fail(Code::kInvalidArgument,
+                  fmt::format("method contains control character at position {}: {}", i, quoted(method)));
+    }
+  }
+  std::string cleaned = clean_path(method);
+  while (cleaned.starts_with("../")) cleaned.erase(0, 3);
+  if (cleaned == ".." || cleaned == ".") cleaned.clear();
+  if (cleaned.starts_with('/')) cleaned.erase(0, 1);
+  return cleaned;
+}
+
+void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, const Target& target) {
+  const net::Headers headers = exchange->head().headers;
+  const InvokeTarget callee = find_invoke_target(target.raw_path(), headers);
+  if (callee.app_id.empty()) {
+    reply_error(*exchange, no_app_id());
+    return;
+  }
+  const ErrorSite site{.app_id = api.app_id, .component = callee.app_id};
+  const auto method = normalize_method(callee.method);
+  if (!method) {
+    const std::string cause = "rpc error: code = InvalidArgument desc = invalid method: " + method.error().message;
+    reply_error(*exchange, invoke_failed(Code::kInvalidArgument, callee.app_id, cause), site);
+    return;
+  }
+  const std::string_view id = local_id(api, callee.app_id);
+  const auto endpoint = api.invoke.resolve(id);
+  if (!endpoint) {
+    reply_error(*exchange, endpoint.error(), site);
+    return;
+  }
+  if (announces_more_than(headers, api.max_body_bytes)) {
+    reply_error(*exchange, invoke_failed(Code::kResourceExhausted, callee.app_id, "stream too large"), site);
+    return;
+  }
+  ForwardedCall call{
+      .target = "/" + escape_path(*method),
+      .caller_app_id = api.app_id,
+      .callee_app_id = std::string(id),
+      .caller_namespace = api.name_space,
+      .max_body_bytes = api.max_body_bytes,
+      .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
+  if (!target.query().empty()) call.target.append("?").append(target.query());
+  net::Handler& handler = (*endpoint)->handler(api.worker_index);
+  handler.handle(std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
+}
+
+}  // namespace tandem::api::http

@@ -1,0 +1,154 @@
+#include "api/http/invoke_routes.h"
+
+#include <gtest/gtest.h>
+
+#include "api/http/testing/test_api.h"
+
+namespace tandem::api::http {
+namespace {
+
+TEST(InvokeRoutesTest, PassesTheRequestAndTheAnswerThrough) {
+  TestApi api;
+  api.callee.status = 418;
+  for (const std::size_t piece : {std::size_t{0}, std::size_t{5}}) {
+    const Answer answer = api.call({.method = "PATCH",
+                                    .target = "/v1.0/invoke/callee/method/orders/1?x=%20y&x=2",
+                                    .headers = {{"Content-Type", "application/x-thing"}, {"X-Mine", "1"}},
+                                    .body = "the request body",
+                                    .piece = piece});
+    EXPECT_EQ(answer.status, 418);
+    EXPECT_EQ(answer.body, "hello from the app");
+    EXPECT_TRUE(answer.finished);
+    EXPECT_EQ(answer.headers, (HeaderList{{"Content-Type", "text/plain"}, {"X-App", "one"}, {"X-App", "two"}}));
+    EXPECT_EQ(api.callee.method, "PATCH");
+    EXPECT_EQ(api.callee.target, "/orders/1?x=%20y&x=2");
+    EXPECT_EQ(api.callee.body, "the request body");
+    EXPECT_EQ(api.callee.header("content-type"), "application/x-thing");
+    EXPECT_EQ(api.callee.header("x-mine"), "1");
+  }
+  EXPECT_EQ(api.callee.last_worker, 3U);
+}
+
+TEST(InvokeRoutesTest, SaysWhoCallsWhom) {
+  TestApi api(Backends::kAll, [](ApiOptions& options) { options.name_space = "shop"; });
+  api.call({.method = "GET",
+            .target = "/v1.0/invoke/callee/method/m",
+            .headers = {
+                {"dapr-caller-app-id", "somebody-else"}, {"Dapr-Callee-App-Id", "x"}, {"dapr-caller-namespace", "y"}}});
+  EXPECT_EQ(api.callee.caller, "caller");
+  int callers = 0;
+  for (const auto& [name, value] : api.callee.headers) callers += net::equals_ignoring_case(name, "dapr-caller-app-id");
+  EXPECT_EQ(callers, 1);
+  EXPECT_EQ(api.callee.header("dapr-caller-app-id"), "caller");
+  EXPECT_EQ(api.callee.header("dapr-callee-app-id"), "callee");
+  EXPECT_EQ(api.callee.header("dapr-caller-namespace"), "shop");
+
+  EXPECT_EQ(api.get("/v1.0/invoke/callee.shop/method/m").status, 200);
+  EXPECT_EQ(api.get("/v1.0/invoke/callee.other/method/m").status, 500);
+}
+
+TEST(InvokeRoutesTest, DropsHopByHopHeaders) {
+  TestApi api;
+  api.call({.method = "GET",
+            .target = "/orders?x=1",
+            .headers = {{"dapr-app-id", "callee"},
+                        {"Connection", "keep-alive, X-Private"},
+                        {"Keep-Alive", "5"},
+                        {"X-Private", "1"},
+                        {"TE", "trailers"},
+                        {"Transfer-Encoding", "chunked"},
+                        {"Upgrade", "h2c"},
+                        {"dapr-api-token", "for-the-app"},
+                        {"X-Public", "1"}}});
+  EXPECT_EQ(api.callee.target, "/orders?x=1");
+  for (const std::string_view name :
+       {"connection", "keep-alive", "x-private", "te", "transfer-encoding", "upgrade", "dapr-app-id"}) {
+    EXPECT_EQ(api.callee.header(name), std::nullopt) << name;
+  }
+  EXPECT_EQ(api.callee.header("x-public"), "1");
+  EXPECT_EQ(api.callee.header("dapr-api-token"), "for-the-app");
+}
+
+TEST(InvokeRoutesTest, FindsTheAppInTheHeaderOrTheAuthorization) {
+  TestApi api;
+  EXPECT_EQ(api.call({.method = "GET", .target = "/a//b/../c/", .headers = {{"Dapr-App-Id", "callee"}}}).status, 200);
+  EXPECT_EQ(api.callee.target, "/a/c");
+  // dapr-app-id:callee
+  EXPECT_EQ(
+      api.call({.method = "GET", .target = "/x", .headers = {{"Authorization", "Basic ZGFwci1hcHAtaWQ6Y2FsbGVl"}}})
+          .status,
+      200);
+  EXPECT_EQ(api.callee.target, "/x");
+  // user:password is nobody's app id.
+  EXPECT_EQ(
+      api.call({.method = "GET", .target = "/x", .headers = {{"Authorization", "Basic dXNlcjpwYXNzd29yZA=="}}}).status,
+      404);
+  // A path of the API stays with the API.
+  EXPECT_EQ(api.call({.method = "GET", .target = "/v1.0/healthz", .headers = {{"dapr-app-id", "callee"}}}).status, 204);
+}
+
+TEST(InvokeRoutesTest, PathsAreDecodedOnceAndCannotLeaveTheRoot) {
+  TestApi api;
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"/v1.0/invoke/callee/method/", "/"},
+      {"/v1.0/invoke/callee/method/a%20b", "/a%20b"},
+      {"/v1.0/invoke/callee/method/a%2Fb", "/a/b"},
+      {"/v1.0/invoke/callee/method/a%2541", "/a%2541"},
+      {"/v1.0/invoke/callee/method/%C3%A9", "/%C3%A9"},
+      {"/v1.0/invoke/callee/method/x/%2e%2e/%2e%2e/%2e%2e/y", "/y"},
+      {"/v1.0/invoke/callee/method/../../../../y", "/y"},
+      {"//v1.0//invoke//callee/method/m", "/m"},
+      {"/v1.0/invoke/callee/method/a/method/b", "/a/method/b"},
+  };
+  for (const auto& [target, expected] : cases) {
+    api.callee.target.clear();
+    EXPECT_EQ(api.get(std::string(target)).status, 200) << target;
+    EXPECT_EQ(api.callee.target, expected) << target;
+  }
+  for (const std::string_view method : {"a%23b", "a%3Fb", "a%00b", "a%0Ab", "a%7Fb"}) {
+    const Answer answer = api.get("/v1.0/invoke/callee/method/" + std::string(method));
+    EXPECT_EQ(answer.status, 500) << method;
+    EXPECT_NE(answer.body.find("ERR_DIRECT_INVOKE"), std::string::npos);
+    EXPECT_NE(answer.body.find("invalid method"), std::string::npos);
+  }
+}
+
+TEST(InvokeRoutesTest, UnknownAppsAndPaths) {
+  TestApi api;
+  const Answer unknown = api.get("/v1.0/invoke/nobody/method/m");
+  EXPECT_EQ(unknown.status, 500);
+  EXPECT_NE(unknown.body.find(R"("errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: nobody, err: )"),
+            std::string::npos)
+      << unknown.body;
+  for (const std::string target : {"/", "/v1.0/invoke/callee", "/v1.0/invoke/callee/method", "/v1.0/invoke//method/x",
+                                   "/v1.0/state/store", "/anything", "/v1.0/invoke/%zz/method/x", "*", ""}) {
+    const Answer answer = api.get(target);
+    EXPECT_EQ(answer.status, 404) << target;
+    EXPECT_EQ(answer.body,
+              R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed getting app id either from the URL path or the )"
+              R"(header dapr-app-id"})");
+  }
+}
+
+TEST(InvokeRoutesTest, LimitsTheBody) {
+  TestApi api(Backends::kAll, [](ApiOptions& options) { options.max_body_bytes = 10; });
+  api.call({.method = "POST", .target = "/v1.0/invoke/callee/method/m", .body = "0123456789", .piece = 4});
+  EXPECT_EQ(api.callee.body, "0123456789");
+  EXPECT_FALSE(api.callee.body_error);
+
+  for (const std::size_t piece : {std::size_t{0}, std::size_t{4}}) {
+    api.call({.method = "POST", .target = "/v1.0/invoke/callee/method/m", .body = "0123456789x", .piece = piece});
+    ASSERT_TRUE(api.callee.body_error);
+    EXPECT_EQ(api.callee.body_error->code, Code::kResourceExhausted);
+    EXPECT_LE(api.callee.body.size(), 10U);
+  }
+  api.callee.method.clear();
+  const Answer announced = api.call(
+      {.method = "POST", .target = "/v1.0/invoke/callee/method/m", .headers = {{"content-length", "11"}}, .body = "x"});
+  EXPECT_EQ(announced.status, 500);
+  EXPECT_NE(announced.body.find("stream too large"), std::string::npos);
+  EXPECT_EQ(api.callee.method, "");
+}
+
+}  // namespace
+}  // namespace tandem::api::http

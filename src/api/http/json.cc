@@ -1,0 +1,415 @@
+#include "api/http/json.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace tandem::api::http {
+namespace {
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (Unicode 15, table 3-7).
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return text.empty() ? 0 : 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    if (!continues(1) || !continues(2)) return 0;
+    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
+    if (lead == 0xED && byte(1) > 0x9F) return 0;
+    return 3;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    if (!continues(1) || !continues(2) || !continues(3)) return 0;
+    if (lead == 0xF0 && byte(1) < 0x90) return 0;
+    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+void append_utf8(std::string& out, std::uint32_t point) {
+  if (point < 0x80) {
+    out += static_cast<char>(point);
+  } else if (point < 0x800) {
+    out += static_cast<char>(0xC0 | (point >> 6));
+    out += static_cast<char>(0x80 | (point & 0x3F));
+  } else if (point < 0x10000) {
+    out += static_cast<char>(0xE0 | (point >> 12));
+    out += static_cast<char>(0x80 | ((point >> 6) & 0x3F));
+    out += static_cast<char>(0x80 | (point & 0x3F));
+  } else {
+    out += static_cast<char>(0xF0 | (point >> 18));
+    out += static_cast<char>(0x80 | ((point >> 12) & 0x3F));
+    out += static_cast<char>(0x80 | ((point >> 6) & 0x3F));
+    out += static_cast<char>(0x80 | (point & 0x3F));
+  }
+}
+
+// Checks text against the grammar. Its stack is a string of the brackets that are open, so depth costs a byte a level.
+class Checker final {
+ public:
+  explicit Checker(std::string_view text) : text_(text) {}
+
+  Result<std::string_view> check() {
+    skip_space();
+    const std::size_t begin = at_;
+    if (!value()) return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: {}", at_, mistake_));
+    const std::size_t end = at_;
+    skip_space();
+    if (at_ != text_.size()) {
+      return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: text after the value", at_));
+    }
+    return text_.substr(begin, end - begin);
+  }
+
+ private:
+  bool wrong(std::string_view mistake) {
+    mistake_ = mistake;
+    return false;
+  }
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  void skip_space() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+  }
+
+  bool value() {
+    std::string open;
+    for (;;) {
+      skip_space();
+      if (at_ >= text_.size()) return wrong("unexpected end");
+      const char c = text_[at_];
+      if (c == '{' || c == '[') {
+        if (open.size() >= kMaxJsonDepth) return wrong("nested too deeply");
+        const char close = c == '{' ? '}' : ']';
+        ++at_;
+        skip_space();
+        if (peek() == close) {
+          ++at_;
+        } else {
+          open.push_back(close);
+          if (close == '}' && !member_name()) return false;
+          continue;
+        }
+      } else if (!scalar(c)) {
+        return false;
+      }
+      // A value has ended: close what ends with it, then go on to the next one.
+      for (;;) {
+        if (open.empty()) return true;
+        skip_space();
+        if (peek() == open.back()) {
+          ++at_;
+          open.pop_back();
+          continue;
+        }
+        if (peek() != ',') return wrong("expected a comma or a closing bracket");
+        ++at_;
+        if (open.back() == '}' && !member_name()) return false;
+        break;
+      }
+    }
+  }
+
+  bool member_name() {
+    skip_space();
+    if (peek() != '"') return wrong("expected a member name");
+    if (!string()) return false;
+    skip_space();
+    if (peek() != ':') return wrong("expected a colon");
+    ++at_;
+    return true;
+  }
+
+  bool scalar(char c) {
+    switch (c) {
+      case '"': return string();
+      case 't': return word("true");
+      case 'f': return word("false");
+      case 'n': return word("null");
+      default: return number();
+    }
+  }
+
+  bool word(std::string_view expected) {
+    if (!text_.substr(at_).starts_with(expected)) return wrong("expected a value");
+    at_ += expected.size();
+    return true;
+  }
+
+  bool digits() {
+    const std::size_t begin = at_;
+    while (is_digit(peek())) ++at_;
+    return at_ > begin || wrong("expected a digit");
+  }
+
+  bool number() {
+    if (peek() == '-') ++at_;
+    if (peek() == '0') {
+      ++at_;
+    } else if (!is_digit(peek())) {
+      return wrong("expected a value");
+    } else if (!digits()) {
+      return false;
+    }
+    if (peek() == '.') {
+      ++at_;
+      if (!digits()) return false;
+    }
+    if (peek() == 'e' || peek() == 'E') {
+      ++at_;
+      if (peek() == '+' || peek() == '-') ++at_;
+      if (!digits()) return false;
+    }
+    return true;
+  }
+
+  bool string() {
+    ++at_;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"') {
+        ++at_;
+        return true;
+      }
+      if (static_cast<unsigned char>(c) < 0x20) return wrong("control character in a string");
+      if (c == '\\') {
+        if (!escape()) return false;
+        continue;
+      }
+      const std::size_t length = utf8_length(text_.substr(at_));
+      if (length == 0) return wrong("not UTF-8");
+      at_ += length;
+    }
+    return wrong("unexpected end of a string");
+  }
+
+  bool escape() {
+    ++at_;
+    const char c = peek();
+    ++at_;
+    if (c != 'u') {
+      if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos || c == '\0') return wrong("unknown escape");
+      return true;
+    }
+    for (int i = 0; i < 4; ++i, ++at_) {
+      if (hex_digit(peek()) < 0) return wrong("expected four hexadecimal digits");
+    }
+    return true;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::string_view mistake_;
+};
+
+// The cursors below read checked text only, so they look for ends and no more.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  for (++at; at < text.size() && text[at] != '"'; ++at) {
+    if (text[at] == '\\') ++at;
+  }
+  return at + 1;
+}
+
+std::size_t skip_value(std::string_view text, std::size_t at) {
+  std::size_t depth = 0;
+  while (at < text.size()) {
+    switch (text[at]) {
+      case '"': at = skip_string(text, at); break;
+      case '{':
+      case '[':
+        ++depth;
+        ++at;
+        continue;
+      case '}':
+      case ']':
+        --depth;
+        ++at;
+        break;
+      case ',':
+      case ':':
+      case ' ':
+      case '\t':
+      case '\n':
+      case '\r': ++at; continue;
+      default:
+        while (at < text.size() && !is_space(text[at]) && text[at] != ',' && text[at] != '}' && text[at] != ']') ++at;
+    }
+    if (depth == 0) break;
+  }
+  return at;
+}
+
+std::size_t skip_between(std::string_view text, std::size_t at) {
+  while (at < text.size() && (is_space(text[at]) || text[at] == ',' || text[at] == ':')) ++at;
+  return at;
+}
+
+std::uint32_t four_hex(std::string_view text) {
+  std::uint32_t unit = 0;
+  for (const char c : text.substr(0, 4)) unit = unit * 16 + static_cast<std::uint32_t>(hex_digit(c));
+  return unit;
+}
+
+}  // namespace
+
+Result<std::string_view> parse_json(std::string_view text) { return Checker(text).check(); }
+
+JsonKind json_kind(std::string_view value) {
+  switch (value.front()) {
+    case '{': return JsonKind::kObject;
+    case '[': return JsonKind::kArray;
+    case '"': return JsonKind::kString;
+    case 't':
+    case 'f': return JsonKind::kBool;
+    case 'n': return JsonKind::kNull;
+    default: return JsonKind::kNumber;
+  }
+}
+
+std::string json_text(std::string_view string_value) {
+  const std::string_view text = string_value.substr(1, string_value.size() - 2);
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] != '\\') {
+      out += text[at++];
+      continue;
+    }
+    const char c = text[at + 1];
+    at += 2;
+    switch (c) {
+      case 'b': out += '\b'; break;
+      case 'f': out += '\f'; break;
+      case 'n': out += '\n'; break;
+      case 'r': out += '\r'; break;
+      case 't': out += '\t'; break;
+      case 'u': {
+        std::uint32_t point = four_hex(text.substr(at));
+        at += 4;
+        if (point >= 0xD800 && point < 0xDC00 && text.substr(at).starts_with("\\u")) {
+          const std::uint32_t low = four_hex(text.substr(at + 2));
+          if (low >= 0xDC00 && low < 0xE000) {
+            point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
+            at += 6;
+          }
+        }
+        append_utf8(out, point >= 0xD800 && point < 0xE000 ? 0xFFFD : point);
+        break;
+      }
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+bool JsonElements::next(std::string_view& element) {
+  at_ = skip_between(text_, at_);
+  if (at_ >= text_.size() || text_[at_] == ']') return false;
+  const std::size_t begin = at_;
+  at_ = skip_value(text_, at_);
+  element = text_.substr(begin, at_ - begin);
+  return true;
+}
+
+bool JsonMembers::next(std::string& name, std::string_view& value) {
+  at_ = skip_between(text_, at_);
+  if (at_ >= text_.size() || text_[at_] == '}') return false;
+  std::size_t begin = at_;
+  at_ = skip_string(text_, at_);
+  name = json_text(text_.substr(begin, at_ - begin));
+  at_ = begin = skip_between(text_, at_);
+  at_ = skip_value(text_, at_);
+  value = text_.substr(begin, at_ - begin);
+  return true;
+}
+
+Result<std::string> json_string_field(std::string_view value, std::string_view field) {
+  switch (json_kind(value)) {
+    case JsonKind::kNull: return std::string();
+    case JsonKind::kString: return json_text(value);
+    default: return fail(Code::kInvalidArgument, fmt::format("\"{}\" must be a string", field));
+  }
+}
+
+Result<Metadata> json_string_map_field(std::string_view value, std::string_view field) {
+  Metadata map;
+  if (json_kind(value) == JsonKind::kNull) return map;
+  if (json_kind(value) != JsonKind::kObject) {
+    return fail(Code::kInvalidArgument, fmt::format("\"{}\" must be an object of strings", field));
+  }
+  JsonMembers members(value);
+  std::string name;
+  std::string_view member;
+  while (members.next(name, member)) {
+    auto text = json_string_field(member, fmt::format("{}.{}", field, name));
+    if (!text) return fail(std::move(text.error()));
+    map.insert_or_assign(name, std::move(*text));
+  }
+  return map;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x80) {
+      const std::size_t length = utf8_length(text.substr(at));
+      const std::string_view sequence = text.substr(at, length);
+      if (length == 0) {
+        out += "\\ufffd";
+      } else if (sequence == "\u2028") {
+        out += "\\u2028";
+      } else if (sequence == "\u2029") {
+        out += "\\u2029";
+      } else {
+        out += sequence;
+      }
+      at += length == 0 ? 1 : length;
+      continue;
+    }
+    ++at;
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (byte < 0x20 || c == '<' || c == '>' || c == '&') {
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+void append_json_map(std::string& out, const Metadata& map) {
+  out += '{';
+  for (const auto& [name, value] : map) {
+    if (out.back() != '{') out += ',';
+    append_json_string(out, name);
+    out += ':';
+    append_json_string(out, value);
+  }
+  out += '}';
+}
+
+}  // namespace tandem::api::http

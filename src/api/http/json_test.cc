@@ -1,0 +1,124 @@
+#include "api/http/json.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace tandem::api::http {
+namespace {
+
+TEST(JsonTest, TakesEveryKindOfValueAndTrimsTheSpaceAroundIt) {
+  for (const std::string_view text :
+       {"null", "true", "false", "0", "-0", "12.5e-3", "1E+2", "\"\"", "\"a\\u00e9\\n\"", "[]", "{}",
+        "[1,[2],{\"a\":[]}]", "{\"a\":{\"b\":null},\"a\":1}", "\"caf\u00e9 \U0001F600\""}) {
+    const std::string padded = " \t\r\n" + std::string(text) + "\n ";
+    const auto value = parse_json(padded);
+    ASSERT_TRUE(value) << text << ": " << value.error().message;
+    EXPECT_EQ(*value, text);
+  }
+}
+
+TEST(JsonTest, RefusesWhatTheGrammarDoesNotHave) {
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "{",
+                                      "[",
+                                      "[1,]",
+                                      "{\"a\":1,}",
+                                      "{\"a\"}",
+                                      "{a:1}",
+                                      "{\"a\":}",
+                                      "[1 2]",
+                                      "tru",
+                                      "nul",
+                                      "01",
+                                      "+1",
+                                      ".5",
+                                      "1.",
+                                      "1e",
+                                      "- 1",
+                                      "\"",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\u12g4\"",
+                                      "\"\n\"",
+                                      "\"\\",
+                                      "1 1",
+                                      "{} {}",
+                                      "]",
+                                      "}",
+                                      "[}",
+                                      "{]",
+                                      "[1}",
+                                      "NaN",
+                                      "'a'",
+                                      "\"\xff\"",
+                                      "\"\xc0\xaf\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xf4\x90\x80\x80\"",
+                                      "\xef\xbb\xbf{}"}) {
+    const auto value = parse_json(text);
+    ASSERT_FALSE(value) << text;
+    EXPECT_EQ(value.error().code, Code::kInvalidArgument);
+    EXPECT_NE(value.error().message.find("invalid JSON at byte "), std::string::npos);
+  }
+}
+
+TEST(JsonTest, StopsAtTheDepthLimit) {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_TRUE(parse_json(nested(kMaxJsonDepth)));
+  EXPECT_FALSE(parse_json(nested(kMaxJsonDepth + 1)));
+  EXPECT_FALSE(parse_json(std::string(4'000'000, '[')));
+  EXPECT_FALSE(parse_json(std::string(4'000'000, '{')));
+}
+
+TEST(JsonTest, CutsElementsAndMembersOutByteForByte) {
+  const std::string text = R"( [ 1.50 ,"a,]\"", { "b" : [ "}" ] } ,null, true ] )";
+  JsonElements elements(*parse_json(text));
+  std::vector<std::string> found;
+  for (std::string_view element; elements.next(element);) found.emplace_back(element);
+  EXPECT_EQ(found, (std::vector<std::string>{"1.50", R"("a,]\"")", R"({ "b" : [ "}" ] })", "null", "true"}));
+
+  const std::string object = R"({"a":1,"k\u0065y" : { "x":"}" },"a":[ ]})";
+  JsonMembers members(*parse_json(object));
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::string name;
+  for (std::string_view value; members.next(name, value);) pairs.emplace_back(name, value);
+  EXPECT_EQ(pairs,
+            (std::vector<std::pair<std::string, std::string>>{{"a", "1"}, {"key", R"({ "x":"}" })"}, {"a", "[ ]"}}));
+
+  std::string_view none;
+  EXPECT_FALSE(JsonElements("[ ]").next(none));
+  EXPECT_FALSE(JsonMembers("{ }").next(name, none));
+}
+
+TEST(JsonTest, UnescapesText) {
+  EXPECT_EQ(json_text(R"("\"\\\/\b\f\n\r\t")"), "\"\\/\b\f\n\r\t");
+  EXPECT_EQ(json_text(R"("\u0041\u00e9\u20ac\ud83d\ude00")"), "A\u00e9\u20ac\U0001F600");
+  EXPECT_EQ(json_text(R"("\ud83d!")"), "\uFFFD!");
+  EXPECT_EQ(json_text(R"("\ude00\ud83d")"), "\uFFFD\uFFFD");
+  EXPECT_EQ(json_text(R"("\ud83d\u0041")"), "\uFFFDA");
+  EXPECT_EQ(json_text("\"a\\u0000b\""), std::string_view("a\0b", 3));
+}
+
+TEST(JsonTest, ReadsFieldsAsGoDoes) {
+  EXPECT_EQ(json_string_field("null", "f").value(), "");
+  EXPECT_EQ(json_string_field("\"x\"", "f").value(), "x");
+  EXPECT_FALSE(json_string_field("1", "f"));
+  EXPECT_EQ(json_string_map_field(R"({"a":"1","b":null})", "m").value(), (Metadata{{"a", "1"}, {"b", ""}}));
+  EXPECT_FALSE(json_string_map_field(R"({"a":1})", "m"));
+  EXPECT_FALSE(json_string_map_field("[]", "m"));
+  EXPECT_TRUE(json_string_map_field("null", "m")->empty());
+}
+
+TEST(JsonTest, EscapesText) {
+  std::string out;
+  append_json_string(out, std::string_view("\"\\\b\f\n\r\t\x01 <&> \u00e9\u2028\xff\0", 20));
+  EXPECT_EQ(out, "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001 \\u003c\\u0026\\u003e \u00e9\\u2028\\ufffd\\u0000\"");
+  out.clear();
+  append_json_map(out, {{"a", "1"}, {"b", "{"}});
+  EXPECT_EQ(out, R"({"a":"1","b":"{"})");
+}
+
+}  // namespace
+}  // namespace tandem::api::http

@@ -1,0 +1,153 @@
+#include "api/http/target.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+namespace tandem::api::http {
+namespace {
+
+enum class Plus { kLiteral, kSpace };
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+Result<std::string> unescape(std::string_view text, Plus plus) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      const int high = i + 1 < text.size() ? hex_digit(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+      if (high < 0 || low < 0) {
+        return fail(Code::kInvalidArgument, fmt::format("invalid URL escape \"{}\"", text.substr(i, 3)));
+      }
+      out += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      out += text[i] == '+' && plus == Plus::kSpace ? ' ' : text[i];
+    }
+  }
+  return out;
+}
+
+bool is_clean(std::string_view path) {
+  if (path.empty() || path.front() != '/') return false;
+  if (path.size() > 1 && path.back() == '/') return false;
+  for (std::size_t slash = 0; slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
+    const std::string_view segment = path.substr(slash + 1, path.find('/', slash + 1) - slash - 1);
+    if (segment == "." || segment == ".." || (segment.empty() && path.size() > 1)) return false;
+  }
+  return true;
+}
+
+// Calls visit(name, value) for each parameter, decoded, until it returns true. Pairs that do not decode are left out.
+template <class Visit>
+void for_each_parameter(std::string_view query, Visit visit) {
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    if (pair.empty() || pair.find(';') != std::string_view::npos) continue;
+    const std::size_t equals = pair.find('=');
+    auto name = unescape(pair.substr(0, equals), Plus::kSpace);
+    auto value = equals == std::string_view::npos ? Result<std::string>(std::string())
+                                                  : unescape(pair.substr(equals + 1), Plus::kSpace);
+    if (name && value && visit(std::move(*name), std::move(*value))) return;
+  }
+}
+
+}  // namespace
+
+Result<std::string> unescape_query(std::string_view text) { return unescape(text, Plus::kSpace); }
+Result<std::string> unescape_path(std::string_view text) { return unescape(text, Plus::kLiteral); }
+
+std::string escape_path(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-_.~$&+,/:;=@!*'()").find(c) != std::string_view::npos;
+    if (plain && c != '\0') {
+      out += c;
+    } else {
+      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+std::string clean_path(std::string_view path) {
+  const bool rooted = path.starts_with('/');
+  std::vector<std::string_view> kept;
+  while (!path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string_view segment = path.substr(0, slash);
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+    if (segment.empty() || segment == ".") continue;
+    if (segment != "..") {
+      kept.push_back(segment);
+    } else if (!kept.empty() && kept.back() != "..") {
+      kept.pop_back();
+    } else if (!rooted) {
+      kept.push_back(segment);
+    }
+  }
+  std::string out(rooted ? "/" : "");
+  for (const std::string_view segment : kept) {
+    if (!out.empty() && out.back() != '/') out += '/';
+    out += segment;
+  }
+  return out.empty() ? "." : out;
+}
+
+Target::Target(std::string_view target) {
+  const std::size_t question = target.find('?');
+  raw_path_ = target.substr(0, question);
+  if (question != std::string_view::npos) query_ = target.substr(question + 1);
+  if (is_clean(raw_path_)) {
+    path_ = raw_path_;
+  } else {
+    cleaned_ = clean_path(raw_path_);
+    path_ = cleaned_;
+  }
+  std::string_view left = path_.starts_with('/') ? path_.substr(1) : path_;
+  while (!left.empty()) {
+    const std::size_t slash = left.find('/');
+    if (size_ < kKept) segments_[size_] = left.substr(0, slash);
+    ++size_;
+    left = slash == std::string_view::npos ? std::string_view() : left.substr(slash + 1);
+  }
+}
+
+std::string_view Target::rest(std::size_t i) const {
+  const std::string_view first = (*this)[i];
+  if (first.empty()) return {};
+  return path_.substr(static_cast<std::size_t>(first.data() - path_.data()));
+}
+
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+  std::optional<std::string> found;
+  for_each_parameter(query, [&](std::string parameter, std::string value) {
+    if (parameter == name) found = std::move(value);
+    return found.has_value();
+  });
+  return found;
+}
+
+Metadata query_metadata(std::string_view query) {
+  constexpr std::string_view kPrefix = "metadata.";
+  Metadata metadata;
+  for_each_parameter(query, [&](std::string parameter, std::string value) {
+    if (parameter.starts_with(kPrefix)) metadata.try_emplace(parameter.substr(kPrefix.size()), std::move(value));
+    return false;
+  });
+  return metadata;
+}
+
+}  // namespace tandem::api::http

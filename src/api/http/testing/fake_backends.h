@@ -1,0 +1,161 @@
+// For tests: a state store, a broker and an app in memory, that do as they are told.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "blocks/invoke/invoke_service.h"
+#include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/state/state_store.h"
+#include "net/http.h"
+
+namespace tandem::api::http {
+
+// Keeps values with a counter as ETag. A key that ends in "broken" fails every operation.
+class FakeStore final : public state::Store {
+ public:
+  explicit FakeStore(state::Features features) : features_(features) {}
+
+  state::Features features() const override { return features_; }
+  void ping(const CallContext&, Completion<void> done) override { done({}); }
+
+  void get(const CallContext&, const state::GetRequest& request, Completion<state::GetResponse> done) override {
+    consistency = request.consistency;
+    if (request.key.ends_with("broken")) return done(fail(Code::kUnavailable, "disk on fire"));
+    const auto found = items.find(request.key);
+    done(found == items.end() ? state::GetResponse{} : found->second);
+  }
+  void set(const CallContext&, state::SetRequest request, Completion<void> done) override {
+    if (const Status status = check(request.key, request.etag); !status) return done(status);
+    apply(std::move(request));
+    done({});
+  }
+  void remove(const CallContext&, state::DeleteRequest request, Completion<void> done) override {
+    if (const Status status = check(request.key, request.etag); !status) return done(status);
+    last_delete = request;
+    items.erase(request.key);
+    done({});
+  }
+  void transact(const CallContext&, std::vector<state::Operation> operations, Completion<void> done) override {
+    for (const state::Operation& operation : operations) {
+      const Status status =
+          std::visit([&](const auto& request) { return check(request.key, request.etag); }, operation);
+      if (!status) return done(status);
+    }
+    for (state::Operation& operation : operations) {
+      if (auto* set = std::get_if<state::SetRequest>(&operation)) {
+        apply(std::move(*set));
+      } else {
+        items.erase(std::get<state::DeleteRequest>(operation).key);
+      }
+    }
+    done({});
+  }
+
+  std::map<std::string, state::GetResponse, std::less<>> items;
+  state::Consistency consistency = state::Consistency::kUnspecified;
+  state::SetRequest last_set;
+  state::DeleteRequest last_delete;
+
+ private:
+  Status check(const std::string& key, const std::optional<std::string>& etag) const {
+    if (key.ends_with("broken")) return fail(Code::kUnavailable, "disk on fire");
+    if (!etag) return {};
+    if (*etag == "not-an-etag") return fail(state::etag_invalid("not a number"));
+    const auto found = items.find(key);
+    if (found == items.end() || found->second.etag != *etag) return fail(state::etag_mismatch(""));
+    return {};
+  }
+  void apply(state::SetRequest request) {
+    state::GetResponse& item = items[request.key];
+    item.data = request.value;
+    item.etag = std::to_string(++writes_);
+    if (request.ttl_seconds && *request.ttl_seconds > 0) item.expires_at_ms = *request.ttl_seconds * 1000;
+    last_set = std::move(request);
+  }
+
+  state::Features features_;
+  std::int64_t writes_ = 0;
+};
+
+// Keeps what was published. A topic that ends in "broken" fails, and so does a message that contains "poison".
+class FakeBroker final : public pubsub::Broker {
+ public:
+  void publish(const CallContext& context, pubsub::PublishRequest request, Completion<void> done) override {
+    if (request.topic.ends_with("broken") || request.data->find("poison") != std::string::npos) {
+      return done(fail(Code::kUnavailable, "broker on fire"));
+    }
+    publisher = context.app_id;
+    published.push_back(std::move(request));
+    done({});
+  }
+  Result<std::unique_ptr<Subscription>> subscribe(std::string, std::string, Metadata, pubsub::MessageHandler) override {
+    return fail(Code::kUnimplemented, "not in this test");
+  }
+
+  std::vector<pubsub::PublishRequest> published;
+  std::string publisher;
+};
+
+// Answers with what it saw.
+class FakeApp final : public invoke::Endpoint, private net::Handler {
+ public:
+  net::Handler& handler(std::size_t worker) override {
+    last_worker = worker;
+    return *this;
+  }
+
+  std::size_t last_worker = 0;
+  std::string method;
+  std::string target;
+  std::string caller;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::optional<Error> body_error;
+  int status = 200;
+
+  std::optional<std::string> header(std::string_view name) const {
+    for (const auto& [key, value] : headers) {
+      if (net::equals_ignoring_case(key, name)) return value;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void handle(std::unique_ptr<net::Exchange> exchange) override {
+    method = exchange->head().method;
+    target = exchange->head().target;
+    caller = exchange->context().app_id;
+    headers.clear();
+    for (const net::Header& header : exchange->head().headers) headers.emplace_back(header.name, header.value);
+    body.clear();
+    body_error.reset();
+    if (const auto whole = exchange->body().take_whole()) {
+      body = *whole;
+    } else {
+      read_all(*exchange);
+    }
+    const std::vector<net::Header> answer = {{"Content-Type", "text/plain"}, {"X-App", "one"}, {"X-App", "two"}};
+    exchange->start(status, answer);
+    exchange->write("hello ", [](const Result<void>&) {});
+    exchange->write("from the app", [](const Result<void>&) {});
+    exchange->finish();
+  }
+  void read_all(net::Exchange& exchange) {
+    for (bool more = true; more;) {
+      exchange.body().read([&](Result<std::string_view> piece) {
+        more = piece && !piece->empty();
+        if (!piece) body_error = piece.error();
+        if (piece) body += *piece;
+      });
+    }
+  }
+};
+
+}  // namespace tandem::api::http
