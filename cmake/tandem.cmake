@@ -43,7 +43,7 @@ include(GoogleTest)
 
 # The Rust engine as one static library, built by cargo outside the clone so that a fresh clone builds warm.
 function(tandem_engine_library)
-  set(out ${CMAKE_BINARY_DIR}/libtandem_engine.a)
+  set(out ${CMAKE_BINARY_DIR}/libtandem_engine_rust.a)
   file(GLOB_RECURSE rust_sources CONFIGURE_DEPENDS
        ${CMAKE_SOURCE_DIR}/engine/*.rs ${CMAKE_SOURCE_DIR}/engine/*.toml ${CMAKE_SOURCE_DIR}/engine/Cargo.lock
        ${CMAKE_SOURCE_DIR}/wit/*.wit)

@@ -74,10 +74,7 @@ void ClientCall::resolved(std::vector<Endpoint> endpoints) {
   endpoints_.clear();
   std::string refused;
   for (Endpoint& endpoint : endpoints) {
-    std::string ip = endpoint.address().to_string();
-    if (endpoint.address().is_v6() && endpoint.address().to_v6().is_v4_mapped()) {
-      ip = asio::ip::make_address_v4(asio::ip::v4_mapped, endpoint.address().to_v6()).to_string();
-    }
+    std::string ip = plain_ip(endpoint.address());
     if (!request_.address_filter || request_.address_filter(ip, endpoint.port())) {
       endpoints_.push_back(endpoint);
     } else if (refused.empty()) {

@@ -16,6 +16,12 @@
 
 namespace tandem::net {
 
+// The address as a filter sees it: an IPv4 address in its IPv6 form is an IPv4 address.
+inline std::string plain_ip(const boost::asio::ip::address& address) {
+  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address.to_string();
+  return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6()).to_string();
+}
+
 class ClientTransport final {
  public:
   explicit ClientTransport(boost::asio::io_context& io) : socket(io) {}

@@ -15,7 +15,7 @@ std::unique_ptr<ClientTransport> ClientPool::take(const std::string& key, const 
   // The one used last is the least likely to have been closed by the server.
   for (auto it = waiting.rbegin(); it != waiting.rend();) {
     const auto& remote = it->transport->remote;
-    if (filter && !filter(remote.address().to_string(), remote.port())) {
+    if (filter && !filter(plain_ip(remote.address()), remote.port())) {
       ++it;
       continue;
     }

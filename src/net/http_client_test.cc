@@ -309,6 +309,18 @@ TEST_F(HttpClientTest, AsksTheFilterAboutEveryAddress) {
   EXPECT_EQ(send(std::move(again)).error->code, Code::kPermissionDenied);
 }
 
+TEST_F(HttpClientTest, AsksTheFilterAboutMappedAddressesAsIpv4) {
+  ClientRequest request = to(9);
+  request.host = "[::ffff:127.0.0.1]";
+  std::string asked;
+  request.address_filter = [&](std::string_view ip, std::uint16_t) {
+    asked = ip;
+    return false;
+  };
+  EXPECT_EQ(send(std::move(request)).error->code, Code::kPermissionDenied);
+  EXPECT_EQ(asked, "127.0.0.1");
+}
+
 TEST_F(HttpClientTest, RefusesRequestsThatAreNotHttp) {
   const auto expect_invalid = [&](ClientRequest request) {
     const Outcome outcome = send(std::move(request));

@@ -142,6 +142,11 @@ bool HttpConnection::end_request() {
       if (begin_ != tail_) std::memmove(data_.get() + body_start_, at(begin_), tail_ - begin_);
       tail_ = body_start_ + (tail_ - begin_);
       begin_ = body_start_;
+      if (tail_ == capacity_) {  // a line between chunks that does not end
+        record();
+        linger();
+        return false;
+      }
     }
     arm_read(shard_->options().body_stall_timeout);
     return false;

@@ -193,6 +193,15 @@ TEST(HttpLimits, ABodyThatTurnsBadFailsTheRead) {
   EXPECT_THAT(line.read_to_end(), EndsWith("INVALID_ARGUMENT"));
 }
 
+TEST(HttpLimits, ABadBodyThatNobodyReadsEndsTheConnection) {
+  TestServer server(ok);
+  RawClient client(server.port());
+  client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;");
+  EXPECT_THAT(client.read_answer(), EndsWith("ok"));
+  client.send(std::string(100'000, 'x'));
+  EXPECT_TRUE(client.at_end());
+}
+
 TEST(HttpLimits, ABodyCutOffFailsTheRead) {
   std::atomic<bool> cancelled = false;
   TestServer server([&](std::unique_ptr<Exchange> exchange) {

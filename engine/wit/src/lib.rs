@@ -1,1 +1,59 @@
+//! What a guest imports beyond WASI: tandem:dapr, wasi:keyvalue and wasi:config, one file an interface.
+//!
+//! Typed bindings against the linker that only turn WIT values into the C tables of `include/tandem_wit.h` and answers
+//! into WIT values. Arguments stay in the guest's memory; a value comes back without a copy in between; an answer in place
+//! does not suspend the guest.
 
+pub mod call;
+pub mod config;
+pub mod invoke;
+pub mod keyvalue;
+pub mod pubsub;
+pub mod reply;
+pub mod state;
+pub mod types;
+
+use tandem_engine_core::ffi::{Error, ErrorKind, Header, guard, slice};
+use tandem_engine_core::linker::Linker;
+
+fn link(interface: &str, add: impl FnOnce() -> wasmtime::Result<()>) -> *mut Error {
+    guard(|| add().map_err(|error| Error::new(ErrorKind::Link, format!("cannot link {interface}: {error:#}"))))
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_state_add(linker: *mut Linker, vtable: *const state::Vtable) -> *mut Error {
+    link(state::NAME, || unsafe { state::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_pubsub_add(linker: *mut Linker, vtable: *const pubsub::Vtable) -> *mut Error {
+    link(pubsub::NAME, || unsafe { pubsub::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_invoke_add(linker: *mut Linker, vtable: *const invoke::Vtable) -> *mut Error {
+    link(invoke::NAME, || unsafe { invoke::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_keyvalue_add(linker: *mut Linker, vtable: *const state::Vtable) -> *mut Error {
+    link("wasi:keyvalue", || unsafe { keyvalue::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_config_add(linker: *mut Linker, pairs: *const Header, count: usize) -> *mut Error {
+    link("wasi:config", || {
+        let pairs = unsafe { slice(pairs, count) };
+        config::add(unsafe { &mut *linker }, pairs.iter().map(|pair| unsafe { (pair.name.text(), pair.value.text()) }).collect())
+    })
+}

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/log.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/pubsub/topic_scopes.h"
 #include "blocks/state/state_service.h"
 #include "config/subscription.h"
 
@@ -25,6 +27,7 @@ struct BrokerEntry {
   std::string name;
   std::unique_ptr<Broker> broker;
   std::vector<std::string> scopes;  // app ids that may use the component; empty: all
+  TopicScopes topic_scopes;
 };
 
 // What a door passes on.
@@ -72,16 +75,24 @@ ResponseVerdict verdict_of_response(int status, std::string_view body);
 
 class PubsubService final {
  public:
-  PubsubService();
+  // `log`, when given, outlives the service and hears of messages that are dropped and why.
+  explicit PubsubService(const Logger* log = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);
   std::vector<std::string> broker_names(std::string_view app_id) const;
 
-  // Reasons ERR_PUBSUB_NOT_CONFIGURED, ERR_PUBSUB_NOT_FOUND, ERR_TOPIC_NAME_EMPTY, ERR_PUBSUB_EMPTY,
-  // ERR_PUBSUB_FORBIDDEN, ERR_PUBSUB_CLOUD_EVENTS_SER, ERR_PUBSUB_PUBLISH_MESSAGE; codes and messages as Dapr 1.18.
+  // Fails with Dapr 1.18's reasons, codes and messages:
+  //   ERR_PUBSUB_EMPTY             kInvalidArgument   no component named
+  //   ERR_PUBSUB_NOT_FOUND         kInvalidArgument   unknown, or out of the app's scope
+  //   ERR_TOPIC_NAME_EMPTY         kInvalidArgument
+  //   ERR_PUBSUB_REQUEST_METADATA  kInvalidArgument   rawPayload is no boolean
+  //   ERR_PUBSUB_CLOUD_EVENTS_SER  kInvalidArgument   the data says that it is a CloudEvent and is not
+  //   ERR_PUBSUB_FORBIDDEN         kPermissionDenied  by the component's topic scopes
+  //   ERR_PUBSUB_PUBLISH_MESSAGE   kInternal          the broker failed
   void publish(Caller caller, PublishCall call, Completion<void> done);
-  // One result for each failed entry; empty when all were accepted.
+  // One result for each failed entry; empty when all were accepted. Before anything is sent it fails as publish() does,
+  // or with ERR_PUBSUB_EVENTS_SER when an entry id is missing or there twice.
   void publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
                     Metadata metadata, Completion<std::vector<BulkPublishFailure>> done);
 

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "blocks/state/late_completion.h"
+#include "blocks/late_completion.h"
 
 namespace tandem::state {
 namespace {

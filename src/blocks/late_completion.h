@@ -1,7 +1,7 @@
 // Brings a completion home: run in place while its call is still on the caller's stack, posted to the caller's executor
 // when it comes later or from another thread.
 //
-// An InPlaceScope lives on the stack around the call into a store; bring_home() makes the completion that goes in. Any
+// An InPlaceScope lives on the stack around the call into a plug-in; bring_home() makes the completion that goes in. Any
 // thread may run that completion, once. Nothing fails.
 #pragma once
 
@@ -12,7 +12,7 @@
 #include "base/completion.h"
 #include "base/executor.h"
 
-namespace tandem::state {
+namespace tandem {
 
 class InPlaceScope final {
  public:
@@ -50,4 +50,4 @@ Completion<T> bring_home(const InPlaceScope& scope, Executor& executor, Completi
   };
 }
 
-}  // namespace tandem::state
+}  // namespace tandem
