@@ -1,8 +1,8 @@
 // Brings a completion home: run in place while its call is still on the caller's stack, posted to the caller's executor
 // when it comes later or from another thread.
 //
-// An InPlaceScope lives on the stack around the call into a plug-in; bring_home() makes the completion that goes in. Any
-// thread may run that completion, once. Nothing fails.
+// An InPlaceScope lives on the stack around the call into a plug-in; bring_home() makes the completion that goes in.
+// Any thread may run that completion, once. Nothing fails.
 #pragma once
 
 #include <atomic>

@@ -1,0 +1,279 @@
+#include "blocks/pubsub/cloud_event.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/base64.h"
+#include "base/uuid.h"
+#include "blocks/pubsub/json_text.h"
+#include "config/duration.h"
+
+namespace tandem::pubsub {
+namespace {
+
+constexpr std::string_view kDefaultType = "com.dapr.event.sent";
+constexpr std::string_view kDefaultSource = "Dapr";
+constexpr std::string_view kSpecVersion = "1.0";
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return result;
+}
+
+// "Application/JSON; charset=utf-8" is "application/json".
+bool is_type(std::string_view content_type, std::string_view expected) {
+  return lower(content_type.substr(0, content_type.find(';'))) == expected;
+}
+
+const std::string* find_ignoring_case(const Metadata& metadata, std::string_view name) {
+  if (const auto exact = metadata.find(name); exact != metadata.end()) return &exact->second;
+  const std::string wanted = lower(name);
+  for (const auto& [key, value] : metadata) {
+    if (lower(key) == wanted) return &value;
+  }
+  return nullptr;
+}
+
+// The members of an envelope by name, each value as JSON text.
+class Envelope final {
+ public:
+  void put_json(std::string_view name, std::string_view value) { members_.insert_or_assign(std::string(name), value); }
+  void put(std::string_view name, std::string_view text) {
+    std::string quoted;
+    append_json_string(quoted, text);
+    members_.insert_or_assign(std::string(name), std::move(quoted));
+  }
+  bool has(std::string_view name) const { return members_.contains(name); }
+  // Null counts as missing.
+  void put_default(std::string_view name, std::string_view text) {
+    const auto found = members_.find(name);
+    if (found == members_.end() || found->second == "null") put(name, text);
+  }
+  std::string text() const {
+    std::size_t size = 2;
+    for (const auto& [name, value] : members_) size += name.size() + value.size() + 4;
+    std::string text;
+    text.reserve(size);
+    for (const auto& [name, value] : members_) {
+      text.push_back(text.empty() ? '{' : ',');
+      append_json_string(text, name);
+      text.push_back(':');
+      text.append(value);
+    }
+    if (text.empty()) text.push_back('{');
+    text.push_back('}');
+    return text;
+  }
+
+ private:
+  std::map<std::string, std::string, std::less<>> members_;
+};
+
+void put_data(Envelope& envelope, std::string_view content_type, std::string_view data) {
+  if (is_type(content_type, "application/json")) {
+    if (const std::optional<std::string_view> json = first_json_value(data)) return envelope.put_json("data", *json);
+  } else if (is_type(content_type, "application/octet-stream") ||
+             is_type(content_type, "application/cloudevents+protobuf") ||
+             is_type(content_type, "application/x-protobuf")) {
+    return envelope.put("data_base64", base64_encode(data));
+  }
+  envelope.put("data", data);
+}
+
+void put_expiration(Envelope& envelope, const Metadata& metadata, WallTime now) {
+  const std::optional<std::chrono::nanoseconds> ttl = time_to_live(metadata);
+  if (!ttl) return;
+  // 292 years are the most that 64 bits of nanoseconds hold.
+  const bool beyond = *ttl > WallTime::max() - now;
+  envelope.put("expiration", format_rfc3339(beyond ? WallTime::max() : now + *ttl));
+}
+
+Envelope wrap(const EnvelopeInput& input, WallTime now) {
+  const auto attribute = [&](std::string_view name, std::string_view otherwise) {
+    const std::string* given = find_ignoring_case(input.metadata, "cloudevent." + std::string(name));
+    return std::string(given != nullptr && !given->empty() ? std::string_view(*given) : otherwise);
+  };
+  const std::string_view content_type = input.content_type.empty() ? "text/plain" : input.content_type;
+  const std::string traceid = attribute("traceparent", attribute("traceid", input.trace.traceparent));
+  Envelope envelope;
+  envelope.put("id", attribute("id", ""));
+  if (attribute("id", "").empty()) envelope.put("id", random_uuid());
+  envelope.put("specversion", kSpecVersion);
+  envelope.put("datacontenttype", content_type);
+  envelope.put("source", attribute("source", input.source.empty() ? kDefaultSource : input.source));
+  envelope.put("type", attribute("type", kDefaultType));
+  envelope.put("topic", input.topic);
+  envelope.put("pubsubname", input.pubsub);
+  envelope.put("traceid", traceid);
+  envelope.put("traceparent", traceid);
+  envelope.put("tracestate", attribute("tracestate", input.trace.tracestate));
+  envelope.put("time", format_rfc3339(now));
+  if (const std::string subject = attribute("subject", ""); !subject.empty()) envelope.put("subject", subject);
+  put_data(envelope, content_type, input.data);
+  return envelope;
+}
+
+Result<Envelope> complete(const EnvelopeInput& input, WallTime now) {
+  const std::optional<std::vector<JsonMember>> members = json_members(input.data);
+  if (!members) return fail(Code::kInvalidArgument, "the data is not a CloudEvent: not a JSON object");
+  Envelope envelope;
+  for (const JsonMember& member : *members) envelope.put_json(member.name, member.value);
+  if (!envelope.has("time")) envelope.put("time", format_rfc3339(now));
+  if (!envelope.has("traceid")) {
+    envelope.put("traceid", input.trace.traceparent);
+    envelope.put("traceparent", input.trace.traceparent);
+  }
+  if (!envelope.has("tracestate")) envelope.put("tracestate", input.trace.tracestate);
+  envelope.put("topic", input.topic);
+  envelope.put("pubsubname", input.pubsub);
+  envelope.put_default("source", kDefaultSource);
+  envelope.put_default("type", kDefaultType);
+  envelope.put_default("specversion", kSpecVersion);
+  return envelope;
+}
+
+std::optional<int> digits(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count > text.size()) return std::nullopt;
+  int number = 0;
+  for (std::size_t i = at; i < at + count; ++i) {
+    if (text[i] < '0' || text[i] > '9') return std::nullopt;
+    number = number * 10 + (text[i] - '0');
+  }
+  return number;
+}
+
+}  // namespace
+
+Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now) {
+  Envelope envelope;
+  if (is_type(input.content_type, kCloudEventType)) {
+    Result<Envelope> completed = complete(input, now);
+    if (!completed) return fail(std::move(completed.error()));
+    envelope = std::move(*completed);
+  } else {
+    envelope = wrap(input, now);
+  }
+  put_expiration(envelope, input.metadata, now);
+  return envelope.text();
+}
+
+std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
+                             const TraceContext& trace) {
+  Envelope envelope;
+  envelope.put("id", random_uuid());
+  envelope.put("specversion", kSpecVersion);
+  envelope.put("datacontenttype", "application/octet-stream");
+  envelope.put("source", kDefaultSource);
+  envelope.put("type", kDefaultType);
+  envelope.put("topic", topic);
+  envelope.put("pubsubname", pubsub);
+  envelope.put("data_base64", base64_encode(data));
+  if (!trace.traceparent.empty()) {
+    envelope.put("traceid", trace.traceparent);
+    envelope.put("traceparent", trace.traceparent);
+  }
+  if (!trace.tracestate.empty()) envelope.put("tracestate", trace.tracestate);
+  return envelope.text();
+}
+
+Result<EventFacts> read_envelope(std::string_view envelope) {
+  const std::optional<std::vector<JsonMember>> members = json_members(envelope);
+  if (!members) return fail(Code::kInvalidArgument, "not a JSON object");
+  EventFacts facts;
+  std::string traceid;
+  const std::pair<std::string_view, std::string*> wanted[] = {{"id", &facts.id},
+                                                              {"expiration", &facts.expiration},
+                                                              {"traceid", &traceid},
+                                                              {"traceparent", &facts.trace.traceparent},
+                                                              {"tracestate", &facts.trace.tracestate}};
+  for (const JsonMember& member : *members) {
+    for (const auto& [name, to] : wanted) {
+      if (member.name == name) *to = json_string(member.value).value_or("");
+    }
+  }
+  if (facts.trace.traceparent.empty()) facts.trace.traceparent = std::move(traceid);
+  return facts;
+}
+
+bool has_expired(std::string_view expiration, WallTime now) {
+  const std::optional<WallTime> end = parse_rfc3339(expiration);
+  return end && *end < now;
+}
+
+std::optional<std::chrono::nanoseconds> time_to_live(const Metadata& metadata) {
+  const std::string* text = find_ignoring_case(metadata, "ttl");
+  if (text == nullptr) text = find_ignoring_case(metadata, "ttlInSeconds");
+  if (text == nullptr || text->empty()) return std::nullopt;
+  if (const Result<std::chrono::nanoseconds> duration = config::parse_duration(*text)) {
+    return std::max(*duration, std::chrono::nanoseconds(0));
+  }
+  std::int64_t seconds = 0;
+  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (failure != std::errc() || end != text->data() + text->size() || seconds <= 0) return std::nullopt;
+  constexpr std::int64_t kMost = std::chrono::nanoseconds::max().count() / 1'000'000'000;
+  if (seconds > kMost) return std::chrono::nanoseconds::max();
+  return std::chrono::seconds(seconds);
+}
+
+Result<bool> is_raw_payload(const Metadata& metadata) {
+  const auto found = metadata.find(std::string_view("rawPayload"));
+  if (found == metadata.end() || found->second.empty()) return false;
+  const std::string& text = found->second;
+  for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (text == yes) return true;
+  }
+  for (const char* no : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (text == no) return false;
+  }
+  return fail(Code::kInvalidArgument, "rawPayload value must be a valid boolean: actual is '" + text + "'");
+}
+
+std::string format_rfc3339(WallTime time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count());
+}
+
+std::optional<WallTime> parse_rfc3339(std::string_view text) {
+  using std::chrono::day;
+  using std::chrono::month;
+  using std::chrono::year;
+  const std::optional<int> y = digits(text, 0, 4), mo = digits(text, 5, 2), d = digits(text, 8, 2),
+                           h = digits(text, 11, 2), mi = digits(text, 14, 2), s = digits(text, 17, 2);
+  if (!y || !mo || !d || !h || !mi || !s || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' ||
+      text[16] != ':') {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date(year(*y), month(static_cast<unsigned>(*mo)), day(static_cast<unsigned>(*d)));
+  // Years that 64 bits of nanoseconds hold.
+  if (!date.ok() || *y < 1700 || *y > 2260 || *h > 23 || *mi > 59 || *s > 59) return std::nullopt;
+  WallTime time =
+      std::chrono::sys_days(date) + std::chrono::hours(*h) + std::chrono::minutes(*mi) + std::chrono::seconds(*s);
+  std::size_t at = 19;
+  if (at < text.size() && text[at] == '.') {
+    std::int64_t unit = 100'000'000;
+    const std::size_t first = ++at;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10) {
+      time += std::chrono::nanoseconds(unit * (text[at] - '0'));
+    }
+    if (at == first) return std::nullopt;
+  }
+  if (at + 1 == text.size() && text[at] == 'Z') return time;
+  const std::optional<int> oh = digits(text, at + 1, 2), om = digits(text, at + 4, 2);
+  if (at + 6 != text.size() || (text[at] != '+' && text[at] != '-') || !oh || !om || text[at + 3] != ':') {
+    return std::nullopt;
+  }
+  const std::chrono::minutes offset = std::chrono::hours(*oh) + std::chrono::minutes(*om);
+  return text[at] == '+' ? time - offset : time + offset;
+}
+
+}  // namespace tandem::pubsub

@@ -1,0 +1,91 @@
+#include "blocks/pubsub/delivery.h"
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "blocks/pubsub/cloud_event.h"
+
+namespace tandem::pubsub {
+namespace {
+
+constexpr std::string_view kScope = "tandem.pubsub";
+constexpr std::chrono::seconds kDeadLetterPatience{30};
+
+void warn(const Delivering& delivering, std::string_view message, std::string_view topic) {
+  if (delivering.log == nullptr) return;
+  delivering.log->warn(kScope, message, {{"app", delivering.app_id}, {"pubsub", delivering.pubsub}, {"topic", topic}});
+}
+
+// Ends a message that the app does not take: in the dead-letter topic when there is one, else with `otherwise`.
+void give_up(const std::shared_ptr<const Delivering>& delivering, const Message& message, Verdict otherwise,
+             Completion<Verdict> done) {
+  if (delivering->dead_letter_topic.empty()) return done(otherwise);
+  CallContext context{.app_id = delivering->app_id, .deadline = std::chrono::steady_clock::now() + kDeadLetterPatience};
+  PublishRequest request{.topic = delivering->dead_letter_topic,
+                         .data = message.data,
+                         .content_type = message.content_type,
+                         .metadata = message.metadata};
+  delivering->broker.publish(context, std::move(request),
+                             [delivering, topic = message.topic, done = std::move(done)](Result<void> result) mutable {
+                               if (result) return done(Verdict::kSuccess);
+                               warn(*delivering,
+                                    "error sending message to dead letter topic " + delivering->dead_letter_topic +
+                                        ": " + result.error().message,
+                                    topic);
+                               done(Verdict::kRetry);
+                             });
+}
+
+TraceContext trace_of(const Metadata& metadata) {
+  const auto value = [&](std::string_view name) {
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  TraceContext trace{value("traceparent"), value("tracestate")};
+  if (trace.traceparent.empty()) trace.traceparent = value("traceid");
+  return trace;
+}
+
+}  // namespace
+
+void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done) {
+  TraceContext trace = trace_of(message.metadata);
+  SharedBytes body = message.data;
+  if (delivering->raw_payload) {
+    body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, trace));
+  } else {
+    Result<EventFacts> facts = read_envelope(*message.data);
+    if (!facts) {
+      // It will not get better: no use in another try.
+      warn(*delivering, "error deserializing cloud event: " + facts.error().message, message.topic);
+      return give_up(delivering, message, Verdict::kDrop, std::move(done));
+    }
+    if (has_expired(facts->expiration, std::chrono::system_clock::now())) {
+      warn(*delivering, "dropping expired pub/sub event " + facts->id + " as of " + facts->expiration, message.topic);
+      return give_up(delivering, message, Verdict::kDrop, std::move(done));
+    }
+    if (!facts->trace.traceparent.empty()) trace = std::move(facts->trace);
+  }
+
+  Delivery delivery{.pubsub = delivering->pubsub,
+                    .topic = message.topic,
+                    .route = delivering->route,
+                    .body = std::move(body),
+                    .content_type = std::string(kCloudEventType),
+                    .trace = std::move(trace),
+                    .metadata = message.metadata};
+  delivery.metadata.insert_or_assign("pubsubName", delivering->pubsub);
+  EventSink& sink = delivering->sink;
+  sink.deliver(std::move(delivery), [delivering = std::move(delivering), message = std::move(message),
+                                     done = std::move(done)](Result<Verdict> verdict) mutable {
+    if (!verdict) warn(*delivering, "cannot deliver to the app: " + verdict.error().message, message.topic);
+    if (verdict && *verdict == Verdict::kSuccess) return done(Verdict::kSuccess);
+    // The app is going away: the message stays with the broker.
+    if (!verdict && verdict.error().code == Code::kCancelled) return done(Verdict::kRetry);
+    const Verdict otherwise = verdict && *verdict == Verdict::kDrop ? Verdict::kDrop : Verdict::kRetry;
+    give_up(delivering, message, otherwise, std::move(done));
+  });
+}
+
+}  // namespace tandem::pubsub

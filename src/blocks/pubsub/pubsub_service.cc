@@ -1,0 +1,274 @@
+#include "blocks/pubsub/pubsub_service.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "blocks/late_completion.h"
+#include "blocks/pubsub/cloud_event.h"
+#include "blocks/pubsub/delivery.h"
+
+namespace tandem::pubsub {
+namespace {
+
+bool in_scope(const BrokerEntry& entry, std::string_view app_id) {
+  return entry.scopes.empty() || std::ranges::find(entry.scopes, app_id) != entry.scopes.end();
+}
+
+Error publish_error(std::string_view pubsub, std::string_view topic, const Error& error) {
+  return {Code::kInternal, "ERR_PUBSUB_PUBLISH_MESSAGE",
+          "error when publishing to topic " + std::string(topic) + " in pubsub " + std::string(pubsub) + ": " +
+              error.message};
+}
+
+// The path of a message that no rule is about. Fails when there is none, or rules that need an expression.
+Result<std::string> route_of(const config::Subscription& subscription) {
+  const std::string what = "the subscription to topic " + subscription.topic + " of pubsub " + subscription.pubsub_name;
+  for (const config::RoutingRule& rule : subscription.rules) {
+    if (!rule.match.empty()) {
+      return fail(Code::kUnimplemented,
+                  what + " has a routing rule with match \"" + rule.match +
+                      "\": rules with a match are not supported, only a default route (routes.default)");
+    }
+  }
+  for (const config::RoutingRule& rule : subscription.rules) {
+    if (!rule.path.empty()) return rule.path;
+  }
+  if (!subscription.default_path.empty()) return subscription.default_path;
+  return fail(Code::kInvalidArgument, what + " has no route (route or routes.default)");
+}
+
+}  // namespace
+
+struct PubsubService::Impl {
+  struct Slot {
+    std::string app_id;
+    config::Subscription subscription;
+    std::unique_ptr<Broker::Subscription> delivering;
+  };
+
+  // Checks what publish and bulk publish have in common. The broker's entry, or the error and null.
+  const BrokerEntry* check(const Caller& caller, std::string_view pubsub, std::string_view topic,
+                           const Metadata& metadata, bool& raw, Error& error) const {
+    const std::string name(pubsub);
+    if (name.empty()) {
+      error = {Code::kInvalidArgument, "ERR_PUBSUB_EMPTY", "pubsub name is empty"};
+      return nullptr;
+    }
+    const auto found = brokers.find(pubsub);
+    if (found == brokers.end() || !in_scope(found->second, caller.context.app_id)) {
+      error = {Code::kInvalidArgument, "ERR_PUBSUB_NOT_FOUND", "pubsub " + name + " is not found"};
+      return nullptr;
+    }
+    if (topic.empty()) {
+      error = {Code::kInvalidArgument, "ERR_TOPIC_NAME_EMPTY", "topic is empty in pubsub " + name};
+      return nullptr;
+    }
+    const Result<bool> is_raw = is_raw_payload(metadata);
+    if (!is_raw) {
+      error = {Code::kInvalidArgument, "ERR_PUBSUB_REQUEST_METADATA",
+               "failed deserializing metadata. Error: " + is_raw.error().message};
+      return nullptr;
+    }
+    raw = *is_raw;
+    if (!found->second.topic_scopes.may_publish(caller.context.app_id, topic)) {
+      error = {Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
+               "topic " + std::string(topic) + " is not allowed for app id " + caller.context.app_id};
+      return nullptr;
+    }
+    return &found->second;
+  }
+
+  // The bytes that travel, and their content type.
+  static Result<PublishRequest> wrap(const Caller& caller, const BrokerEntry& entry, std::string_view topic,
+                                     std::string_view data, std::string_view content_type, Metadata metadata,
+                                     bool raw) {
+    PublishRequest request{.topic = std::string(topic), .metadata = std::move(metadata)};
+    if (raw) {
+      request.data = share(std::string(data));
+      request.content_type = content_type;
+      return request;
+    }
+    Result<std::string> envelope = make_envelope({.source = caller.context.app_id,
+                                                  .pubsub = entry.name,
+                                                  .topic = topic,
+                                                  .data = data,
+                                                  .content_type = content_type,
+                                                  .trace = caller.context.trace,
+                                                  .metadata = request.metadata},
+                                                 std::chrono::system_clock::now());
+    if (!envelope) return fail(Code::kInvalidArgument, "ERR_PUBSUB_CLOUD_EVENTS_SER", "cannot create cloudevent");
+    request.data = share(std::move(*envelope));
+    request.content_type = kCloudEventType;
+    return request;
+  }
+
+  const Logger* log = nullptr;
+  std::map<std::string, BrokerEntry, std::less<>> brokers;
+  mutable std::mutex mutex;
+  std::vector<Slot> slots;  // after the brokers: ends before them
+};
+
+PubsubService::PubsubService(const Logger* log) : impl_(std::make_unique<Impl>()) { impl_->log = log; }
+PubsubService::~PubsubService() = default;
+
+Status PubsubService::add_broker(BrokerEntry entry) {
+  if (entry.name.empty() || entry.broker == nullptr) return fail(Code::kInvalidArgument, "a pubsub needs a name");
+  std::string name = entry.name;
+  if (!impl_->brokers.emplace(name, std::move(entry)).second) {
+    return fail(Code::kAlreadyExists, "pubsub " + name + " is there already");
+  }
+  return {};
+}
+
+std::vector<std::string> PubsubService::broker_names(std::string_view app_id) const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : impl_->brokers) {
+    if (in_scope(entry, app_id)) names.push_back(name);
+  }
+  return names;
+}
+
+void PubsubService::publish(Caller caller, PublishCall call, Completion<void> done) {
+  Error error;
+  bool raw = false;
+  const BrokerEntry* entry = impl_->check(caller, call.pubsub, call.topic, call.metadata, raw, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  Result<PublishRequest> request =
+      Impl::wrap(caller, *entry, call.topic, call.data, call.content_type, std::move(call.metadata), raw);
+  if (!request) return done(fail(std::move(request.error())));
+  Completion<void> explained = [entry, topic = std::move(call.topic),
+                                done = std::move(done)](Result<void> result) mutable {
+    if (!result) result = std::unexpected(publish_error(entry->name, topic, result.error()));
+    done(std::move(result));
+  };
+  InPlaceScope scope;
+  entry->broker->publish(caller.context, std::move(*request),
+                         bring_home<void>(scope, caller.executor, std::move(explained)));
+}
+
+void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
+                                 Metadata metadata, Completion<std::vector<BulkPublishFailure>> done) {
+  using Failures = std::vector<BulkPublishFailure>;
+  Error error;
+  bool raw = false;
+  const BrokerEntry* entry = impl_->check(caller, pubsub, topic, metadata, raw, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  std::set<std::string_view> ids;
+  for (const BulkEntry& item : entries) {
+    if (!item.entry_id.empty() && ids.insert(item.entry_id).second) continue;
+    return done(fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER",
+                     "error marshaling events to bytes for topic " + topic + " pubsub " + pubsub +
+                         ". error: entryId is duplicated or not present for entry"));
+  }
+  std::vector<PublishRequest> requests;
+  for (BulkEntry& item : entries) {
+    for (const auto& [name, value] : metadata) item.metadata.try_emplace(name, value);
+    Result<PublishRequest> request =
+        Impl::wrap(caller, *entry, topic, item.data, item.content_type, std::move(item.metadata), raw);
+    if (!request) return done(fail(std::move(request.error())));
+    requests.push_back(std::move(*request));
+  }
+
+  struct Gathering {
+    std::mutex mutex;
+    std::size_t left = 0;
+    Failures failures;
+    Completion<Failures> done;
+
+    void one_done() {
+      std::unique_lock lock(mutex);
+      if (--left > 0) return;
+      lock.unlock();
+      done(std::move(failures));
+    }
+  };
+  InPlaceScope scope;
+  auto gathering = std::make_shared<Gathering>();
+  gathering->left = requests.size() + 1;  // and this call
+  gathering->done = bring_home<Failures>(scope, caller.executor, std::move(done));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    entry->broker->publish(caller.context, std::move(requests[i]),
+                           [gathering, id = std::move(entries[i].entry_id)](Result<void> result) mutable {
+                             if (!result) {
+                               std::lock_guard lock(gathering->mutex);
+                               gathering->failures.push_back({std::move(id), std::move(result.error())});
+                             }
+                             gathering->one_done();
+                           });
+  }
+  gathering->one_done();
+}
+
+Status PubsubService::subscribe(std::string app_id, config::Subscription subscription, EventSink& sink) {
+  const std::string& pubsub = subscription.pubsub_name;
+  const auto found = impl_->brokers.find(pubsub);
+  if (found == impl_->brokers.end() || !in_scope(found->second, app_id)) {
+    return fail(Code::kNotFound, "ERR_PUBSUB_NOT_FOUND", "pubsub " + pubsub + " is not found");
+  }
+  if (subscription.topic.empty()) {
+    return fail(Code::kInvalidArgument, "ERR_TOPIC_NAME_EMPTY", "topic is empty in pubsub " + pubsub);
+  }
+  if (!found->second.topic_scopes.may_subscribe(app_id, subscription.topic)) {
+    return fail(Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
+                "subscription to topic '" + subscription.topic + "' on pubsub '" + pubsub + "' is not allowed");
+  }
+  if (subscription.bulk.enabled) {
+    return fail(Code::kUnimplemented, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
+                                          " asks for bulk delivery, which is not supported");
+  }
+  Result<std::string> route = route_of(subscription);
+  if (!route) return fail(std::move(route.error()));
+  const Result<bool> raw = is_raw_payload(subscription.metadata);
+  if (!raw) return fail(raw.error());
+
+  std::lock_guard lock(impl_->mutex);
+  for (const Impl::Slot& slot : impl_->slots) {
+    if (slot.app_id == app_id && slot.subscription.pubsub_name == pubsub &&
+        slot.subscription.topic == subscription.topic) {
+      return fail(Code::kAlreadyExists, "app " + app_id + " has two subscriptions to topic " + subscription.topic +
+                                            " of pubsub " + pubsub + ": each would get a part of the messages");
+    }
+  }
+  auto delivering = std::make_shared<Delivering>(Delivering{.app_id = app_id,
+                                                            .pubsub = pubsub,
+                                                            .route = std::move(*route),
+                                                            .dead_letter_topic = subscription.dead_letter_topic,
+                                                            .raw_payload = *raw,
+                                                            .broker = *found->second.broker,
+                                                            .sink = sink,
+                                                            .log = impl_->log});
+  Result<std::unique_ptr<Broker::Subscription>> started = found->second.broker->subscribe(
+      subscription.topic, app_id, subscription.metadata, [delivering](Message message, Completion<Verdict> done) {
+        deliver(delivering, std::move(message), std::move(done));
+      });
+  if (!started) return fail(std::move(started.error()));
+  impl_->slots.push_back({std::move(app_id), std::move(subscription), std::move(*started)});
+  return {};
+}
+
+std::vector<PubsubService::Active> PubsubService::subscriptions(std::string_view app_id) const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<Active> active;
+  for (const Impl::Slot& slot : impl_->slots) {
+    if (slot.app_id == app_id) active.push_back({slot.app_id, slot.subscription});
+  }
+  return active;
+}
+
+void PubsubService::stop_subscriptions() {
+  std::vector<Impl::Slot> stopped;
+  {
+    std::lock_guard lock(impl_->mutex);
+    stopped.swap(impl_->slots);
+  }
+}
+
+void PubsubService::close(SteadyTime deadline) {
+  stop_subscriptions();
+  for (auto& [name, entry] : impl_->brokers) entry.broker->close(deadline);
+}
+
+}  // namespace tandem::pubsub
