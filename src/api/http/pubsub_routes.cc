@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <utility>
 #include <vector>
 
@@ -15,16 +13,7 @@
 namespace tandem::api::http {
 namespace {
 
-constexpr std::string_view kRawPayload = "rawPayload";
-
 state::Caller caller_of(const ApiOptions& api, net::Exchange& exchange) { return {exchange.context(), api.worker}; }
-
-// The words that Go's strconv.ParseBool takes.
-bool is_boolean(std::string_view text) {
-  constexpr std::array<std::string_view, 12> kWords = {"1", "t", "T", "true",  "TRUE",  "True",
-                                                       "0", "f", "F", "false", "FALSE", "False"};
-  return std::ranges::find(kWords, text) != kWords.end();
-}
 
 // Everything that an answer may have to name.
 struct Publication {
@@ -37,47 +26,32 @@ struct Publication {
   }
 };
 
-// Dapr looks the pub/sub up first: what is wrong with a request is told only if it is there.
-bool has_broker(const ApiOptions& api, std::string_view name) {
-  const std::vector<std::string> names = api.pubsub.broker_names(api.app_id);
-  return std::ranges::find(names, name) != names.end();
-}
-
-// Asks the service for its error about a pub/sub that is not there.
-void reply_no_broker(const ApiOptions& api, SharedExchange exchange, Publication publication) {
+// Dapr looks the pub/sub up before it reads the request. So what is wrong with a request is told only if the service
+// would publish: a bulk without entries asks that, and nothing of the broker. `cause` is the bare one, for the details.
+void reply_unless_refused(const ApiOptions& api, SharedExchange exchange, Publication publication, Error error,
+                          std::string cause) {
   const SharedExchange held = exchange;
-  const std::string name = publication.pubsub;
-  const std::string topic = publication.topic;
-  api.pubsub.publish_bulk(caller_of(api, *held), name, topic, {}, {},
-                          [&api, exchange = std::move(exchange), publication = std::move(publication)](
-                              const Result<std::vector<pubsub::BulkPublishFailure>>& result) {
-                            if (result) {
-                              reply_empty(*exchange);
-                            } else {
-                              reply_error(*exchange, result.error(), publication.site(api));
-                            }
-                          });
-}
-
-// True when the metadata was refused and the exchange answered.
-bool refuse_metadata(const ApiOptions& api, net::Exchange& exchange, const Publication& publication) {
-  const auto raw = publication.metadata.find(kRawPayload);
-  if (raw == publication.metadata.end() || raw->second.empty() || is_boolean(raw->second)) return false;
-  const std::string message =
-      fmt::format("failed deserializing metadata. Error: {} value must be a valid boolean: actual is '{}'", kRawPayload,
-                  raw->second);
-  reply_error(exchange, {Code::kInvalidArgument, "ERR_PUBSUB_REQUEST_METADATA", message}, publication.site(api));
-  return true;
+  const Publication asked = publication;
+  api.pubsub.publish_bulk(
+      caller_of(api, *held), asked.pubsub, asked.topic, {}, asked.metadata,
+      [&api, exchange = std::move(exchange), publication = std::move(publication), error = std::move(error),
+       cause = std::move(cause)](const Result<std::vector<pubsub::BulkPublishFailure>>& result) {
+        if (result) {
+          reply_error(*exchange, error, publication.site(api, cause));
+        } else {
+          reply_error(*exchange, result.error(), publication.site(api));
+        }
+      });
 }
 
 void publish_body(const ApiOptions& api, SharedExchange exchange, Publication publication,
                   const Result<std::string_view>& body) {
   if (!body) {
     const std::string& cause = body.error().message;
-    const Error error{Code::kInternal, "ERR_PUBSUB_PUBLISH_MESSAGE",
-                      fmt::format("error when publishing to topic {} in pubsub {}: {}", publication.topic,
-                                  publication.pubsub, cause)};
-    reply_error(*exchange, error, publication.site(api, cause));
+    Error error{Code::kInternal, "ERR_PUBSUB_PUBLISH_MESSAGE",
+                fmt::format("error when publishing to topic {} in pubsub {}: {}", publication.topic, publication.pubsub,
+                            cause)};
+    reply_unless_refused(api, std::move(exchange), std::move(publication), std::move(error), cause);
     return;
   }
   const auto content_type = net::find_header(exchange->head().headers, "content-type");
@@ -132,8 +106,9 @@ void publish_entries(const ApiOptions& api, SharedExchange exchange, Publication
                      const Result<std::string_view>& body) {
   auto request = body ? read_bulk_publish(*body) : fail(Code::kDataLoss, "ERR_PUBSUB_EVENTS_SER", body.error().message);
   if (!request) {
-    const Error error = events_error(request.error(), publication);
-    reply_error(*exchange, error, publication.site(api, request.error().message));
+    Error error = events_error(request.error(), publication);
+    reply_unless_refused(api, std::move(exchange), std::move(publication), std::move(error),
+                         std::move(request.error().message));
     return;
   }
   const SharedExchange held = exchange;
@@ -156,10 +131,6 @@ void publish_entries(const ApiOptions& api, SharedExchange exchange, Publication
 void publish(const ApiOptions& api, SharedExchange exchange, std::string pubsub, std::string topic,
              std::string_view query) {
   Publication publication{std::move(pubsub), std::move(topic), query_metadata(query)};
-  if (publication.metadata.contains(kRawPayload) && has_broker(api, publication.pubsub) &&
-      refuse_metadata(api, *exchange, publication)) {
-    return;
-  }
   collect_body(
       std::move(exchange), api.max_body_bytes,
       [&api, publication = std::move(publication)](SharedExchange owner, Result<std::string_view> body) mutable {
@@ -170,11 +141,6 @@ void publish(const ApiOptions& api, SharedExchange exchange, std::string pubsub,
 void publish_bulk(const ApiOptions& api, SharedExchange exchange, std::string pubsub, std::string topic,
                   std::string_view query) {
   Publication publication{std::move(pubsub), std::move(topic), query_metadata(query)};
-  if (!has_broker(api, publication.pubsub)) {
-    reply_no_broker(api, std::move(exchange), std::move(publication));
-    return;
-  }
-  if (refuse_metadata(api, *exchange, publication)) return;
   collect_body(
       std::move(exchange), api.max_body_bytes,
       [&api, publication = std::move(publication)](SharedExchange owner, Result<std::string_view> body) mutable {
