@@ -95,7 +95,7 @@ void GuestPool::finished(GuestInstance& guest, engine::PollState state) {
   guest.drop_finished();
   if (state == engine::PollState::kDead || guest.worn_out() || stopping_) {
     remove(guest);
-  } else if (!std::ranges::contains(idle_, &guest)) {
+  } else if (std::ranges::find(idle_, &guest) == idle_.end()) {
     idle_.push_back(&guest);
   }
   if (!queue_.empty()) gate_.defer([this] { serve_queue(); });

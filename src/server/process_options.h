@@ -29,7 +29,7 @@ struct ProcessOptions {
   std::size_t workers = 0;     // 0: one a core
   std::string cache_folder;    // compiled modules; empty: off
   std::string dapr_api_token;  // DAPR_API_TOKEN: the Dapr API asks for it
-  std::string allowed_origins = "*";
+  std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
   std::string name_space;      // NAMESPACE
 
   // After SIGTERM: how long requests in flight may take.

@@ -1,0 +1,210 @@
+#include "server/app_runtime.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <utility>
+
+#include "app/subscriptions.h"
+#include "base/version.h"
+
+namespace tandem::server {
+namespace {
+
+constexpr std::uint64_t kDefaultApiBody = 4ull << 20;  // daprd's --max-body-size
+
+
+}  // namespace
+
+class AppRuntime::Door final : public net::Handler {
+ public:
+  explicit Door(const telemetry::Sampler& sampler) : sampler_(sampler) {}
+  void attach(net::Handler& guest) { front_ = std::make_unique<app::FrontDoor>(guest, sampler_); }
+  void handle(std::unique_ptr<net::Exchange> exchange) override { front_->handle(std::move(exchange)); }
+
+ private:
+  const telemetry::Sampler& sampler_;
+  std::unique_ptr<app::FrontDoor> front_;
+};
+
+Result<std::unique_ptr<AppRuntime>> AppRuntime::make(const ProcessParts& parts, const config::AppSpec& spec,
+                                                     std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port,
+                                                     ResourceGroup& resources) {
+  std::unique_ptr<AppRuntime> app(new AppRuntime(parts, spec, resources));
+  if (Status listening = app->listen(wanted_app_port, wanted_dapr_port); !listening) {
+    return fail(std::move(listening.error()));
+  }
+  return app;
+}
+
+AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources)
+    : parts_(parts),
+      spec_(std::move(spec)),
+      resources_(resources),
+      log_(parts.log.for_app(spec_.app_id)),
+      services_{resources.state(), resources.pubsub(), parts.invoke},
+      guest_metrics_(parts.metrics, spec_.app_id),
+      app_metrics_(parts.metrics, spec_.app_id, "/"),
+      dapr_metrics_(parts.metrics, spec_.app_id, "/v1.0") {}
+
+AppRuntime::~AppRuntime() = default;
+
+Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port) {
+  const std::uint64_t max_body = spec_.dapr_http_max_request_size.value_or(kDefaultApiBody);
+  for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
+    apis_.push_back(std::make_unique<api::http::DaprApi>(api::http::ApiOptions{
+        .app_id = spec_.app_id,
+        .name_space = parts_.options.name_space,
+        .state = resources_.state(),
+        .pubsub = resources_.pubsub(),
+        .invoke = parts_.invoke,
+        .metadata = *this,
+        .health = *this,
+        .labels = labels_,
+        .worker = parts_.workers[i],
+        .worker_index = i,
+        .max_body_bytes = max_body,
+        .api_token = parts_.options.dapr_api_token,
+        .allowed_origins = parts_.options.allowed_origins,
+        .request_shutdown = parts_.request_stop,
+    }));
+    app_doors_.push_back(std::make_unique<Door>(parts_.sampler));
+  }
+
+  net::ServerOptions app;
+  app.address = parts_.options.app_listen_address;
+  app.port = wanted_app_port;
+  app.purpose = fmt::format("app {}", spec_.app_id);
+  app.hint = "choose another with --app-port or appPort";
+  app.observer = &app_metrics_;
+  auto app_server = net::HttpServer::listen(
+      parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
+  if (!app_server) return fail(std::move(app_server.error()));
+  app_server_ = std::move(*app_server);
+
+  net::ServerOptions dapr;
+  dapr.address = parts_.options.dapr_listen_address;
+  dapr.port = wanted_dapr_port;
+  dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
+  dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
+  dapr.observer = &dapr_metrics_;
+  auto dapr_server = net::HttpServer::listen(
+      parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *apis_[worker.index()]; });
+  if (!dapr_server) return fail(std::move(dapr_server.error()));
+  dapr_server_ = std::move(*dapr_server);
+
+  ports_ = {app_server_->port(), dapr_server_->port()};
+  return {};
+}
+
+Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module) {
+  auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
+  if (!allowed) return fail(std::move(allowed.error()));
+  auto program = make_program(runtime, module, spec_, ports_, *allowed);
+  if (!program) return fail(std::move(program.error()));
+  std::vector<app::WorkerResources> workers;
+  for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
+    workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), apis_[i].get()});
+  }
+  guest_ = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed), log_,
+                                           services_, guest_metrics_, std::move(workers));
+  for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(guest_->handler(i));
+  return parts_.invoke.add(spec_.app_id, *guest_);
+}
+
+Status AppRuntime::open() {
+  if (Status warm = guest_->warm_up(); !warm) {
+    return fail(warm.error().code, fmt::format("app {}: {}", spec_.app_id, warm.error().message));
+  }
+  for (config::Subscription& declared : resources_.subscriptions(spec_.app_id)) {
+    if (Status status = subscribe(std::move(declared), "DECLARATIVE"); !status) return status;
+  }
+  if (!resources_.pubsub().broker_names(spec_.app_id).empty()) {
+    auto own = ask_for_subscriptions();
+    if (!own) {
+      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", own.error().message}});
+    } else {
+      for (config::Subscription& one : *own) {
+        if (Status status = subscribe(std::move(one), "PROGRAMMATIC"); !status) return status;
+      }
+    }
+  }
+  ready_.store(true, std::memory_order_release);
+  return {};
+}
+
+Status AppRuntime::subscribe(config::Subscription subscription, std::string_view kind) {
+  api::http::SubscriptionInfo info;
+  info.pubsub = subscription.pubsub_name;
+  info.topic = subscription.topic;
+  info.metadata = subscription.metadata;
+  info.dead_letter_topic = subscription.dead_letter_topic;
+  info.type = kind;
+  for (const config::RoutingRule& rule : subscription.rules) info.rules.push_back({rule.match, rule.path});
+  if (!subscription.default_path.empty()) info.rules.push_back({"", subscription.default_path});
+  const std::string where = subscription.file.empty()
+                                ? fmt::format("a subscription of app {}", spec_.app_id)
+                                : fmt::format("{}:{}", subscription.file, subscription.line);
+  if (Status status = resources_.pubsub().subscribe(spec_.app_id, std::move(subscription), *guest_); !status) {
+    return fail(status.error().code, fmt::format("{}: {}", where, status.error().message));
+  }
+  log_.info("tandem.pubsub", "subscribed",
+            {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", info.rules.empty() ? "" : info.rules.back().path}});
+  subscribed_.push_back(std::move(info));
+  return {};
+}
+
+Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
+  using Answer = Result<std::vector<config::Subscription>>;
+  std::promise<Answer> promise;
+  std::future<Answer> answer = promise.get_future();
+  // On the first worker; the deadline of the call ends the wait.
+  parts_.workers[0].post([&] {
+    app::fetch_subscriptions(guest_->handler(0), spec_.app_id, guest_->options().request_timeout,
+                             [&](Answer got) { promise.set_value(std::move(got)); });
+  });
+  return answer.get();
+}
+
+void AppRuntime::drain(std::chrono::milliseconds limit, Task done) const {
+  // Both doors; the second one to finish tells.
+  auto left = std::make_shared<std::atomic<int>>(2);
+  auto shared = std::make_shared<Task>(std::move(done));
+  const auto one_done = [left, shared] {
+    if (left->fetch_sub(1) == 1) (*shared)();
+  };
+  app_server_->drain(limit, one_done);
+  dapr_server_->drain(limit, one_done);
+}
+
+void AppRuntime::stop_guest(SteadyTime deadline) {
+  if (guest_) guest_->stop(deadline);
+}
+
+void AppRuntime::close_doors() {
+  app_server_.reset();
+  dapr_server_.reset();
+}
+
+api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
+  api::http::AppMetadata metadata;
+  metadata.runtime_version = kVersion;
+  for (const LoadedComponent& one : resources_.components(app_id)) {
+    metadata.components.push_back({one.name, one.type, one.version, one.capabilities});
+  }
+  if (ready_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
+  metadata.connection = {ports_.app, "http", parts_.options.app_listen_address,
+                         spec_.app_max_concurrency.value_or(0)};
+  return metadata;
+}
+
+std::vector<std::string> AppRuntime::unready(std::string_view) const {
+  if (ready_.load(std::memory_order_acquire)) return {};
+  return {"app"};
+}
+
+void AppRuntime::check_outbound(state::Caller caller, Completion<void> done) {
+  resources_.state().ping_all(caller, std::move(done));
+}
+
+}  // namespace tandem::server

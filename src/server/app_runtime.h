@@ -1,0 +1,91 @@
+// One app of the running process: the guest, its Dapr API and its doors, wired together.
+//
+// Made by the server before the workers start, in this order: the Dapr API of each worker (which needs no guest), the guest
+// (which calls the API), the doors (which lead to both). Taken apart in the opposite order.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/http/dapr_api.h"
+#include "app/front_door.h"
+#include "app/guest_app.h"
+#include "net/http_server.h"
+#include "server/guest_metrics.h"
+#include "server/guest_program.h"
+#include "server/process_options.h"
+#include "server/resource_group.h"
+
+namespace tandem::server {
+
+// What all apps share.
+struct ProcessParts {
+  const ProcessOptions& options;
+  const Logger& log;
+  net::Workers& workers;
+  std::vector<std::unique_ptr<app::PollGate>>& gates;
+  std::vector<std::unique_ptr<net::HttpClient>>& clients;
+  invoke::InvokeService& invoke;
+  telemetry::Metrics& metrics;
+  const telemetry::Sampler& sampler;
+  std::function<void()> request_stop;
+};
+
+class AppRuntime final : public api::http::MetadataSource, public api::http::HealthSource {
+ public:
+  // The ports are taken first, so that the guest's environment can name them. Fails when one is in use.
+  static Result<std::unique_ptr<AppRuntime>> make(const ProcessParts& parts, const config::AppSpec& spec,
+                                                  std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port,
+                                                  ResourceGroup& resources);
+  ~AppRuntime() override;
+
+  const AppPorts& ports() const { return ports_; }
+  const std::string& app_id() const { return spec_.app_id; }
+
+  // Gives the doors their guest. Before the workers start.
+  Status attach(engine::Runtime& runtime, const engine::Module& module);
+  // Instances, then subscriptions: declared ones and the app's own. With the workers running.
+  Status open();
+
+  // The parts of the orderly stop, in this order.
+  void drain(std::chrono::milliseconds limit, Task done) const;
+  void stop_guest(SteadyTime deadline);
+  void close_doors();
+
+  // api::http::MetadataSource, HealthSource
+  api::http::AppMetadata describe(std::string_view app_id) const override;
+  std::vector<std::string> unready(std::string_view app_id) const override;
+  void check_outbound(state::Caller caller, Completion<void> done) override;
+
+ private:
+  // A worker's way in: refuses until the guest is attached.
+  class Door;
+
+  AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
+  Status listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port);
+  Status subscribe(config::Subscription subscription, std::string_view kind);
+  Result<std::vector<config::Subscription>> ask_for_subscriptions();
+
+  const ProcessParts& parts_;
+  const config::AppSpec spec_;
+  ResourceGroup& resources_;
+  const Logger log_;
+  AppPorts ports_;
+  host::HostServices services_;
+  api::http::AppLabels labels_;
+  GuestMetricsObserver guest_metrics_;
+  HttpMetricsObserver app_metrics_;
+  HttpMetricsObserver dapr_metrics_;
+  std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
+  std::vector<std::unique_ptr<Door>> app_doors_;
+  std::unique_ptr<app::GuestApp> guest_;
+  std::unique_ptr<net::HttpServer> app_server_;
+  std::unique_ptr<net::HttpServer> dapr_server_;
+  std::atomic<bool> ready_{false};
+  std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before ready_
+};
+
+}  // namespace tandem::server

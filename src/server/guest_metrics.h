@@ -1,0 +1,50 @@
+// What the app room and the HTTP servers report, as metrics.
+//
+// One GuestMetricsObserver and one HttpMetricsObserver an app; they live as long as the Metrics. Any thread.
+#pragma once
+
+#include <string>
+
+#include "app/guest_options.h"
+#include "net/http_server.h"
+#include "telemetry/dapr_metrics.h"
+
+namespace tandem::server {
+
+class GuestMetricsObserver final : public app::GuestObserver {
+ public:
+  GuestMetricsObserver(telemetry::Metrics& metrics, const std::string& app_id) : metrics_(metrics, app_id) {}
+
+  void call_ended(End end, std::chrono::nanoseconds elapsed) noexcept override {
+    switch (end) {
+      case End::kRejected: metrics_.rejected.add(); return;
+      case End::kTrapped: metrics_.traps.add(); break;
+      case End::kDeadline: metrics_.timeouts.add(); break;
+      case End::kAnswered:
+      case End::kUnanswered: break;
+    }
+    metrics_.record_call(elapsed);
+  }
+  void instance_made() noexcept override {
+    metrics_.started.add();
+    metrics_.instances.add(1);
+  }
+  void instance_gone() noexcept override { metrics_.instances.add(-1); }
+
+ private:
+  telemetry::GuestMetrics metrics_;
+};
+
+class HttpMetricsObserver final : public net::ServerObserver {
+ public:
+  HttpMetricsObserver(telemetry::Metrics& metrics, const std::string& app_id, const std::string& path)
+      : metrics_(metrics, app_id, path) {}
+  void request_finished(const net::RequestRecord& record) noexcept override {
+    metrics_.record(record.method, record.status, record.bytes_in, record.bytes_out, record.duration);
+  }
+
+ private:
+  telemetry::HttpServerMetrics metrics_;
+};
+
+}  // namespace tandem::server

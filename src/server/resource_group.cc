@@ -1,0 +1,117 @@
+#include "server/resource_group.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tandem::server {
+namespace {
+
+constexpr std::string_view kDefaults = R"(apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: { name: statestore }
+spec: { type: state.in-memory, version: v1 }
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: { name: pubsub }
+spec: { type: pubsub.in-memory, version: v1 }
+)";
+
+std::vector<std::string> capabilities_of(const state::Features& features) {
+  std::vector<std::string> names;
+  if (features.etag) names.emplace_back("ETAG");
+  if (features.transactional) names.emplace_back("TRANSACTIONAL");
+  if (features.ttl) names.emplace_back("TTL");
+  return names;
+}
+
+// A failure is an error of the YAML, unless the component says ignoreErrors: then it is left out with a warning.
+void report(const config::Component& component, const config::Diagnostics& found, config::Diagnostics& diagnostics) {
+  for (const config::Diagnostic& one : found.all()) {
+    if (one.severity == config::Severity::kError && !component.ignore_errors) {
+      diagnostics.error(one.position, one.message);
+    } else {
+      diagnostics.warning(one.position, one.message);
+    }
+  }
+}
+
+}  // namespace
+
+ResourceGroup::ResourceGroup(std::vector<std::string> folders, const components::Catalog& catalog,
+                             const components::Surroundings& surroundings, const std::string& name_space,
+                             config::Diagnostics& diagnostics)
+    : folders_(std::move(folders)), state_(name_space) {
+  config::Resources resources;
+  if (folders_.empty()) {
+    config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
+  } else {
+    resources = config::load_resources(folders_, diagnostics);
+  }
+  for (config::Component& component : resources.components) {
+    make_component(std::move(component), catalog, surroundings, name_space, diagnostics);
+  }
+  subscriptions_ = std::move(resources.subscriptions);
+}
+
+void ResourceGroup::make_component(config::Component component, const components::Catalog& catalog,
+                                   const components::Surroundings& surroundings, const std::string& name_space,
+                                   config::Diagnostics& diagnostics) {
+  config::Diagnostics found;
+  config::resolve_secrets(component, config::environment_secrets(), found);
+  config::TemplateValues values;
+  if (!name_space.empty()) values.namespace_name = name_space;
+  config::expand_templates(component, values);
+  LoadedComponent loaded{component.name, component.type, component.version, component.scopes, {}};
+  bool made = false;
+  if (found.has_errors()) {
+    // A component without its secret is not tried.
+  } else if (component.block() == "state") {
+    if (auto entry = catalog.make_store(component, surroundings, found)) {
+      loaded.capabilities = capabilities_of(entry->store->features());
+      if (Status added = state_.add(std::move(*entry)); !added) {
+        found.error(component.position(), added.error().message);
+      } else {
+        made = true;
+      }
+    }
+  } else if (component.block() == "pubsub") {
+    if (auto entry = catalog.make_broker(component, surroundings, found)) {
+      if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
+        found.error(component.position(), added.error().message);
+      } else {
+        made = true;
+      }
+    }
+  } else {
+    found.error(component.position(),
+                fmt::format("component {}: type {} is not supported: this version has state and pubsub components",
+                            component.name, component.type));
+  }
+  report(component, found, diagnostics);
+  if (made) components_.push_back(std::move(loaded));
+}
+
+std::vector<config::Subscription> ResourceGroup::subscriptions(std::string_view app_id) const {
+  std::vector<config::Subscription> visible;
+  std::ranges::copy_if(subscriptions_, std::back_inserter(visible),
+                       [&](const config::Subscription& one) { return one.visible_to(app_id); });
+  return visible;
+}
+
+std::vector<LoadedComponent> ResourceGroup::components(std::string_view app_id) const {
+  std::vector<LoadedComponent> visible;
+  std::ranges::copy_if(components_, std::back_inserter(visible), [&](const LoadedComponent& one) {
+    return one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end();
+  });
+  return visible;
+}
+
+void ResourceGroup::close(SteadyTime deadline) {
+  pubsub_.close(deadline);
+  state_.close(deadline);
+}
+
+}  // namespace tandem::server

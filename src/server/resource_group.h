@@ -1,0 +1,57 @@
+// The Dapr resources of the apps that read the same folders: their components, made; their subscriptions, read.
+//
+// Apps of one run that name the same resource folders share one group, and so its in-memory stores and brokers; apps with
+// other folders have a group of their own, as they would have a daprd of their own. Made and closed by the server's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "blocks/pubsub/pubsub_service.h"
+#include "blocks/state/state_service.h"
+#include "components/catalog.h"
+#include "config/resource_loader.h"
+
+namespace tandem::server {
+
+// What the metadata API says of a component.
+struct LoadedComponent {
+  std::string name;
+  std::string type;
+  std::string version;
+  std::vector<std::string> scopes;
+  std::vector<std::string> capabilities;
+};
+
+class ResourceGroup final {
+ public:
+  // No folders: a state store `statestore` and a broker `pubsub`, both in memory, as `dapr init` sets up both names.
+  // Mistakes go to `diagnostics`; the group is made all the same. `denied` names component types that may not be used.
+  ResourceGroup(std::vector<std::string> folders, const components::Catalog& catalog,
+                const components::Surroundings& surroundings, const std::string& name_space,
+                config::Diagnostics& diagnostics);
+
+  const std::vector<std::string>& folders() const { return folders_; }
+  state::StateService& state() { return state_; }
+  pubsub::PubsubService& pubsub() { return pubsub_; }
+  // Declared subscriptions that are for this app.
+  std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
+  std::vector<LoadedComponent> components(std::string_view app_id) const;
+  bool uses_defaults() const { return folders_.empty(); }
+
+  void close(SteadyTime deadline);
+
+ private:
+  void make_component(config::Component component, const components::Catalog& catalog,
+                      const components::Surroundings& surroundings, const std::string& name_space,
+                      config::Diagnostics& diagnostics);
+
+  const std::vector<std::string> folders_;
+  state::StateService state_;
+  pubsub::PubsubService pubsub_;
+  std::vector<LoadedComponent> components_;
+  std::vector<config::Subscription> subscriptions_;
+};
+
+}  // namespace tandem::server

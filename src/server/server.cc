@@ -1,0 +1,272 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/version.h"
+#include "server/app_runtime.h"
+#include "server/metrics_door.h"
+
+namespace tandem::server {
+namespace {
+
+constexpr std::uint32_t kMaxInstances = 4000;
+constexpr std::chrono::seconds kComponentClose{5};
+
+std::vector<std::string> sorted(std::vector<std::string> folders) {
+  std::ranges::sort(folders);
+  return folders;
+}
+
+// The Dapr Configuration of the process. One process has one: apps that name different files are refused.
+Result<config::Configuration> load_configuration(const std::vector<config::AppSpec>& apps,
+                                                 config::Diagnostics& diagnostics) {
+  std::string path;
+  for (const config::AppSpec& app : apps) {
+    if (app.config_file_path.empty()) continue;
+    if (!path.empty() && path != app.config_file_path) {
+      return fail(Code::kUnimplemented,
+                  fmt::format("apps with different configuration files are not supported yet: {} and {}", path,
+                              app.config_file_path));
+    }
+    path = app.config_file_path;
+  }
+  if (path.empty()) return config::Configuration{};
+  return config::load_configuration(path, diagnostics).value_or(config::Configuration{});
+}
+
+}  // namespace
+
+class Server::Impl final {
+ public:
+  Impl(ProcessOptions options, const Logger& log, std::function<void()> request_stop)
+      : options_(std::move(options)), log_(log), request_stop_(std::move(request_stop)) {}
+  ~Impl();
+
+  Status start();
+  bool stop();
+
+  std::vector<AppAddress> addresses() const;
+  std::uint16_t metrics_port() const { return metrics_server_ ? metrics_server_->port() : 0; }
+
+ private:
+  Status load_resources();
+  Status listen();
+  Status load_guests();
+  Status open();
+  ResourceGroup& group_of(const config::AppSpec& app);
+
+  const ProcessOptions options_;
+  const Logger& log_;
+  const std::function<void()> request_stop_;
+
+  // In the order in which they are made; each may refer to those above it.
+  telemetry::Metrics metrics_;
+  std::unique_ptr<telemetry::Sampler> sampler_;
+  std::unique_ptr<net::Workers> workers_;
+  std::unique_ptr<components::Catalog> catalog_;
+  std::vector<std::unique_ptr<ResourceGroup>> groups_;
+  invoke::InvokeService invoke_;
+  std::unique_ptr<engine::Runtime> runtime_;
+  std::vector<std::unique_ptr<app::PollGate>> gates_;
+  std::vector<std::unique_ptr<net::HttpClient>> clients_;
+  std::unique_ptr<ProcessParts> parts_;
+  std::vector<std::unique_ptr<AppRuntime>> apps_;
+  std::unique_ptr<MetricsDoor> metrics_door_;
+  std::unique_ptr<net::HttpServer> metrics_server_;
+  bool stopped_ = false;
+};
+
+Server::Impl::~Impl() {
+  stop();
+  if (workers_) workers_->stop();
+  metrics_server_.reset();
+  apps_.clear();
+  clients_.clear();
+  // The engine's threads post to the workers until it is gone.
+  runtime_.reset();
+}
+
+Status Server::Impl::start() {
+  const std::size_t count =
+      options_.workers > 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
+  workers_ = std::make_unique<net::Workers>(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    gates_.push_back(std::make_unique<app::PollGate>());
+    clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
+  }
+  for (Status (Impl::*step)() :
+       {&Impl::load_resources, &Impl::listen, &Impl::load_guests, &Impl::open}) {
+    if (Status status = (this->*step)(); !status) return status;
+  }
+  return {};
+}
+
+Status Server::Impl::load_resources() {
+  config::Diagnostics diagnostics;
+  auto configuration = load_configuration(options_.apps, diagnostics);
+  if (!configuration) return fail(std::move(configuration.error()));
+  sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
+  auto catalog = components::Catalog::load();
+  if (!catalog) return fail(std::move(catalog.error()));
+  catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
+  const components::Surroundings surroundings{(*workers_)[0], &log_};
+  for (const config::AppSpec& app : options_.apps) {
+    const std::vector<std::string> folders = sorted(app.resources_paths);
+    const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
+    if (known) continue;
+    groups_.push_back(
+        std::make_unique<ResourceGroup>(folders, *catalog_, surroundings, options_.name_space, diagnostics));
+    if (groups_.back()->uses_defaults()) {
+      log_.info("tandem.server", "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
+    }
+  }
+  for (const config::Diagnostic& one : diagnostics.all()) {
+    if (one.severity == config::Severity::kWarning) {
+      log_.warn("tandem.config", fmt::format("{}:{}: {}", one.position.file, one.position.line, one.message));
+    }
+  }
+  if (diagnostics.has_errors()) {
+    return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
+  }
+  return {};
+}
+
+ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
+  const std::vector<std::string> folders = sorted(app.resources_paths);
+  return **std::ranges::find_if(groups_, [&](const auto& group) { return group->folders() == folders; });
+}
+
+Status Server::Impl::listen() {
+  parts_ = std::make_unique<ProcessParts>(
+      ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_, *sampler_, request_stop_});
+  for (std::size_t i = 0; i < options_.apps.size(); ++i) {
+    const config::AppSpec& spec = options_.apps[i];
+    const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
+      return named ? static_cast<std::uint16_t>(*named) : i == 0 ? first : std::uint16_t{0};
+    };
+    auto app = AppRuntime::make(*parts_, spec, wanted(spec.app_port, options_.first_app_port),
+                                wanted(spec.dapr_http_port, options_.first_dapr_http_port), group_of(spec));
+    if (!app) return fail(std::move(app.error()));
+    apps_.push_back(std::move(*app));
+  }
+  if (!options_.metrics_port) return {};
+  metrics_door_ = std::make_unique<MetricsDoor>(metrics_);
+  net::ServerOptions server;
+  server.address = options_.dapr_listen_address;
+  server.port = *options_.metrics_port;
+  server.purpose = "metrics";
+  server.hint = "choose another with --metrics-port, or --enable-metrics=false";
+  server.max_body_bytes = 0;
+  auto listening = net::HttpServer::listen(*workers_, server,
+                                           [this](net::Worker&) -> net::Handler& { return *metrics_door_; });
+  if (!listening) return fail(std::move(listening.error()));
+  metrics_server_ = std::move(*listening);
+  return {};
+}
+
+Status Server::Impl::load_guests() {
+  engine::RuntimeOptions engine_options;
+  engine_options.cache_folder = options_.cache_folder;
+  std::uint64_t instances = 0;
+  std::uint64_t memory = 0;
+  for (const auto& app : options_.apps) {
+    const app::GuestOptions guest = guest_options(app, {});
+    // A worker may make one more while the one before is being taken down.
+    instances += guest.max_instances + workers_->size();
+    memory = std::max(memory, app.memory_limit_bytes.value_or(0));
+  }
+  engine_options.max_instances = static_cast<std::uint32_t>(std::min<std::uint64_t>(instances, kMaxInstances));
+  auto runtime = engine::Runtime::make(engine_options);
+  if (!runtime) return fail(std::move(runtime.error()));
+  runtime_ = std::move(*runtime);
+  log_.debug("tandem.engine", "instance slots", {{"count", std::to_string(engine_options.max_instances)}});
+  auto modules = load_modules(*runtime_, options_.apps, log_);
+  if (!modules) return fail(std::move(modules.error()));
+  for (std::size_t i = 0; i < apps_.size(); ++i) {
+    if (Status attached = apps_[i]->attach(*runtime_, *(*modules)[i]); !attached) return attached;
+  }
+  return {};
+}
+
+Status Server::Impl::open() {
+  workers_->start();
+  for (const auto& app : apps_) {
+    if (Status opened = app->open(); !opened) return opened;
+  }
+  for (const AppAddress& one : addresses()) {
+    log_.for_app(one.app_id)
+        .info("tandem.server", "serving",
+              {{"app_url", fmt::format("http://{}:{}", one.address, one.app_port)},
+               {"dapr_url", fmt::format("http://{}:{}", options_.dapr_listen_address, one.dapr_http_port)}});
+  }
+  if (metrics_server_) {
+    log_.info("tandem.server", "serving metrics",
+              {{"url", fmt::format("http://{}:{}/metrics", options_.dapr_listen_address, metrics_port())}});
+  }
+  return {};
+}
+
+std::vector<AppAddress> Server::Impl::addresses() const {
+  std::vector<AppAddress> addresses;
+  for (const auto& app : apps_) {
+    addresses.push_back({app->app_id(), options_.app_listen_address, app->ports().app, app->ports().dapr_http});
+  }
+  return addresses;
+}
+
+bool Server::Impl::stop() {
+  if (std::exchange(stopped_, true) || !workers_) return true;
+  const SteadyTime deadline = std::chrono::steady_clock::now() + options_.shutdown_limit;
+  bool clean = true;
+  if (!parts_ || !(*workers_)[0].running()) return true;
+  log_.info("tandem.server", "stopping");
+  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+
+  // No new connections; requests in flight finish.
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t left;
+  };
+  const auto waiting = std::make_shared<Waiting>();
+  waiting->left = apps_.size();
+  for (const auto& app : apps_) {
+    app->drain(options_.shutdown_limit, [waiting] {
+      const std::lock_guard lock(waiting->mutex);
+      --waiting->left;
+      waiting->changed.notify_all();
+    });
+  }
+  {
+    std::unique_lock lock(waiting->mutex);
+    clean = waiting->changed.wait_until(lock, deadline, [&] { return waiting->left == 0; });
+  }
+  for (const auto& app : apps_) app->stop_guest(deadline);
+  for (const auto& app : apps_) app->close_doors();
+  const SteadyTime close_by = std::max(deadline, std::chrono::steady_clock::now() + kComponentClose);
+  for (const auto& group : groups_) group->close(close_by);
+  if (metrics_server_) metrics_server_.reset();
+  log_.info("tandem.server", clean ? "stopped" : "stopped; requests in flight were cut off");
+  return clean;
+}
+
+Result<std::unique_ptr<Server>> Server::start(ProcessOptions options, const Logger& log,
+                                              std::function<void()> request_stop) {
+  auto impl = std::make_unique<Impl>(std::move(options), log, std::move(request_stop));
+  if (Status started = impl->start(); !started) return fail(std::move(started.error()));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+std::vector<AppAddress> Server::addresses() const { return impl_->addresses(); }
+std::uint16_t Server::metrics_port() const { return impl_->metrics_port(); }
+bool Server::stop() { return impl_->stop(); }
+
+}  // namespace tandem::server
