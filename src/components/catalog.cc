@@ -1,0 +1,213 @@
+#include "components/catalog.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "components/component_schemas.h"
+#include "components/pubsub/in_memory/in_memory_broker.h"
+#include "components/state/in_memory/in_memory_state_store.h"
+#include "components/state/sqlite/sqlite_state_store.h"
+
+namespace tandem::components {
+namespace {
+
+using config::Component;
+using config::ComponentSchema;
+using config::Diagnostics;
+using config::FieldType;
+using config::MetadataReader;
+using config::SchemaField;
+
+// What a factory gets: the checked metadata and where the component will live.
+struct Making {
+  const Component& component;
+  const MetadataReader& metadata;
+  const Surroundings& surroundings;
+};
+
+using StoreFactory = Result<std::unique_ptr<state::Store>> (*)(const Making&);
+using BrokerFactory = Result<std::unique_ptr<pubsub::Broker>> (*)(const Making&);
+
+std::chrono::milliseconds milliseconds(const MetadataReader& metadata, std::string_view key) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(metadata.get_duration(key));
+}
+
+Result<std::unique_ptr<state::Store>> make_in_memory_store(const Making& making) {
+  return std::make_unique<InMemoryStateStore>(making.surroundings.timers);
+}
+
+Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
+  const MetadataReader& metadata = making.metadata;
+  SqliteOptions options{.connection_string = metadata.get_string("connectionString"),
+                        .timeout = milliseconds(metadata, "timeout"),
+                        .busy_timeout = milliseconds(metadata, "busyTimeout"),
+                        .disable_wal = metadata.get_bool("disableWAL"),
+                        .table_name = metadata.get_string("tableName"),
+                        .metadata_table_name = metadata.get_string("metadataTableName"),
+                        .cleanup_interval = milliseconds(metadata, "cleanupInterval")};
+  Result<std::unique_ptr<SqliteStateStore>> store = SqliteStateStore::open(
+      options, [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
+        if (log != nullptr) log->warn("tandem.state.sqlite", problem, {{"component", name}});
+      });
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
+Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& making) {
+  const std::int64_t handlers = making.metadata.get_int("maxConcurrentHandlers", 1);
+  if (handlers < 1 || handlers > 10'000) {
+    return fail(Code::kInvalidArgument, "maxConcurrentHandlers: must be between 1 and 10000");
+  }
+  return std::make_unique<InMemoryBroker>(
+      making.surroundings.timers,
+      InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
+}
+
+// The list: a line a component.
+struct StoreLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  StoreFactory make;
+};
+const StoreLine kStores[] = {
+    {kInMemoryStateSchema, "state.in-memory", make_in_memory_store},
+    {kSqliteStateSchema, "state.sqlite", make_sqlite_store},
+};
+
+struct BrokerLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  BrokerFactory make;
+};
+const BrokerLine kBrokers[] = {
+    {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker},
+};
+
+// Metadata that the runtime reads, whatever the component.
+std::vector<SchemaField> runtime_fields(std::string_view block) {
+  if (block == "state") {
+    return {{.name = "keyPrefix",
+             .description = "What stands before every key: appid, name, namespace, none or a word of your own.",
+             .default_value = "appid"},
+            {.name = "actorStateStore",
+             .type = FieldType::kBool,
+             .description = "Whether actors keep their state here.",
+             .default_value = "false"}};
+  }
+  return {{.name = "allowedTopics", .description = "The topics that may be used at all, separated by commas."},
+          {.name = "protectedTopics", .description = "Topics that only apps with a scope for them may use."},
+          {.name = "publishingScopes", .description = "Which app may publish where: app1=topic1,topic2;app2=topic3."},
+          {.name = "subscriptionScopes", .description = "Which app may subscribe where, in the same form."},
+          {.name = "consumerID", .description = "The name of the consumer group; the app id when it is not set."}};
+}
+
+// Keys whose meaning would be lost silently: values that are not encrypted, events that are not sent.
+constexpr std::string_view kRefusedKeys[] = {"primaryEncryptionKey", "secondaryEncryptionKey", "outboxPublishPubsub"};
+
+bool refuse_keys(const Component& component, Diagnostics& diagnostics) {
+  bool refused = false;
+  for (const std::string_view key : kRefusedKeys) {
+    const config::MetadataItem* item = component.find(key);
+    if (item == nullptr) continue;
+    diagnostics.error(component.position(*item), "component \"" + component.name + "\": metadata \"" +
+                                                     std::string(key) +
+                                                     "\" is not supported; remove it to go on without it");
+    refused = true;
+  }
+  return refused;
+}
+
+void report_failure(const Component& component, const Error& error, Diagnostics& diagnostics) {
+  diagnostics.error(component.position(),
+                    "component \"" + component.name + "\" (" + component.type + "): " + error.message);
+}
+
+}  // namespace
+
+Result<Catalog> Catalog::load() {
+  Catalog catalog;
+  std::vector<const EmbeddedSchema*> embedded;
+  for (const StoreLine& line : kStores) embedded.push_back(&line.schema);
+  for (const BrokerLine& line : kBrokers) embedded.push_back(&line.schema);
+  for (const EmbeddedSchema* text : embedded) {
+    Result<ComponentSchema> schema = config::parse_component_schema(text->text, std::string(text->source));
+    if (!schema) return fail(std::move(schema.error()));
+    for (SchemaField& field : runtime_fields(schema->type)) schema->fields.push_back(std::move(field));
+    catalog.schemas_.push_back(std::move(*schema));
+  }
+  std::ranges::sort(catalog.schemas_, {}, &ComponentSchema::full_type);
+  return catalog;
+}
+
+const ComponentSchema* Catalog::find(std::string_view type, std::string_view version) const {
+  const auto found = std::ranges::find_if(schemas_, [&](const ComponentSchema& schema) {
+    return schema.full_type() == type && (version.empty() || schema.version == version);
+  });
+  return found == schemas_.end() ? nullptr : &*found;
+}
+
+const ComponentSchema* Catalog::find_or_report(const Component& component, std::string_view block,
+                                               Diagnostics& diagnostics) const {
+  if (const ComponentSchema* schema = find(component.type, component.version)) {
+    if (schema->type == block) return schema;
+  }
+  std::string known;
+  for (const ComponentSchema& schema : schemas_) {
+    if (schema.type != block) continue;
+    known += (known.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
+  }
+  diagnostics.error(component.position(), "component \"" + component.name + "\": there is no " + component.type + "/" +
+                                              component.version + "; built in: " + known);
+  return nullptr;
+}
+
+std::optional<state::StoreEntry> Catalog::make_store(const Component& component, const Surroundings& surroundings,
+                                                     Diagnostics& diagnostics) const {
+  const ComponentSchema* schema = find_or_report(component, "state", diagnostics);
+  if (schema == nullptr) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  if (refuse_keys(component, diagnostics) || diagnostics.error_count() > errors) return std::nullopt;
+
+  const Result<state::KeyPrefixChoice> prefix = state::parse_key_prefix(metadata.get_string("keyPrefix"));
+  if (!prefix) {
+    report_failure(component, prefix.error(), diagnostics);
+    return std::nullopt;
+  }
+  const StoreLine& line = *std::ranges::find(kStores, schema->full_type(), &StoreLine::type);
+  Result<std::unique_ptr<state::Store>> store = line.make({component, metadata, surroundings});
+  if (!store) {
+    report_failure(component, store.error(), diagnostics);
+    return std::nullopt;
+  }
+  return state::StoreEntry{.name = component.name,
+                           .store = std::move(*store),
+                           .prefix = prefix->prefix,
+                           .custom_prefix = prefix->custom,
+                           .scopes = component.scopes};
+}
+
+std::optional<pubsub::BrokerEntry> Catalog::make_broker(const Component& component, const Surroundings& surroundings,
+                                                        Diagnostics& diagnostics) const {
+  const ComponentSchema* schema = find_or_report(component, "pubsub", diagnostics);
+  if (schema == nullptr) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+
+  const BrokerLine& line = *std::ranges::find(kBrokers, schema->full_type(), &BrokerLine::type);
+  Result<std::unique_ptr<pubsub::Broker>> broker = line.make({component, metadata, surroundings});
+  if (!broker) {
+    report_failure(component, broker.error(), diagnostics);
+    return std::nullopt;
+  }
+  return pubsub::BrokerEntry{.name = component.name,
+                             .broker = std::move(*broker),
+                             .scopes = component.scopes,
+                             .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+}
+
+}  // namespace tandem::components

@@ -1,0 +1,53 @@
+// The catalog: every component that is built in, in one list, and how one is made of a user's YAML.
+//
+// The server owns it and makes components at start and on reload, on its own thread: opening a file may block. A new
+// component is a folder, a line in component_schemas and a line in catalog.cc. Mistakes in the YAML, and a component
+// that cannot start, are reported to Diagnostics with file and line.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "blocks/pubsub/pubsub_service.h"
+#include "blocks/state/state_service.h"
+#include "config/component.h"
+#include "config/component_metadata.h"
+
+namespace tandem::components {
+
+// What components need of the process. Both outlive every component's close().
+struct Surroundings {
+  TimedExecutor& timers;
+  const Logger* log = nullptr;
+};
+
+class Catalog final {
+ public:
+  // Fails only when an embedded schema is broken.
+  static Result<Catalog> load();
+
+  // Every component there is, by type and name. The fields that Dapr's runtime reads itself (keyPrefix, topic scopes …)
+  // are among each schema's.
+  const std::vector<config::ComponentSchema>& schemas() const { return schemas_; }
+  // `type` as in YAML, "state.sqlite"; no version is v1.
+  const config::ComponentSchema* find(std::string_view type, std::string_view version) const;
+
+  // Secrets in `component` were resolved before. Nullopt: `diagnostics` says why.
+  std::optional<state::StoreEntry> make_store(const config::Component& component, const Surroundings& surroundings,
+                                              config::Diagnostics& diagnostics) const;
+  std::optional<pubsub::BrokerEntry> make_broker(const config::Component& component, const Surroundings& surroundings,
+                                                 config::Diagnostics& diagnostics) const;
+
+ private:
+  Catalog() = default;
+  const config::ComponentSchema* find_or_report(const config::Component& component, std::string_view block,
+                                                config::Diagnostics& diagnostics) const;
+
+  std::vector<config::ComponentSchema> schemas_;
+};
+
+}  // namespace tandem::components

@@ -1,0 +1,103 @@
+#include "components/catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/testing/test_loop.h"
+#include "config/resource_loader.h"
+
+namespace tandem::components {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class CatalogTest : public testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  // A component of this type with these lines of metadata.
+  config::Component component(const std::string& type, const std::string& metadata, const std::string& version = "v1") {
+    const std::string yaml =
+        "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: mine\nspec:\n  type: " + type +
+        "\n  version: " + version + "\n  metadata:" + (metadata.empty() ? " []\n" : "\n" + metadata) +
+        "scopes: [orders]\n";
+    config::Resources resources;
+    config::parse_resources(yaml, "test.yaml", resources, diagnostics_);
+    EXPECT_EQ(resources.components.size(), 1u) << diagnostics_.to_string();
+    return resources.components.empty() ? config::Component() : resources.components.front();
+  }
+
+  TestLoop loop_;
+  Surroundings surroundings_{loop_};
+  config::Diagnostics diagnostics_;
+  const Catalog catalog_ = Catalog::load().value();
+  const std::string folder_ = testing::TempDir() + "catalog_" + std::to_string(::getpid());
+};
+
+TEST_F(CatalogTest, KnowsItsComponents) {
+  std::vector<std::string> types;
+  for (const config::ComponentSchema& schema : catalog_.schemas()) types.push_back(schema.full_type());
+  EXPECT_THAT(types, ElementsAre("pubsub.in-memory", "state.in-memory", "state.sqlite"));
+  EXPECT_NE(catalog_.find("state.sqlite", "v1"), nullptr);
+  EXPECT_NE(catalog_.find("state.sqlite", ""), nullptr);
+  EXPECT_EQ(catalog_.find("state.sqlite", "v2"), nullptr);
+  EXPECT_TRUE(catalog_.find("state.sqlite", "v1")->has_capability("transactional"));
+}
+
+TEST_F(CatalogTest, MakesAStore) {
+  std::filesystem::create_directories(folder_);
+  const auto entry = catalog_.make_store(component("state.sqlite", "  - name: connectionString\n    value: " + folder_ +
+                                                                       "/s.db\n  - name: keyPrefix\n    value: name\n"
+                                                                       "  - name: cleanupInterval\n    value: 1h\n"),
+                                         surroundings_, diagnostics_);
+  ASSERT_TRUE(entry.has_value()) << diagnostics_.to_string();
+  EXPECT_EQ(entry->name, "mine");
+  EXPECT_EQ(entry->prefix, state::KeyPrefix::kName);
+  EXPECT_THAT(entry->scopes, ElementsAre("orders"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/s.db"));
+  EXPECT_EQ(diagnostics_.to_string(), "");
+}
+
+TEST_F(CatalogTest, MakesABroker) {
+  const auto entry = catalog_.make_broker(
+      component("pubsub.in-memory",
+                "  - name: publishingScopes\n    value: a=t1\n  - name: maxConcurrentHandlers\n    value: 5\n"),
+      surroundings_, diagnostics_);
+  ASSERT_TRUE(entry.has_value()) << diagnostics_.to_string();
+  EXPECT_FALSE(entry->topic_scopes.may_publish("a", "t2"));
+  EXPECT_EQ(diagnostics_.to_string(), "");
+}
+
+TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
+  EXPECT_FALSE(catalog_.make_store(component("state.sqlite", ""), surroundings_, diagnostics_));
+  EXPECT_FALSE(catalog_.make_store(component("state.nosuch", ""), surroundings_, diagnostics_));
+  EXPECT_FALSE(catalog_.make_broker(component("state.sqlite", ""), surroundings_, diagnostics_));
+  EXPECT_FALSE(catalog_.make_store(
+      component("state.sqlite", "  - name: connectionString\n    value: " + folder_ + "/none/s.db\n"), surroundings_,
+      diagnostics_));
+  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: keyPrefix\n    value: a||b\n"),
+                                   surroundings_, diagnostics_));
+  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: primaryEncryptionKey\n    value: abc\n"),
+                                   surroundings_, diagnostics_));
+  EXPECT_FALSE(catalog_.make_broker(component("pubsub.in-memory", "  - name: maxConcurrentHandlers\n    value: 0\n"),
+                                    surroundings_, diagnostics_));
+  const std::string text = diagnostics_.to_string();
+  EXPECT_THAT(text, HasSubstr("connectionString"));
+  EXPECT_THAT(text, HasSubstr("there is no state.nosuch/v1; built in: state.in-memory/v1, state.sqlite/v1"));
+  EXPECT_THAT(text, HasSubstr("there is no state.sqlite/v1; built in: pubsub.in-memory/v1"));
+  EXPECT_THAT(text, HasSubstr("the folder \"" + folder_ + "/none\" does not exist"));
+  EXPECT_THAT(text, HasSubstr("input key/keyPrefix 'a||b' can't contain '||'"));
+  EXPECT_THAT(text, HasSubstr("metadata \"primaryEncryptionKey\" is not supported"));
+  EXPECT_THAT(text, HasSubstr("maxConcurrentHandlers: must be between 1 and 10000"));
+  EXPECT_EQ(diagnostics_.error_count(), 7u) << text;
+  EXPECT_THAT(text, HasSubstr("test.yaml:"));
+}
+
+}  // namespace
+}  // namespace tandem::components

@@ -1,0 +1,29 @@
+#include "components/component_schemas.h"
+
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+namespace tandem::components {
+
+// ccache does not see what #embed reads and would give back a stale object after a change of the YAML. It leaves alone
+// every file with this word in it.
+extern const char kNotForCcache[] = " .incbin \"\"";
+
+namespace {
+
+constexpr char kInMemoryStateText[] = {
+#embed "state/in_memory/metadata.yaml"
+    , '\0'};
+constexpr char kSqliteStateText[] = {
+#embed "state/sqlite/metadata.yaml"
+    , '\0'};
+constexpr char kInMemoryPubsubText[] = {
+#embed "pubsub/in_memory/metadata.yaml"
+    , '\0'};
+
+}  // namespace
+
+constexpr EmbeddedSchema kInMemoryStateSchema{"src/components/state/in_memory/metadata.yaml", kInMemoryStateText};
+constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
+constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
+
+}  // namespace tandem::components

@@ -1,0 +1,17 @@
+// The metadata.yaml of every component, embedded when the program is built. Constant; any thread.
+#pragma once
+
+#include <string_view>
+
+namespace tandem::components {
+
+struct EmbeddedSchema {
+  std::string_view source;  // where the text is in the source tree, for messages
+  std::string_view text;
+};
+
+extern const EmbeddedSchema kInMemoryStateSchema;
+extern const EmbeddedSchema kSqliteStateSchema;
+extern const EmbeddedSchema kInMemoryPubsubSchema;
+
+}  // namespace tandem::components
