@@ -59,6 +59,9 @@ pub enum ErrorKind {
     Engine = 8,
 }
 
+/// Frames of the guest that a trap's message names.
+const MAX_FRAMES: usize = 6;
+
 /// `tdm_error`.
 #[derive(Debug)]
 pub struct Error {
@@ -80,7 +83,17 @@ impl Error {
             return Error::new(ErrorKind::Limit, format!("no free instance slot: {error:#}"));
         }
         let kind = if error.is::<wasmtime::Trap>() { ErrorKind::Trap } else { ErrorKind::Engine };
-        Error::new(kind, format!("{error:?}").replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" "))
+        let mut message = error.root_cause().to_string();
+        if let Some(trace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
+            for (place, frame) in trace.frames().iter().take(MAX_FRAMES).enumerate() {
+                message.push_str(if place == 0 { " in " } else { " < " });
+                match frame.func_name() {
+                    Some(name) => message.push_str(name),
+                    None => message.push_str(&format!("function {}", frame.func_index())),
+                }
+            }
+        }
+        Error::new(kind, message)
     }
 }
 

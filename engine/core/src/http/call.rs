@@ -134,7 +134,8 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
     }
     let finished = matches!(body.end, Some(OutEnd::Finished(None)));
     if !response.head_sent {
-        if trapped && !finished {
+        // Nothing has left yet: a body that cannot be completed becomes an error, not a broken answer.
+        if (trapped && !finished) || matches!(body.end, Some(OutEnd::Cut)) {
             return false;
         }
         response.head_sent = true;
