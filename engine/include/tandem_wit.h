@@ -1,23 +1,24 @@
 // The C ABI of engine/wit: what a guest imports beyond WASI (tandem:dapr, wasi:keyvalue, wasi:config), as tables of C
-// functions. The Rust side only turns WIT values into spans and answers into WIT values; what a call means is decided by the
-// functions of the table.
+// functions. The Rust side only turns WIT values into spans and answers into WIT values; what a call means is decided
+// by the functions of the table.
 //
 // The rules of tandem_engine.h hold. In addition:
 //
-// Calls. A function of a table is called inside the guest's host function, on the thread that polls the instance. `user` is
-// what tdm_instance_new() was given. Every span and array that goes in points into the guest's memory or beside it and lives
-// until the function returns. The function must not poll or delete any instance, must not throw, and takes over the reply.
+// Calls. A function of a table is called inside the guest's host function, on the thread that polls the instance.
+// `user` is what tdm_instance_new() was given. Every span and array that goes in points into the guest's memory or
+// beside it and lives until the function returns. The function must not poll or delete any instance, must not throw,
+// and takes over the reply.
 //
 // Replies. A tdm_reply is answered exactly once, by one tdm_reply_…() function that takes it back: before the function
-// returns (the guest goes on at once: it is not suspended and no waker is fired) or later (the waker fires, and the next
-// poll continues the guest). Answering later is allowed from any thread, also after the instance is gone: then it does
-// nothing but release what it was given. Answering with another kind of answer than the function is documented to give
-// fails the guest's call with `internal`.
+// returns (the guest goes on at once: it is not suspended and no waker is fired) or later (the waker fires, and the
+// next poll continues the guest). Answering later is allowed from any thread, also after the instance is gone: then it
+// does nothing but release what it was given. Answering with another kind of answer than the function is documented to
+// give fails the guest's call with `internal`.
 //
 // Bytes. A tdm_bytes hands a value over without a copy: the Rust side calls `release(owner)` exactly once, after the
-// value is in the guest's memory (with the next call of the instance, or at its end) or when nobody wants it, on the thread
-// that then has the instance or that answers. `release` null: nothing to release, the bytes never go away (or are empty).
-// Strings, headers and metadata of an answer are copied before the tdm_reply_…() function returns.
+// value is in the guest's memory (with the next call of the instance, or at its end) or when nobody wants it, on the
+// thread that then has the instance or that answers. `release` null: nothing to release, the bytes never go away (or
+// are empty). Strings, headers and metadata of an answer are copied before the tdm_reply_…() function returns.
 //
 // Absent strings. An optional tdm_str that is absent has a null `ptr`; an empty one has not.
 #ifndef TANDEM_WIT_H
@@ -29,7 +30,7 @@
 extern "C" {
 #endif
 
-// ---- replies ---------------------------------------------------------------------------------------------------------
+// ---- replies ------------------------------------------------------------------------------------------------------
 
 typedef struct tdm_reply tdm_reply;
 
@@ -79,7 +80,7 @@ void tdm_reply_failures(tdm_reply* reply, const tdm_failed_entry* entries, size_
 void tdm_reply_response(tdm_reply* reply, uint16_t status, const tdm_header* headers, size_t headers_count,
                         tdm_bytes body);
 
-// ---- tandem:dapr/state -----------------------------------------------------------------------------------------------
+// ---- tandem:dapr/state --------------------------------------------------------------------------------------------
 
 enum tdm_consistency { TDM_CONSISTENCY_UNSET = 0, TDM_EVENTUAL = 1, TDM_STRONG = 2 };
 enum tdm_concurrency { TDM_CONCURRENCY_UNSET = 0, TDM_LAST_WRITE = 1, TDM_FIRST_WRITE = 2 };
@@ -116,12 +117,12 @@ typedef struct tdm_state_vtable {
   void (*set_many)(void* user, tdm_str store, const tdm_state_entry* entries, size_t count, tdm_reply* reply);
   void (*remove_many)(void* user, tdm_str store, const tdm_state_entry* entries, size_t count, tdm_reply* reply);
   void (*transact)(void* user, tdm_str store, const tdm_state_entry* operations, size_t count, tdm_reply* reply);
-  // For wasi:keyvalue: the name of the store that the guest means by `identifier`, as a value. Errors: NOT_FOUND when there
-  // is none, PERMISSION_DENIED when the app may not use it.
+  // For wasi:keyvalue: the name of the store that the guest means by `identifier`, as a value. Errors: NOT_FOUND when
+  // there is none, PERMISSION_DENIED when the app may not use it.
   void (*find_store)(void* user, tdm_str identifier, tdm_reply* reply);
 } tdm_state_vtable;
 
-// ---- tandem:dapr/pubsub ----------------------------------------------------------------------------------------------
+// ---- tandem:dapr/pubsub -------------------------------------------------------------------------------------------
 
 typedef struct tdm_publish_entry {
   tdm_str entry_id;  // with publish_many
@@ -139,7 +140,7 @@ typedef struct tdm_pubsub_vtable {
                        tdm_reply* reply);
 } tdm_pubsub_vtable;
 
-// ---- tandem:dapr/invoke ----------------------------------------------------------------------------------------------
+// ---- tandem:dapr/invoke -------------------------------------------------------------------------------------------
 
 typedef struct tdm_invoke_request {
   tdm_str method;
@@ -154,8 +155,9 @@ typedef struct tdm_invoke_vtable {
   void (*call)(void* user, tdm_str app_id, const tdm_invoke_request* request, tdm_reply* reply);
 } tdm_invoke_vtable;
 
-// ---- linking ---------------------------------------------------------------------------------------------------------
-// Each adds its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
+// ---- linking
+// --------------------------------------------------------------------------------------------------------- Each adds
+// its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
 
 // tandem:dapr/state@0.1.0
 tdm_error* tdm_wit_state_add(tdm_linker* linker, const tdm_state_vtable* vtable);
@@ -163,9 +165,9 @@ tdm_error* tdm_wit_state_add(tdm_linker* linker, const tdm_state_vtable* vtable)
 tdm_error* tdm_wit_pubsub_add(tdm_linker* linker, const tdm_pubsub_vtable* vtable);
 // tandem:dapr/invoke@0.1.0
 tdm_error* tdm_wit_invoke_add(tdm_linker* linker, const tdm_invoke_vtable* vtable);
-// wasi:keyvalue/{store,atomics,batch}, in the drafts that guests are built against: 0.2.0-draft (wasmCloud, Wasmtime) and
-// 0.2.0-draft2 (Spin). A bucket is a state store. Counters are decimal text, so that other users of the store can read them.
-// No state store of Dapr's lists its keys: list-keys fails.
+// wasi:keyvalue/{store,atomics,batch}, in the drafts that guests are built against: 0.2.0-draft (wasmCloud, Wasmtime)
+// and 0.2.0-draft2 (Spin). A bucket is a state store. Counters are decimal text, so that other users of the store can
+// read them. No state store of Dapr's lists its keys: list-keys fails.
 tdm_error* tdm_wit_keyvalue_add(tdm_linker* linker, const tdm_state_vtable* vtable);
 // wasi:config/store and wasi:config/runtime, in every published draft. The pairs are copied.
 tdm_error* tdm_wit_config_add(tdm_linker* linker, const tdm_header* pairs, size_t count);

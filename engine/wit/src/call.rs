@@ -57,7 +57,11 @@ impl<'a, 'b> Spans<'a, 'b> {
         self.keep_pairs(pairs, |spans, (name, value)| Ok(Header { name: spans.text(name)?, value: spans.bytes(value) }))
     }
 
-    fn keep_pairs<T>(&mut self, pairs: &[T], span: impl Fn(&mut Self, &T) -> Result<Header>) -> Result<(*const Header, usize)> {
+    fn keep_pairs<T>(
+        &mut self,
+        pairs: &[T],
+        span: impl Fn(&mut Self, &T) -> Result<Header>,
+    ) -> Result<(*const Header, usize)> {
         if pairs.is_empty() {
             return Ok((std::ptr::null(), 0));
         }

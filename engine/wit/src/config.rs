@@ -42,7 +42,9 @@ pub fn add(linker: &mut Linker, pairs: Pairs) -> Result<()> {
             Ok((Result::<_, Error>::Ok(found),))
         })?;
         let all = pairs.clone();
-        l.func_wrap("get-all", move |_: StoreContextMut<'_, Ctx>, (): ()| Ok((Result::<Pairs, Error>::Ok(all.to_vec()),)))?;
+        l.func_wrap("get-all", move |_: StoreContextMut<'_, Ctx>, (): ()| {
+            Ok((Result::<Pairs, Error>::Ok(all.to_vec()),))
+        })?;
         linker.serve(name);
     }
     Ok(())

@@ -232,7 +232,8 @@ fn add_store<D: Draft>(l: &mut LinkerInstance<'_, Ctx>, vtable: Vtable) -> Resul
     )?;
     l.func_wrap("[method]bucket.list-keys", |store: Store<'_>, (this, _): (This, Option<D::Cursor>)| {
         let name = &store.data().table.get(&this)?.store;
-        let message = format!("listing the keys of state store {name} is not supported: Dapr's state API cannot list keys");
+        let message =
+            format!("listing the keys of state store {name} is not supported: Dapr's state API cannot list keys");
         Ok((Result::<KeyResponse<D::Cursor>, Error>::Err(Error::Other(message)),))
     })
 }
@@ -275,7 +276,9 @@ fn add_batch<D: Draft>(l: &mut LinkerInstance<'_, Ctx>, vtable: Vtable) -> Resul
             let one = |key: &WasmStr| Ok(RawEntry::new(DELETE, spans.text(key)?, Str::EMPTY));
             let entries = keys.iter().map(one).collect::<Result<Vec<_>>>()?;
             let name = store_of(store, &this)?;
-            unsafe { (vtable.remove_many)(store.data().user(), name, entries.as_ptr(), entries.len(), ticket.into_raw()) };
+            unsafe {
+                (vtable.remove_many)(store.data().user(), name, entries.as_ptr(), entries.len(), ticket.into_raw())
+            };
             Ok(())
         },
         done,
@@ -306,7 +309,13 @@ impl Steps {
     }
 
     /// Writes while `etag` is current; without one, while there is no value.
-    async fn write(&self, store: &str, key: &str, etag: Option<&str>, value: &[u8]) -> Result<Result<(), types::Error>> {
+    async fn write(
+        &self,
+        store: &str,
+        key: &str,
+        etag: Option<&str>,
+        value: &[u8],
+    ) -> Result<Result<(), types::Error>> {
         let started = begin(|ticket| {
             let entry = RawEntry {
                 etag: etag.map_or(Str::EMPTY, |etag| Str::new(etag.as_bytes())),
@@ -364,7 +373,8 @@ fn number(key: &str, item: &Item) -> Result<i128, Error> {
         return Err(no_versions(key));
     }
     let text = std::str::from_utf8(item.value.as_slice()).ok();
-    text.and_then(|text| text.trim().parse().ok()).ok_or_else(|| Error::other(format!("the value of {key} is not a number")))
+    text.and_then(|text| text.trim().parse().ok())
+        .ok_or_else(|| Error::other(format!("the value of {key} is not a number")))
 }
 
 /// What the functions that go in several steps need of their arguments.

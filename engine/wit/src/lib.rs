@@ -54,6 +54,9 @@ pub unsafe extern "C" fn tdm_wit_keyvalue_add(linker: *mut Linker, vtable: *cons
 pub unsafe extern "C" fn tdm_wit_config_add(linker: *mut Linker, pairs: *const Header, count: usize) -> *mut Error {
     link("wasi:config", || {
         let pairs = unsafe { slice(pairs, count) };
-        config::add(unsafe { &mut *linker }, pairs.iter().map(|pair| unsafe { (pair.name.text(), pair.value.text()) }).collect())
+        config::add(
+            unsafe { &mut *linker },
+            pairs.iter().map(|pair| unsafe { (pair.name.text(), pair.value.text()) }).collect(),
+        )
     })
 }

@@ -101,7 +101,9 @@ pub fn add(linker: &mut Linker, vtable: &Vtable) -> Result<()> {
                 raw_entry(&mut spans, id, &entry.data, &entry.options)
             };
             let entries = entries.iter().map(one).collect::<Result<Vec<_>>>()?;
-            unsafe { publish_many(store.data().user(), pubsub, topic, entries.as_ptr(), entries.len(), ticket.into_raw()) };
+            unsafe {
+                publish_many(store.data().user(), pubsub, topic, entries.as_ptr(), entries.len(), ticket.into_raw())
+            };
             Ok(())
         },
         failures,

@@ -240,12 +240,14 @@ fn item(ctx: &mut Ctx, outcome: Outcome) -> Result<Option<Item>, Error> {
 
 fn items(ctx: &mut Ctx, outcome: Outcome) -> Result<Vec<BulkItem>, Error> {
     let items = outcome.items()?;
-    let one = |one: reply::BulkItem| BulkItem { key: one.key, item: one.item.map(|found| found.map(|item| lend(ctx, item))) };
+    let one =
+        |one: reply::BulkItem| BulkItem { key: one.key, item: one.item.map(|found| found.map(|item| lend(ctx, item))) };
     Ok(items.into_iter().map(one).collect())
 }
 
 pub fn add(linker: &mut Linker, vtable: &Vtable) -> Result<()> {
-    let Vtable { get, get_item, set, set_item, remove, remove_item, get_many, set_many, remove_many, transact, .. } = *vtable;
+    let Vtable { get, get_item, set, set_item, remove, remove_item, get_many, set_many, remove_many, transact, .. } =
+        *vtable;
     let l = &mut linker.component.instance(NAME)?;
     import(
         l,

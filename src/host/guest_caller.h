@@ -1,0 +1,42 @@
+// The calling guest, as the host functions see it, and the blocks that they call for it.
+//
+// The app's instance object implements GuestCaller: it is what engine::Instance::make() gets as its events, and so what
+// host functions find behind `user`. It outlives the engine's instance, not a late answer: what a call needs later, it
+// takes along. Used on the worker that polls the instance, inside a host function of its guest.
+#pragma once
+
+#include <cstddef>
+
+#include "base/call_context.h"
+#include "base/executor.h"
+#include "blocks/invoke/invoke_service.h"
+#include "blocks/pubsub/pubsub_service.h"
+#include "blocks/state/state_service.h"
+#include "engine/instance.h"
+
+namespace tandem::host {
+
+// The blocks that guests reach. One object a process; it outlives every instance, and so do the services.
+struct HostServices {
+  state::StateService& state;
+  pubsub::PubsubService& pubsub;
+  invoke::InvokeService& invoke;
+  // Bodies of tandem:dapr/invoke, each way.
+  std::size_t max_invoke_body_bytes = 4 << 20;
+};
+
+class GuestCaller : public engine::InstanceEvents {
+ public:
+  // Of the call that the guest is answering: its app id, deadline and trace.
+  virtual const CallContext& context() const = 0;
+  // The worker of the instance: where late answers come in. Outlives every call.
+  virtual Executor& executor() = 0;
+  virtual std::size_t worker_index() const = 0;
+  virtual HostServices& services() = 0;
+};
+
+// The caller behind the `user` of a host function. Every instance of an app whose linker has the host interfaces is made
+// with a GuestCaller for its events.
+inline GuestCaller& caller_of(void* user) { return static_cast<GuestCaller&>(engine::Instance::events_of(user)); }
+
+}  // namespace tandem::host
