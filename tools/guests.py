@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +47,7 @@ GUESTS = [
     Guest("hello", "tests/guests/hello", "rust", BARE),
     Guest("echo", "tests/guests/echo", "rust", BARE),
     Guest("state_calls", "tests/guests/state_calls", "rust", BARE),
+    Guest("keyvalue_calls", "tests/guests/keyvalue_calls", "rust", BARE),
     Guest("hostile", "tests/guests/hostile", "rust", WASI, "reactor"),
     Guest("counter_cmd", "tests/guests/counter_cmd", "rust", WASI, "module"),
     Guest("counter_cmd_p2", "tests/guests/counter_cmd", "rust", WASI, "command", crate="counter_cmd"),
@@ -161,15 +161,14 @@ def write_if_changed(path, content):
 
 
 def place_interfaces(wit):
-    """Fills wit/deps with WASI's interfaces and ours, as `wkg wit fetch` would. WASI comes as the version of 0.2 that the
-    world names: later ones only add to earlier ones, and a language's runtime may know an earlier one."""
+    """Fills wit/deps with WASI's interfaces and ours, as `wkg wit fetch` would."""
     wasi = cached_folder("wasi-wit", "wasmtime-wasi-http", "wit/deps", GUESTKIT)
-    named = re.search(rb"wasi:[a-z]+/[a-z-]+@(0\.2\.\d+)", (wit / "world.wit").read_bytes())
     for path in sorted(wasi.glob("*.wit")):
-        text = path.read_bytes()
-        if named:
-            text = re.sub(rb"\b0\.2\.12\b", named[1], text)
-        write_if_changed(wit / "deps" / path.name, text)
+        write_if_changed(wit / "deps" / path.name, path.read_bytes())
+    for name in ("keyvalue", "config"):
+        drafts = cached_folder(f"wasi-{name}-wit", f"wasmtime-wasi-{name}", f"wit/deps/{name}", GUESTKIT)
+        for path in sorted(drafts.glob("*.wit")):
+            write_if_changed(wit / "deps" / name / path.name, path.read_bytes())
     for path in sorted((ROOT / "wit").glob("*.wit")):
         write_if_changed(wit / "deps" / "tandem-dapr" / path.name, path.read_bytes())
 

@@ -53,9 +53,10 @@ lint_tidy() {
   [ -n "$changed" ] || { note "no C++ source has changed"; return 0; }
   [ -f build/dev/compile_commands.json ] || fail "clang-tidy reads build/dev/compile_commands.json: run ./dev build dev first"
   # A source that the build does not know (a fuzz target in a build without the fuzzer) cannot be read without its flags.
-  changed=$(grep -F -f <(sed 's/$/"/' <<<"$changed") build/dev/compile_commands.json | sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' | sort -u)
-  # The precompiled headers have to be there and have to be this compiler's.
-  xargs -r clang-tidy-19 -p build/dev --quiet <<<"$changed"
+  changed=$({ grep -F -f <(sed 's/$/"/' <<<"$changed") build/dev/compile_commands.json | sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' | sort -u; } || true)
+  [ -n "$changed" ] || { note "no changed source is part of build/dev"; return 0; }
+  # Sources that use a precompiled header need it built.
+  xargs -r -n 1 -P "$(nproc)" clang-tidy-19 -p build/dev --quiet 2>/dev/null <<<"$changed"
 }
 
 command_lint() {
