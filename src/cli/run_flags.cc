@@ -1,0 +1,147 @@
+#include "cli/run_flags.h"
+
+#include <array>
+
+#include "cli/cache_folder.h"
+
+namespace tandem::cli {
+namespace {
+
+constexpr auto kSwitch = FlagKind::kSwitch;
+constexpr auto kValue = FlagKind::kValue;
+constexpr auto kValues = FlagKind::kValues;
+constexpr auto kUnsupported = FlagKind::kUnsupported;
+
+constexpr std::string_view kApp = "The app";
+constexpr std::string_view kDapr = "Dapr";
+constexpr std::string_view kGrants = "What the guest may reach (nothing else)";
+constexpr std::string_view kLimits = "Limits";
+constexpr std::string_view kProcess = "The process";
+
+constexpr std::string_view kNoGrpc = "is not supported yet: this version has Dapr's HTTP API and no gRPC";
+constexpr std::string_view kNoHealth = "is not supported yet: this version does not probe an app's health";
+constexpr std::string_view kNoProfiling = "is not supported yet: this version has no profiling endpoint";
+constexpr std::string_view kNoControlPlane =
+    "is not supported: Tandem has no control plane (actors, workflows, mTLS and discovery are Dapr's)";
+constexpr std::string_view kNoPlace = "has no meaning for Tandem: it runs the app itself, inside its own process";
+
+constexpr auto kFlags = std::to_array<Flag>({
+    {kValue, "-f,--run-file", "PATH", "a tandem.yaml or dapr.yaml, or a folder with one", kApp},
+    {kValue, "-a,--app-id", "ID", "the app's name (default: the file's, without .wasm) [APP_ID]", kApp},
+    {kValue, "-p,--app-port", "PORT", "port that serves the app; 0: any free one (default 8080) [APP_PORT]", kApp},
+    {kValue, "--app-listen-address", "ADDRESS", "where that port listens (default 127.0.0.1)", kApp},
+    {kValue, "-P,--app-protocol", "PROTOCOL", "http, the only one in this version", kApp},
+    {kValue, "--isolation", "instance|request", "reuse instances (default), or a fresh one a request", kApp},
+
+    {kValue, "-H,--dapr-http-port", "PORT", "port of the Dapr API; 0: any free one (default 3500) [DAPR_HTTP_PORT]",
+     kDapr},
+    {kValue, "--dapr-listen-addresses", "ADDRESS", "where the Dapr API listens (default 127.0.0.1)", kDapr},
+    {kValues, "-d,--resources-path", "FOLDER", "Dapr's YAML: components, subscriptions; may be repeated", kDapr},
+    {kValue, "-c,--config", "FILE", "a Dapr Configuration", kDapr},
+    {kValue, "--allowed-origins", "ORIGINS", "for CORS at the Dapr API, separated by commas (default *)", kDapr},
+    {kSwitch, "--enable-api-logging", "", "a log line for each call of the Dapr API", kDapr},
+
+    {kValues, "--env", "KEY=VALUE", "a variable in the guest's environment; may be repeated", kGrants},
+    {kValues, "--mount", "HOST:GUEST[:ro]", "a folder that the guest sees; may be repeated", kGrants},
+    {kValues, "--allow-outbound", "HOST", "a host for the guest's own requests, as https://example.com; repeatable",
+     kGrants},
+
+    {kValue, "--instances", "COUNT", "copies of the guest that live at once", kLimits},
+    {kValue, "--app-max-concurrency", "COUNT", "requests in the guest at once; -1: no limit", kLimits},
+    {kValue, "--memory-limit", "BYTES", "memory of a copy, as 256Mi", kLimits},
+    {kValue, "--request-timeout", "TIME", "how long a request may take, as 60s", kLimits},
+    {kValue, "--max-body-size", "BYTES", "of a request to the Dapr API (default 4Mi)", kLimits},
+    {kValue, "--dapr-http-max-request-size", "MB", "the same in MB", kLimits},
+    {kValue, "--read-buffer-size", "BYTES", "of the head of a request to the Dapr API", kLimits},
+    {kValue, "--dapr-http-read-buffer-size", "KB", "the same in KB", kLimits},
+
+    {kValue, "--log-level", "LEVEL", "debug, info, warn, error or fatal (default info)", kProcess},
+    {kSwitch, "--log-as-json", "", "log lines as JSON", kProcess},
+    {kValue, "-M,--metrics-port", "PORT", "port of /metrics; 0: any free one (default 9090) [DAPR_METRICS_PORT]",
+     kProcess},
+    {kSwitch, "--enable-metrics", "", "on by default; --enable-metrics=false: no /metrics", kProcess},
+    {kSwitch, "--no-metrics", "", "the same as --enable-metrics=false", kProcess},
+    {kValue, "--workers", "COUNT", "threads that serve; 0: one a core (default)", kProcess},
+    kCacheFolderFlag,
+    kNoCacheFlag,
+    {kValue, "--shutdown-limit", "TIME", "for requests in flight after a stop signal (default 5s)", kProcess},
+    {kValue, "--dapr-graceful-shutdown-seconds", "SECONDS", "the same in seconds", kProcess},
+
+    // The old name of --resources-path.
+    {kValues, "--components-path", "", "", ""},
+    {kUnsupported, "-G,--dapr-grpc-port", "", kNoGrpc, ""},
+    {kUnsupported, "-I,--dapr-internal-grpc-port", "", kNoGrpc, ""},
+    {kUnsupported, "--app-ssl", "", "is not supported: the app is no server of its own that could speak TLS", ""},
+    {kUnsupported, "--app-channel-address", "", kNoPlace, ""},
+    {kUnsupported, "--enable-profiling", "", kNoProfiling, ""},
+    {kUnsupported, "--profile-port", "", kNoProfiling, ""},
+    {kUnsupported, "-u,--unix-domain-socket", "", "is not supported yet: this version listens on TCP ports", ""},
+    {kUnsupported, "--dapr-public-port", "", "is not supported yet: health and metadata are on --dapr-http-port", ""},
+    {kUnsupported, "--dapr-block-shutdown-duration", "", "is not supported yet; --shutdown-limit is the nearest", ""},
+    {kUnsupported, "--enable-app-health-check", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-check-path", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-probe-interval", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-probe-timeout", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-threshold", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-port", "", kNoHealth, ""},
+    {kUnsupported, "--placement-host-address", "", kNoControlPlane, ""},
+    {kUnsupported, "--scheduler-host-address", "", kNoControlPlane, ""},
+    {kUnsupported, "--sentry-address", "", kNoControlPlane, ""},
+    {kUnsupported, "--control-plane-address", "", kNoControlPlane, ""},
+    {kUnsupported, "--control-plane-trust-domain", "", kNoControlPlane, ""},
+    {kUnsupported, "--control-plane-namespace", "", kNoControlPlane, ""},
+    {kUnsupported, "--enable-mtls", "", kNoControlPlane, ""},
+    {kUnsupported, "--actors-service", "", kNoControlPlane, ""},
+    {kUnsupported, "--reminders-service", "", kNoControlPlane, ""},
+    {kUnsupported, "--mode", "", "has no meaning for Tandem: it is always what Dapr calls standalone", ""},
+    {kUnsupported, "-k,--kubernetes", "", kNoPlace, ""},
+    {kUnsupported, "--image", "", kNoPlace, ""},
+    {kUnsupported, "--runtime-path", "", kNoPlace, ""},
+});
+
+constexpr auto kAppFlags = std::to_array<AppFlag>({
+    {"--app-id", "appID"},
+    {"--app-port", "appPort"},
+    {"--app-protocol", "appProtocol"},
+    {"--isolation", "isolation"},
+    {"--dapr-http-port", "daprHTTPPort"},
+    {"--resources-path", "resourcesPaths"},
+    {"--components-path", "resourcesPaths"},
+    {"--config", "configFilePath"},
+    {"--enable-api-logging", "enableApiLogging"},
+    {"--env", "env"},
+    {"--mount", "files"},
+    {"--allow-outbound", "allowedOutboundHosts"},
+    {"--instances", "instances"},
+    {"--app-max-concurrency", "appMaxConcurrency"},
+    {"--memory-limit", "memoryLimit"},
+    {"--request-timeout", "requestTimeout"},
+    {"--max-body-size", "maxBodySize"},
+    {"--dapr-http-max-request-size", "daprHTTPMaxRequestSize"},
+    {"--read-buffer-size", "readBufferSize"},
+    {"--dapr-http-read-buffer-size", "daprHTTPReadBufferSize"},
+});
+
+constexpr CommandText kText = {
+    .usage = "tandem run [FLAGS] app.wasm | tandem run [FLAGS] -f tandem.yaml",
+    .summary =
+        "Serves one WebAssembly app, or all those of a tandem.yaml, until Ctrl-C or SIGTERM.\n"
+        "Without either it takes the tandem.yaml of this folder. A second signal stops it at once.",
+    .closing =
+        "Also from the environment, where a flag does not say otherwise: [NAME] above; DAPR_API_TOKEN, which\n"
+        "callers of the Dapr API must then send; NAMESPACE.\n"
+        "\n"
+        "Examples:\n"
+        "  tandem run app.wasm\n"
+        "  tandem run app.wasm --app-id orders --resources-path ./resources --allow-outbound https://example.com\n"
+        "  tandem run app.wasm --app-port 0 --dapr-http-port 0 --no-metrics\n"
+        "  tandem run -f examples/shop\n",
+};
+
+}  // namespace
+
+std::span<const Flag> run_flags() { return kFlags; }
+const CommandText& run_text() { return kText; }
+std::span<const AppFlag> app_flags() { return kAppFlags; }
+
+}  // namespace tandem::cli

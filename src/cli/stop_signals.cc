@@ -1,0 +1,136 @@
+#include "cli/stop_signals.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+namespace tandem::cli {
+namespace {
+
+[[noreturn]] void exit_at_once(std::string_view why) {
+  // Nothing to be done when it cannot be written.
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, why.data(), why.size());
+  ::_exit(1);
+}
+
+}  // namespace
+
+class StopSignals::Impl final {
+ public:
+  Impl(int signals, int end) : signals_(signals), end_(end) {}
+
+  ~Impl() {
+    if (watcher_.joinable()) {
+      const std::uint64_t one = 1;
+      while (::write(end_, &one, sizeof one) < 0 && errno == EINTR) {
+      }
+      watcher_.join();
+    }
+    ::close(signals_);
+    ::close(end_);
+  }
+
+  void start() {
+    watcher_ = std::thread([this] { watch(); });
+  }
+
+  void expect_stop() {
+    std::lock_guard lock(mutex_);
+    serving_ = true;
+  }
+
+  void request_stop() {
+    {
+      std::lock_guard lock(mutex_);
+      asked_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return asked_; });
+  }
+
+ private:
+  void watch() {
+    std::array<pollfd, 2> watched = {{{signals_, POLLIN, 0}, {end_, POLLIN, 0}}};
+    while (true) {
+      if (::poll(watched.data(), watched.size(), -1) < 0) {
+        if (errno == EINTR) continue;
+        exit_at_once("tandem: cannot wait for signals\n");
+      }
+      if (watched[1].revents != 0) return;
+      signalfd_siginfo signal{};
+      if (::read(signals_, &signal, sizeof signal) == sizeof signal) take();
+    }
+  }
+
+  void take() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!serving_) exit_at_once("tandem: stopped before it served\n");
+      if (signalled_) exit_at_once("tandem: stopped at once by a second signal\n");
+      signalled_ = true;
+      asked_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  const int signals_;
+  const int end_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool serving_ = false;
+  bool signalled_ = false;
+  bool asked_ = false;
+  std::thread watcher_;
+};
+
+StopSignals::StopSignals(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StopSignals::~StopSignals() = default;
+
+Result<std::unique_ptr<StopSignals>> StopSignals::make() {
+  const auto failed = [](int code) {
+    return fail(Code::kInternal, fmt::format("cannot take signals: {}", std::strerror(code)));
+  };
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  if (const int code = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); code != 0) return failed(code);
+  std::signal(SIGPIPE, SIG_IGN);
+  const int signals = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) return failed(errno);
+  const int end = ::eventfd(0, EFD_CLOEXEC);
+  if (end < 0) {
+    const int code = errno;
+    ::close(signals);
+    return failed(code);
+  }
+  auto impl = std::make_unique<Impl>(signals, end);
+  try {
+    impl->start();
+  } catch (const std::system_error& error) {
+    return failed(error.code().value());
+  }
+  return std::unique_ptr<StopSignals>(new StopSignals(std::move(impl)));
+}
+
+void StopSignals::expect_stop() { impl_->expect_stop(); }
+void StopSignals::wait() { impl_->wait(); }
+void StopSignals::request_stop() { impl_->request_stop(); }
+
+}  // namespace tandem::cli

@@ -1,0 +1,35 @@
+// StopSignals: what ends a run: SIGINT, SIGTERM, or a request from inside the process. The second signal ends it at
+// once.
+//
+// Made by `tandem run` on main's thread before any other thread starts, because it blocks the signals there and threads
+// inherit that; one a process. A watching thread of its own takes them, so a signal works also while the server starts
+// or stops: until expect_stop() there is nothing to finish and the process exits at once, with 1. SIGPIPE is ignored
+// from here on. make() fails with kInternal when the system gives no descriptors.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+
+namespace tandem::cli {
+
+class StopSignals final {
+ public:
+  static Result<std::unique_ptr<StopSignals>> make();
+  // Before other threads go: a signal after this does nothing.
+  ~StopSignals();
+
+  // The server serves: the next signal asks for the orderly stop.
+  void expect_stop();
+  // Blocks until a signal or request_stop().
+  void wait();
+  // Any thread, any number of times, also before expect_stop().
+  void request_stop();
+
+ private:
+  class Impl;
+  explicit StopSignals(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::cli
