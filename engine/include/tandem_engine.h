@@ -113,6 +113,22 @@ void tdm_linker_delete(tdm_linker* linker);
 // Calls `each` for every import of `module` that this linker lacks.
 void tdm_linker_each_missing(const tdm_linker* linker, const tdm_module* module, tdm_name_fn each, void* user);
 
+// The guest's memory during a host function; null when the module exports none under the name "memory".
+typedef struct tdm_memory {
+  uint8_t* ptr;
+  size_t len;
+} tdm_memory;
+
+// A host function of a core module. Numbers are 64 bits wide, an i32 or f32 in the low half. `user` is the instance's.
+// Called on the polling thread, inside the guest. False traps the guest.
+typedef bool (*tdm_core_fn)(void* data, void* user, const tdm_memory* memory, const uint64_t* arguments,
+                            uint64_t* results);
+
+// Gives core modules the import `module`.`name`. Types are strings of i (i32), I (i64), f (f32), F (f64). `data` outlives
+// every program linked with it. Before programs are made.
+tdm_error* tdm_linker_define(tdm_linker* linker, tdm_str module, tdm_str name, tdm_str parameters, tdm_str results,
+                             tdm_core_fn function, void* data);
+
 typedef struct tdm_mount {
   tdm_str host_path;
   tdm_str guest_path;
@@ -221,9 +237,14 @@ enum tdm_poll {
 // Runs the guest until it waits for something, its call is done or its time slice is over. Only after a wake, or after
 // tdm_instance_start() and the functions below.
 int tdm_instance_poll(tdm_instance* instance);
-// Gives an idle instance a call; poll it then. `request` and all it points to live until done.
+// Gives an idle instance a call; poll it then. For a command the body is its stdin, and its stdout is the body of an
+// answer with status 200; an exit with another status than 0 is TDM_FAILED. A command runs once: then it is dead. `request` and all it points to live until done.
 void tdm_instance_start(tdm_instance* instance, const tdm_request* request, void* call);
-// Linear memory now, bytes.
+// For programs of TDM_MODULE_CORE instead of tdm_instance_start(): calls an export. After done, tdm_instance_results()
+// copies up to `capacity` results and returns how many there are.
+void tdm_instance_call(tdm_instance* instance, tdm_str export_name, const uint64_t* arguments, size_t count, void* call);
+size_t tdm_instance_results(const tdm_instance* instance, uint64_t* out, size_t capacity);
+// Linear memory at the end of the last call, bytes.
 uint64_t tdm_instance_memory_bytes(const tdm_instance* instance);
 // Handles that the guest has not given back; grows when it leaks.
 size_t tdm_instance_resource_count(const tdm_instance* instance);

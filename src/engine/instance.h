@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/executor.h"
 #include "engine/runtime.h"
@@ -59,6 +60,17 @@ class Instance final {
   PollState poll() { return static_cast<PollState>(tdm_instance_poll(raw_)); }
   // `request` and all it points to live until on_done().
   void start(const tdm_request& request) { tdm_instance_start(raw_, &request, nullptr); }
+
+  // Instead of start() for programs of ModuleKind::kCore: calls an export with numbers, each as wide as 64 bits.
+  void call(std::string_view name, std::span<const std::uint64_t> arguments) {
+    tdm_instance_call(raw_, span(name), arguments.data(), arguments.size(), nullptr);
+  }
+  // What the last call() returned.
+  std::vector<std::uint64_t> results() const {
+    std::vector<std::uint64_t> numbers(tdm_instance_results(raw_, nullptr, 0));
+    tdm_instance_results(raw_, numbers.data(), numbers.size());
+    return numbers;
+  }
 
   void body(std::string_view piece) { tdm_call_body(raw_, span(piece)); }
   void body_complete() { tdm_call_body_end(raw_, true); }

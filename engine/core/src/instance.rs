@@ -18,9 +18,11 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::ctx::Ctx;
 use crate::ffi::{Error, ErrorKind, Header, Str, fence, guard, panic_text};
 use crate::http::bind::push_call;
-use crate::http::body::{BodyIn, InEnd, Shared, lock};
-use crate::http::call::{Answer, Foreign, Request, flush_answer, initial_body};
+use crate::core_module::{self, CoreCall};
+use crate::http::body::{BodyIn, BodyOut, InEnd, Shared, lock};
+use crate::http::call::{Answer, Foreign, Request, Response, flush_answer, initial_body};
 use crate::http::exchange::{Exchange, Timeouts};
+use crate::http::fields::Fields;
 use crate::program::{Entry, Inner, Program};
 
 type User = *mut c_void;
@@ -77,13 +79,17 @@ unsafe impl Send for Link {}
 // SAFETY: as above.
 unsafe impl Sync for Link {}
 
-struct State {
+pub(crate) struct State {
     next: Option<Foreign<Request>>,
     call: User,
     running: bool,
     finished: Option<Finish>,
     answer: Answer,
     body: Shared<BodyIn>,
+    /// A command's stdout.
+    output: Shared<BodyOut>,
+    /// The export and arguments of a core module's call, then its results.
+    pub(crate) core: CoreCall,
     consumed: bool,
     discard: bool,
     exchanges: Vec<Arc<Exchange>>,
@@ -103,7 +109,7 @@ impl Link {
         self.user
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -114,6 +120,35 @@ impl Link {
     /// Makes the owner poll again.
     pub fn wake(&self) {
         self.waker.fire();
+    }
+
+    pub fn request_body(&self) -> Shared<BodyIn> {
+        self.state().body.clone()
+    }
+
+    /// Where a command's stdout goes; the same for all of its handles.
+    pub fn command_output(&self) -> Shared<BodyOut> {
+        self.state().output.clone()
+    }
+
+    /// A command answers from its first moment: 200, with what it writes to stdout.
+    fn begin_command(&self) {
+        let output = Shared::<BodyOut>::default();
+        self.state().output = output.clone();
+        self.set_answer(Answer::Response(Response {
+            status: 200,
+            headers: Fields::default(),
+            body: Some(output),
+            head: false,
+            head_sent: false,
+            over: false,
+        }));
+    }
+
+    fn end_command(&self) {
+        // Without a Content-Length there is nothing that finish could find wrong.
+        let _ = lock(&self.state().output).finish(None);
+        self.mark_dirty();
     }
 
     pub fn set_answer(&self, answer: Answer) {
@@ -341,6 +376,8 @@ impl Instance {
                 finished: None,
                 answer: Answer::None,
                 body: Shared::default(),
+                output: Shared::default(),
+                core: CoreCall::default(),
                 consumed: false,
                 discard: false,
                 exchanges: Vec::new(),
@@ -363,6 +400,24 @@ impl Instance {
         Ok(Instance { driver: RefCell::new(Some(Box::pin(driver))), link, waker: waker.into(), program: inner })
     }
 
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn start(&self, request: Foreign<Request>, body: BodyIn, call: User) {
+        let mut state = self.link.state();
+        state.next = Some(request);
+        state.call = call;
+        state.answer = Answer::None;
+        state.body = Arc::new(Mutex::new(body));
+        state.consumed = false;
+        state.discard = false;
+        if let Some(waker) = state.idle.take() {
+            drop(state);
+            waker.wake();
+        }
+    }
+
     fn poll(&self) -> i32 {
         let Ok(mut slot) = self.driver.try_borrow_mut() else { return PENDING };
         let Some(driver) = slot.as_mut() else { return DEAD };
@@ -375,7 +430,7 @@ impl Instance {
             if let Poll::Ready(error) = polled {
                 *slot = None;
                 let mut state = self.link.state();
-                if state.running || state.next.take().is_some() {
+                if state.finished.is_none() && (state.running || state.next.take().is_some()) {
                     state.finished = Some(Finish::Failed(error));
                 }
                 drop(state);
@@ -389,6 +444,7 @@ impl Instance {
                 return PENDING;
             }
             if self.link.waker.rest() {
+                // A command's call is its whole life; the future ends with it, in this poll or the next.
                 return if self.link.state().running || self.link.state().next.is_some() { PENDING } else { IDLE };
             }
         }
@@ -412,6 +468,7 @@ async fn drive(program: Arc<Inner>, mut store: Store<Ctx>, link: Arc<Link>) -> E
         Entry::Http(pre, index) => serve(&mut store, &link, pre, *index).await,
         Entry::Command(pre, index) => run_command(&mut store, &link, pre, *index).await,
         Entry::P1(pre) => run_p1(&mut store, &link, pre).await,
+        Entry::Core(pre) => core_module::serve(&mut store, &link, pre).await,
     };
     match result {
         Ok(()) => Error::new(ErrorKind::Engine, "the instance is over"),
@@ -444,7 +501,7 @@ async fn serve(
     }
 }
 
-fn end_call(store: &mut Store<Ctx>, link: &Arc<Link>) {
+pub(crate) fn end_call(store: &mut Store<Ctx>, link: &Arc<Link>) {
     let ctx = store.data_mut();
     ctx.call.end();
     ctx.keep.clear();
@@ -461,6 +518,7 @@ async fn run_command(
     index: wasmtime::component::ComponentExportIndex,
 ) -> wasmtime::Result<()> {
     let _request = next_call(link).await;
+    link.begin_command();
     let instance = pre.instantiate_async(&mut *store).await?;
     let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &index)?;
     let ended = match run.call_async(&mut *store, ()).await {
@@ -473,6 +531,7 @@ async fn run_command(
 
 async fn run_p1(store: &mut Store<Ctx>, link: &Arc<Link>, pre: &wasmtime::InstancePre<Ctx>) -> wasmtime::Result<()> {
     let _request = next_call(link).await;
+    link.begin_command();
     let instance = pre.instantiate_async(&mut *store).await?;
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     let ended = start.call_async(&mut *store, ()).await;
@@ -484,13 +543,14 @@ fn command_ended(store: &mut Store<Ctx>, link: &Arc<Link>, ended: wasmtime::Resu
     match ended {
         Err(error) if error.downcast_ref::<wasmtime_wasi::I32Exit>().is_none_or(|exit| exit.0 != 0) => Err(error),
         _ => {
+            link.end_command();
             end_call(store, link);
             Ok(())
         }
     }
 }
 
-async fn next_call(link: &Arc<Link>) -> Foreign<Request> {
+pub(crate) async fn next_call(link: &Arc<Link>) -> Foreign<Request> {
     poll_fn(|cx| {
         let mut state = link.state();
         // The end of the call before is told first.
@@ -544,19 +604,8 @@ pub unsafe extern "C" fn tdm_instance_poll(instance: *mut Instance) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tdm_instance_start(instance: *mut Instance, request: *const Request, call: User) {
     fence((), || {
-        let link = &unsafe { &*instance }.link;
-        let body = Arc::new(Mutex::new(initial_body(unsafe { &*request })));
-        let mut state = link.state();
-        state.next = Some(Foreign(request));
-        state.call = call;
-        state.answer = Answer::None;
-        state.body = body;
-        state.consumed = false;
-        state.discard = false;
-        if let Some(waker) = state.idle.take() {
-            drop(state);
-            waker.wake();
-        }
+        let body = initial_body(unsafe { &*request });
+        unsafe { &*instance }.start(Foreign(request), body, call);
     });
 }
 

@@ -53,6 +53,8 @@ pub struct Linker {
     pub(crate) core: wasmtime::Linker<Ctx>,
     /// Names with versions, of what the linker provides to components.
     served: Vec<String>,
+    /// Functions that core::define() has added.
+    pub(crate) core_served: Vec<(String, String)>,
 }
 
 impl Linker {
@@ -66,12 +68,16 @@ impl Linker {
         wasmtime_wasi::p1::add_to_linker_async(&mut core, Ctx::p1).map_err(failed)?;
         let mut served: Vec<String> = WASI.iter().map(|name| format!("{name}@0.2.12")).collect();
         served.extend([http::bind::TYPES.to_string(), http::bind::OUTGOING.to_string()]);
-        Ok(Linker { engine: shared, component, core, served })
+        Ok(Linker { engine: shared, component, core, served, core_served: Vec::new() })
     }
 
     /// Records that `interface` ("tandem:dapr/state@0.1.0") has been added to `component`.
     pub fn serve(&mut self, interface: &str) {
         self.served.push(interface.to_string());
+    }
+
+    fn has_core(&self, module: &str, name: &str) -> bool {
+        self.core_served.iter().any(|(served_module, served)| served_module == module && served == name)
     }
 
     /// The imports of `module` that nothing here provides: the kind of thing and its name.
@@ -89,7 +95,7 @@ impl Linker {
                 .collect(),
             Code::Core(module) => module
                 .imports()
-                .filter(|import| import.module() != P1)
+                .filter(|import| import.module() != P1 && !self.has_core(import.module(), import.name()))
                 .map(|import| ("function", format!("{}.{}", import.module(), import.name())))
                 .collect(),
         }

@@ -14,7 +14,7 @@ use crate::http::call::Call;
 use crate::instance::Link;
 use crate::linker::Linker;
 use crate::module::{CLI_RUN, Code, HTTP_HANDLER, Kind, Module};
-use crate::stdio::LogStream;
+use crate::stdio::{CallInput, CallOutput, LogStream};
 
 /// `tdm_mount`.
 #[repr(C)]
@@ -74,6 +74,8 @@ pub(crate) enum Entry {
     /// The index of wasi:cli/run's `run`.
     Command(InstancePre<Ctx>, ComponentExportIndex),
     P1(wasmtime::InstancePre<Ctx>),
+    /// A core module whose exports are called by name.
+    Core(wasmtime::InstancePre<Ctx>),
 }
 
 /// `tdm_program`.
@@ -146,9 +148,10 @@ fn entry(module: &Module, linker: &Linker) -> Result<Entry, Error> {
             Ok(if module.kind == Kind::Http { Entry::Http(pre, index) } else { Entry::Command(pre, index) })
         }
         (Code::Core(core), Kind::P1Command) => Ok(Entry::P1(linker.core.instantiate_pre(core).map_err(unlinked)?)),
+        (Code::Core(core), Kind::Core) => Ok(Entry::Core(linker.core.instantiate_pre(core).map_err(unlinked)?)),
         _ => Err(Error::new(
             ErrorKind::Link,
-            "the module exports neither wasi:http/incoming-handler nor wasi:cli/run nor a preview 1 _start: there is nothing to run",
+            "the component exports neither wasi:http/incoming-handler nor wasi:cli/run: there is nothing to run",
         )),
     }
 }
@@ -158,14 +161,18 @@ impl Inner {
     pub fn new_ctx(&self, link: Arc<Link>) -> wasmtime::Result<Ctx> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.env).args(&self.args);
-        wasi.stdout(LogStream::new(1, link.clone())).stderr(LogStream::new(2, link.clone()));
+        wasi.stderr(LogStream::new(2, link.clone()));
+        match self.entry {
+            Entry::Command(..) | Entry::P1(_) => wasi.stdin(CallInput(link.clone())).stdout(CallOutput(link.clone())),
+            Entry::Http(..) | Entry::Core(_) => wasi.stdout(LogStream::new(1, link.clone())),
+        };
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
         }
         self.grant_network(&mut wasi);
         let wasi = match self.entry {
-            Entry::P1(_) => Wasi::P1(Box::new(wasi.build_p1())),
-            _ => Wasi::P2(wasi.build()),
+            Entry::P1(_) | Entry::Core(_) => Wasi::P1(Box::new(wasi.build_p1())),
+            Entry::Http(..) | Entry::Command(..) => Wasi::P2(wasi.build()),
         };
         let mut table = wasmtime::component::ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);

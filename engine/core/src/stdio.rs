@@ -1,4 +1,5 @@
-//! A guest's stdout and stderr, cut into lines for the log.
+//! A guest's standard streams: stdout and stderr cut into lines for the log; for a command, whose stdin and stdout are its
+//! request and answer, the bodies of its call.
 
 use std::io;
 use std::pin::Pin;
@@ -6,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi_io::poll::Pollable;
-use wasmtime_wasi_io::streams::{OutputStream, StreamResult};
+use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamResult};
 
 use crate::ffi::Str;
+use crate::http::body::{InStream, OutStream};
 use crate::instance::Link;
 
 /// A line longer than this is handed over in pieces.
@@ -116,5 +118,43 @@ impl AsyncWrite for LogStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+/// A command's stdin: the body of its request. WASI 0.2 and preview 1 take the `p2` streams; the other ones are empty.
+pub struct CallInput(pub Arc<Link>);
+
+impl IsTerminal for CallInput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdinStream for CallInput {
+    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
+        Box::new(tokio::io::empty())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(InStream { body: self.0.request_body(), link: self.0.clone() })
+    }
+}
+
+/// A command's stdout: the body of its answer.
+pub struct CallOutput(pub Arc<Link>);
+
+impl IsTerminal for CallOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for CallOutput {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(OutStream { body: self.0.command_output(), link: self.0.clone() })
     }
 }
