@@ -155,9 +155,8 @@ typedef struct tdm_invoke_vtable {
   void (*call)(void* user, tdm_str app_id, const tdm_invoke_request* request, tdm_reply* reply);
 } tdm_invoke_vtable;
 
-// ---- linking
-// --------------------------------------------------------------------------------------------------------- Each adds
-// its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
+// ---- linking ------------------------------------------------------------------------------------------------------
+// Each adds its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
 
 // tandem:dapr/state@0.1.0
 tdm_error* tdm_wit_state_add(tdm_linker* linker, const tdm_state_vtable* vtable);

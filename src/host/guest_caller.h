@@ -35,8 +35,8 @@ class GuestCaller : public engine::InstanceEvents {
   virtual HostServices& services() = 0;
 };
 
-// The caller behind the `user` of a host function. Every instance of an app whose linker has the host interfaces is made
-// with a GuestCaller for its events.
+// The caller behind the `user` of a host function. Every instance of an app whose linker has the host interfaces is
+// made with a GuestCaller for its events.
 inline GuestCaller& caller_of(void* user) { return static_cast<GuestCaller&>(engine::Instance::events_of(user)); }
 
 }  // namespace tandem::host

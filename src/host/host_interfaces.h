@@ -1,7 +1,7 @@
 // Links into an app all that its guests may import beyond WASI: tandem:dapr, wasi:keyvalue and wasi:config.
 //
-// Called once for a linker, before its programs are made, from any thread. The tables behind it are constants; who calls
-// and on which services is the GuestCaller behind each instance's `user`.
+// Called once for a linker, before its programs are made, from any thread. The tables behind it are constants; who
+// calls and on which services is the GuestCaller behind each instance's `user`.
 #pragma once
 
 #include <string>

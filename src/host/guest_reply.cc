@@ -1,0 +1,131 @@
+#include "host/guest_reply.h"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <span>
+
+namespace tandem::host {
+namespace {
+
+constexpr std::string_view kExpireTime = "ttlExpireTime";
+
+// Bytes that Rust releases.
+tdm_bytes lend(SharedBytes bytes) {
+  if (bytes == nullptr || bytes->empty()) return {};
+  auto* owner = new SharedBytes(std::move(bytes));
+  return {(*owner)->data(), (*owner)->size(), owner, [](void* owner) { delete static_cast<SharedBytes*>(owner); }};
+}
+
+// The C form of an item, with what it points to. Does not move: the item points into it.
+class ItemForm final {
+ public:
+  ItemForm() = default;
+  ItemForm(const ItemForm&) = delete;
+
+  tdm_item fill(state::GetResponse& response) {
+    tdm_item item = {};
+    item.value = lend(std::move(response.data));
+    if (!response.etag.empty()) item.etag = span(response.etag);
+    if (response.expires_at_ms) {
+      expires_ = expire_time(*response.expires_at_ms);
+      header_ = {span(kExpireTime), span(expires_)};
+      item.metadata = &header_;
+      item.metadata_count = 1;
+    }
+    return item;
+  }
+
+ private:
+  std::string expires_;
+  tdm_header header_;
+};
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return lower;
+}
+
+}  // namespace
+
+void GuestReply::error(const Error& error) {
+  tdm_reply_error(take(), static_cast<int>(error.code), span(error.reason), span(error.message));
+}
+
+void GuestReply::done(const Status& result) {
+  if (!result) return error(result.error());
+  tdm_reply_done(take());
+}
+
+void GuestReply::value(Result<SharedBytes> result) {
+  if (!result) return error(result.error());
+  if (*result == nullptr) return tdm_reply_value(take(), nullptr);
+  const tdm_bytes bytes = lend(std::move(*result));
+  tdm_reply_value(take(), &bytes);
+}
+
+void GuestReply::item(Result<state::GetResponse> result) {
+  if (!result) return error(result.error());
+  if (result->data == nullptr) return tdm_reply_item(take(), nullptr);
+  ItemForm form;
+  const tdm_item item = form.fill(*result);
+  tdm_reply_item(take(), &item);
+}
+
+void GuestReply::items(Result<std::vector<state::BulkGetItem>> result) {
+  if (!result) return error(result.error());
+  std::vector<ItemForm> forms(result->size());
+  std::vector<tdm_bulk_item> items(result->size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    state::BulkGetItem& from = (*result)[i];
+    tdm_bulk_item& to = items[i];
+    to.key = span(from.key);
+    if (from.error) {
+      to.error_code = static_cast<int>(from.error->code);
+      to.error_reason = span(from.error->reason);
+      to.error_message = span(from.error->message);
+    } else if (from.value.data != nullptr) {
+      to.found = true;
+      to.item = forms[i].fill(from.value);
+    }
+  }
+  tdm_reply_items(take(), items.data(), items.size());
+}
+
+void GuestReply::failures(Result<std::vector<pubsub::BulkPublishFailure>> result) {
+  if (!result) return error(result.error());
+  std::vector<tdm_failed_entry> entries;
+  entries.reserve(result->size());
+  for (const pubsub::BulkPublishFailure& failure : *result) {
+    entries.push_back({span(failure.entry_id), static_cast<int>(failure.error.code), span(failure.error.reason),
+                       span(failure.error.message)});
+  }
+  tdm_reply_failures(take(), entries.data(), entries.size());
+}
+
+void GuestReply::response(Result<InvokeResponse> result) {
+  if (!result) return error(result.error());
+  std::vector<tdm_header> headers;
+  headers.reserve(result->headers.size());
+  for (const net::OwnedHeader& header : result->headers) headers.push_back({span(header.name), span(header.value)});
+  tdm_reply_response(take(), static_cast<std::uint16_t>(result->status), headers.data(), headers.size(),
+                     lend(std::move(result->body)));
+}
+
+Metadata metadata_of(const tdm_header* pairs, std::size_t count) {
+  Metadata metadata;
+  if (count == 0) return metadata;
+  std::map<std::string, const tdm_header*> last;
+  for (const tdm_header& pair : std::span(pairs, count)) last.insert_or_assign(lower_case(view(pair.name)), &pair);
+  for (const auto& [_, pair] : last) metadata.emplace(view(pair->name), view(pair->value));
+  return metadata;
+}
+
+std::string expire_time(std::int64_t unix_ms) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_ms / 1000)));
+}
+
+}  // namespace tandem::host

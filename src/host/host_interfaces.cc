@@ -1,0 +1,24 @@
+#include "host/host_interfaces.h"
+
+#include "engine/runtime.h"
+#include "host/guest_invoke.h"
+#include "host/guest_pubsub.h"
+#include "host/guest_state.h"
+
+namespace tandem::host {
+
+Status link_host_interfaces(tdm_linker* linker, const GuestConfig& config) {
+  std::vector<tdm_header> pairs;
+  pairs.reserve(config.size());
+  for (const auto& [name, value] : config) pairs.push_back({engine::span(name), engine::span(value)});
+
+  tdm_error* error = tdm_wit_state_add(linker, &state_vtable());
+  if (error == nullptr) error = tdm_wit_pubsub_add(linker, &pubsub_vtable());
+  if (error == nullptr) error = tdm_wit_invoke_add(linker, &invoke_vtable());
+  if (error == nullptr) error = tdm_wit_keyvalue_add(linker, &state_vtable());
+  if (error == nullptr) error = tdm_wit_config_add(linker, pairs.data(), pairs.size());
+  if (error == nullptr) return {};
+  return fail(Code::kInternal, engine::take_error(error, "cannot link what guests import").message);
+}
+
+}  // namespace tandem::host
