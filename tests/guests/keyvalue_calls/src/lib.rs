@@ -10,10 +10,10 @@
 
 wit_bindgen::generate!({ world: "keyvalue-calls", path: "wit", generate_all });
 
-use http_guest::wasi::http::types::{IncomingRequest, ResponseOutparam};
-use http_guest::{Guest, Target, answer, read_body, target};
 use self::wasi::config::store as config;
 use self::wasi::keyvalue::{atomics, batch, store};
+use http_guest::wasi::http::types::{IncomingRequest, ResponseOutparam};
+use http_guest::{Guest, Target, answer, read_body, target};
 
 struct KeyvalueCalls;
 
