@@ -1,0 +1,1 @@
+"""What run.py is made of: the process, the load and the checks."""
