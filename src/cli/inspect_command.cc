@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/flag_set.h"
 #include "cli/inspection.h"
+#include "cli/module_file.h"
 #include "config/text.h"
 #include "engine/runtime.h"
 #include "host/host_interfaces.h"
@@ -46,8 +47,6 @@ Result<std::string> read_module(const std::string& path) {
   struct stat info{};
   std::string bytes;
   int problem = ::fstat(fd, &info) == 0 ? 0 : errno;
-  if (problem == 0 && S_ISDIR(info.st_mode)) problem = EISDIR;
-  if (problem == 0 && !S_ISREG(info.st_mode)) problem = EINVAL;
   if (problem == 0 && static_cast<std::uint64_t>(info.st_size) > kMostModuleBytes) problem = EFBIG;
   if (problem == 0) bytes.resize(static_cast<std::size_t>(info.st_size));
   std::size_t have = 0;
@@ -67,6 +66,7 @@ Result<std::string> read_module(const std::string& path) {
 }
 
 Result<ModuleFacts> look_at(const std::string& path, std::string cache_folder) {
+  if (Status good = check_module_file(path); !good) return fail(good.error());
   auto bytes = read_module(path);
   if (!bytes) return fail(bytes.error());
   engine::RuntimeOptions options;

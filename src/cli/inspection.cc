@@ -85,14 +85,17 @@ bool is_http_wasm_handler(const ModuleFacts& facts) {
   return handler && host;
 }
 
-// The first import that only an app with the embedded SDK has.
+// An import that only an app with the embedded SDK has; one with functions rather than one of types alone.
 std::string_view sdk_import(const ModuleFacts& facts) {
+  std::string_view types;
   for (const Name& name : facts.names) {
     for (std::string_view package : kSdkPackages) {
-      if (name.direction == Name::Direction::kImport && name.name.starts_with(package)) return name.name;
+      if (name.direction != Name::Direction::kImport || !name.name.starts_with(package)) continue;
+      if (!name.name.starts_with(std::string(package) + "types")) return name.name;
+      types = name.name;
     }
   }
-  return {};
+  return types;
 }
 
 bool exports_http_of_wasi_3(const ModuleFacts& facts) {

@@ -43,10 +43,11 @@ TEST(Inspection, AnHttpComponentIsBlueprintTwo) {
 TEST(Inspection, TheBuildingBlocksMakeItBlueprintThree) {
   for (const char* name : {"tandem:dapr/state@0.1.0", "wasi:keyvalue/store@0.2.0-draft",
                            "wasi:config/store@0.2.0-draft", "wasi:messaging/producer@0.2.0-draft"}) {
-    Inspection out = inspect(http({import("wasi:http/types@0.2.0"), import(name)}));
+    Inspection out = inspect(http({import("tandem:dapr/types@0.1.0"), import(name)}));
     EXPECT_EQ(out.blueprint, 3) << name;
     EXPECT_THAT(out.reason, HasSubstr(name));
   }
+  EXPECT_THAT(inspect(http({import("tandem:dapr/types@0.1.0")})).reason, HasSubstr("tandem:dapr/types@0.1.0"));
 }
 
 TEST(Inspection, WhatTandemLacksIsApart) {

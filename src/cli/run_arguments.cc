@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <climits>
-#include <cstring>
 #include <filesystem>
 
 #include "cli/cache_folder.h"
 #include "cli/flag_reader.h"
 #include "cli/flag_set.h"
 #include "cli/flag_values.h"
+#include "cli/module_file.h"
 #include "cli/run_file.h"
 #include "cli/run_flags.h"
 #include "config/outbound_hosts.h"
@@ -63,21 +62,6 @@ Result<LogLevel> parse_level(std::string_view text) {
   return *level;
 }
 
-// Empty, or why the operand cannot be the module of `tandem run`.
-std::string check_module(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) {
-    return fmt::format("cannot read {}: {}", printable(path), std::strerror(errno));
-  }
-  if (S_ISDIR(info.st_mode))
-    return fmt::format("{0} is a folder; for the tandem.yaml in it: tandem run -f {0}", printable(path));
-  if (!S_ISREG(info.st_mode)) return fmt::format("{} is not a file", printable(path));
-  if (path.ends_with(".yaml") || path.ends_with(".yml")) {
-    return fmt::format("{0} is not a .wasm; for the apps in it: tandem run -f {0}", printable(path));
-  }
-  return {};
-}
-
 void read_app_id(FlagReader& reader, config::AppSpec& app) {
   if (reader.flags().given("--app-id") || !reader.environment("APP_ID").empty()) {
     if (auto id = reader.take("--app-id", "APP_ID", parse_app_id)) app.app_id = *id;
@@ -119,7 +103,7 @@ config::AppSpec read_app(FlagReader& reader, const std::string& module) {
   app.module = module;
   std::error_code ignored;
   app.app_dir_path = std::filesystem::current_path(ignored).string();
-  if (std::string why = check_module(module); !why.empty()) reader.error(std::move(why));
+  if (Status good = check_module_file(module); !good) reader.error(good.error().message);
   read_app_id(reader, app);
   if (auto port = reader.take("--app-port", "APP_PORT", parse_port)) app.app_port = *port;
   if (auto port = reader.take("--dapr-http-port", "DAPR_HTTP_PORT", parse_port)) app.dapr_http_port = *port;

@@ -15,12 +15,14 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
+constexpr std::string_view kModule("\0asm\x0d\0\x01\0", 8);
+
 class RunArgumentsTest : public testing::Test {
  protected:
   RunArgumentsTest() {
     std::string name = testing::TempDir() + "run_arguments_XXXXXX";
     folder_ = ::mkdtemp(name.data());
-    module_ = write("shop.wasm", "");
+    module_ = write("shop.wasm", kModule);
   }
   ~RunArgumentsTest() override { std::filesystem::remove_all(folder_); }
 
@@ -253,8 +255,11 @@ TEST_F(RunArgumentsTest, WhatCannotBeTheModuleIsSaid) {
   EXPECT_THAT(error({(folder_ / "none.wasm").string()}), HasSubstr("none.wasm: No such file or directory"));
   EXPECT_THAT(error({folder_.string(), "--app-id", "a"}), HasSubstr("is a folder; for the tandem.yaml in it"));
   EXPECT_THAT(error({write("apps.yaml", ""), "--app-id", "a"}), HasSubstr("tandem run -f"));
+  EXPECT_THAT(error({write("text.wasm", "hello")}), HasSubstr("text.wasm is not WebAssembly"));
+  EXPECT_THAT(error({write("empty.wasm", "")}), HasSubstr("empty.wasm is not WebAssembly"));
+  EXPECT_EQ(error({write("text.wat", "(component)")}), "");
   EXPECT_THAT(error({module_, "--", "python", "app.py"}), HasSubstr("\"python\" is left over"));
-  EXPECT_THAT(error({write("my.app.wasm", "")}), HasSubstr("give --app-id"));
+  EXPECT_THAT(error({write("my.app.wasm", kModule)}), HasSubstr("give --app-id"));
 }
 
 TEST_F(RunArgumentsTest, HelpListsFlagsAndExamples) {

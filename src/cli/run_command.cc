@@ -62,6 +62,7 @@ int serve(RunArguments arguments) {
     return 1;
   }
   stop.expect_stop();
+  (*server)->announce();
   if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) greet(**server, dapr_address);
   stop.wait();
   log.info(kScope, "stopping: requests in flight may finish, a second signal stops at once");
