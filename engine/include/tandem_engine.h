@@ -246,7 +246,7 @@ void tdm_instance_call(tdm_instance* instance, tdm_str export_name, const uint64
 size_t tdm_instance_results(const tdm_instance* instance, uint64_t* out, size_t capacity);
 // Linear memory at the end of the last call, bytes.
 uint64_t tdm_instance_memory_bytes(const tdm_instance* instance);
-// Handles that the guest has not given back; grows when it leaks.
+// Handles that the guest has not given back, counted every 64 calls; grows when it leaks.
 size_t tdm_instance_resource_count(const tdm_instance* instance);
 
 // ---- the running call of an instance ----------------------------------------------------------------------------------

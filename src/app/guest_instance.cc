@@ -65,8 +65,8 @@ void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
   busy_ = true;
   ++token_->call;
   exchange_ = std::move(exchange);
-  const CallContext& incoming = exchange_->context();
-  call_.trace = incoming.trace;
+  CallContext& incoming = exchange_->context();
+  call_.trace = std::move(incoming.trace);
   started_ = Clock::now();
   deadline_ = std::min(incoming.deadline, started_ + shared_.options.request_timeout);
   call_.deadline = deadline_;
@@ -93,7 +93,7 @@ void GuestInstance::expire() {
 bool GuestInstance::worn_out() const {
   const GuestOptions& options = shared_.options;
   return options.isolation == config::Isolation::kRequest || token_->call >= options.instance_max_requests ||
-         Clock::now() - made_at_ >= options.instance_max_age ||
+         idle_since_ - made_at_ >= options.instance_max_age ||
          instance_->memory_bytes() >= options.instance_retire_bytes ||
          instance_->resource_count() >= options.instance_max_handles;
 }

@@ -43,11 +43,13 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       resources_(resources),
       log_(parts.log.for_app(spec_.app_id)),
       services_{resources.state(), resources.pubsub(), parts.invoke},
-      guest_metrics_(parts.metrics, spec_.app_id),
-      app_metrics_(parts.metrics, spec_.app_id, "/"),
-      dapr_metrics_(parts.metrics, spec_.app_id, "/v1.0") {}
+      guest_metrics_(parts.metrics, spec_.app_id) {}
 
 AppRuntime::~AppRuntime() = default;
+
+net::ServerObserver& AppRuntime::observer(const std::string& path) {
+  return *parts_.observers.emplace_back(std::make_unique<HttpMetricsObserver>(parts_.metrics, spec_.app_id, path));
+}
 
 Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port) {
   const std::uint64_t max_body = spec_.dapr_http_max_request_size.value_or(kDefaultApiBody);
@@ -76,7 +78,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
   app.port = wanted_app_port;
   app.purpose = fmt::format("app {}", spec_.app_id);
   app.hint = "choose another with --app-port or appPort";
-  app.observer = &app_metrics_;
+  app.observer = &observer("/");
   auto app_server = net::HttpServer::listen(
       parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
   if (!app_server) return fail(std::move(app_server.error()));
@@ -87,7 +89,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
   dapr.port = wanted_dapr_port;
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
-  dapr.observer = &dapr_metrics_;
+  dapr.observer = &observer("/v1.0");
   auto dapr_server = net::HttpServer::listen(
       parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *apis_[worker.index()]; });
   if (!dapr_server) return fail(std::move(dapr_server.error()));

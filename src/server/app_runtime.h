@@ -30,6 +30,8 @@ struct ProcessParts {
   std::vector<std::unique_ptr<net::HttpClient>>& clients;
   invoke::InvokeService& invoke;
   telemetry::Metrics& metrics;
+  // A connection may report its last request while the workers are taken down, so these outlive them.
+  std::vector<std::unique_ptr<HttpMetricsObserver>>& observers;
   const telemetry::Sampler& sampler;
   std::function<void()> request_stop;
 };
@@ -66,6 +68,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
 
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port);
+  net::ServerObserver& observer(const std::string& path);
   Status subscribe(config::Subscription subscription, std::string_view kind);
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
@@ -77,8 +80,6 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   host::HostServices services_;
   api::http::AppLabels labels_;
   GuestMetricsObserver guest_metrics_;
-  HttpMetricsObserver app_metrics_;
-  HttpMetricsObserver dapr_metrics_;
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
   std::vector<std::unique_ptr<Door>> app_doors_;
   std::unique_ptr<app::GuestApp> guest_;

@@ -10,6 +10,7 @@
 
 #include "base/version.h"
 #include "server/app_runtime.h"
+#include "server/guest_metrics.h"
 #include "server/metrics_door.h"
 
 namespace tandem::server {
@@ -51,6 +52,7 @@ class Server::Impl final {
   Status start();
   bool stop();
 
+  void announce() const;
   std::vector<AppAddress> addresses() const;
   std::uint16_t metrics_port() const { return metrics_server_ ? metrics_server_->port() : 0; }
 
@@ -67,6 +69,7 @@ class Server::Impl final {
 
   // In the order in which they are made; each may refer to those above it.
   telemetry::Metrics metrics_;
+  std::vector<std::unique_ptr<HttpMetricsObserver>> observers_;
   std::unique_ptr<telemetry::Sampler> sampler_;
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
@@ -144,7 +147,8 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(
-      ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_, *sampler_, request_stop_});
+      ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_,
+                   observers_, *sampler_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
@@ -199,6 +203,10 @@ Status Server::Impl::open() {
   for (const auto& app : apps_) {
     if (Status opened = app->open(); !opened) return opened;
   }
+  return {};
+}
+
+void Server::Impl::announce() const {
   for (const AppAddress& one : addresses()) {
     log_.for_app(one.app_id)
         .info("tandem.server", "serving",
@@ -209,7 +217,6 @@ Status Server::Impl::open() {
     log_.info("tandem.server", "serving metrics",
               {{"url", fmt::format("http://{}:{}/metrics", options_.dapr_listen_address, metrics_port())}});
   }
-  return {};
 }
 
 std::vector<AppAddress> Server::Impl::addresses() const {
@@ -265,6 +272,7 @@ Result<std::unique_ptr<Server>> Server::start(ProcessOptions options, const Logg
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
+void Server::announce() const { impl_->announce(); }
 std::vector<AppAddress> Server::addresses() const { return impl_->addresses(); }
 std::uint16_t Server::metrics_port() const { return impl_->metrics_port(); }
 bool Server::stop() { return impl_->stop(); }

@@ -30,6 +30,9 @@ class Server final {
                                                std::function<void()> request_stop);
   ~Server();
 
+  // Says in the log where everything is served. Apart from start(), so that whoever waits for these lines and then stops
+  // the process finds its caller ready for that.
+  void announce() const;
   std::vector<AppAddress> addresses() const;
   std::uint16_t metrics_port() const;  // 0: off
 

@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::http::call::Call;
 use crate::instance::Link;
+use crate::stdio::LogStream;
 
 /// The data of a Wasmtime store. `user` pointers and events are in the [`Link`].
 pub struct Ctx {
@@ -17,6 +18,7 @@ pub struct Ctx {
     pub(crate) limits: Limits,
     pub(crate) link: Arc<Link>,
     pub(crate) call: Call,
+    pub(crate) logs: [LogStream; 2],
     /// Foreign bytes that a host function is returning; they outlive the copy into the guest's memory.
     pub keep: Vec<Box<dyn Send>>,
 }
@@ -31,6 +33,13 @@ impl Ctx {
     /// What the C++ side gave with tdm_instance_new().
     pub fn user(&self) -> *mut std::ffi::c_void {
         self.link.user()
+    }
+
+    /// The call is over: what was printed without an end of line is a line too, and carries this call's trace.
+    pub(crate) fn flush_logs(&self) {
+        for stream in &self.logs {
+            stream.flush_line();
+        }
     }
 
     pub(crate) fn p1(&mut self) -> &mut WasiP1Ctx {

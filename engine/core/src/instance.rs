@@ -9,21 +9,22 @@ use std::ffi::c_void;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::ctx::Ctx;
-use crate::ffi::{Error, ErrorKind, Header, Str, fence, guard, panic_text};
+use crate::ffi::{Error, ErrorKind, Header, Str, panic_text};
 use crate::http::bind::push_call;
 use crate::core_module::{self, CoreCall};
-use crate::http::body::{BodyIn, BodyOut, InEnd, Shared, lock};
-use crate::http::call::{Answer, Foreign, Request, Response, flush_answer, initial_body};
+use crate::http::body::{BodyIn, BodyOut, Shared, lock};
+use crate::http::call::{Answer, Foreign, Request, Response, flush_answer};
 use crate::http::exchange::{Exchange, Timeouts};
 use crate::http::fields::Fields;
 use crate::program::{Entry, Inner, Program};
+use crate::waker::InstanceWaker;
 
 type User = *mut c_void;
 
@@ -55,7 +56,10 @@ const FAILED: i32 = 2;
 /// `enum tdm_poll`.
 const PENDING: i32 = 1;
 const IDLE: i32 = 2;
-const DEAD: i32 = 3;
+pub(crate) const DEAD: i32 = 3;
+
+/// Calls between two looks at how many handles a guest holds: a leak grows over many calls, and counting walks them all.
+const COUNT_HANDLES_EVERY: u64 = 64;
 
 /// Times that one poll looks again because the C++ side answered in place, before others get their turn.
 const MAX_ROUNDS: usize = 64;
@@ -70,8 +74,8 @@ pub struct Link {
     dirty: AtomicBool,
     /// The guest's time slice is over.
     yielded: AtomicBool,
-    memory_bytes: AtomicU64,
-    resources: AtomicUsize,
+    pub(crate) memory_bytes: AtomicU64,
+    pub(crate) resources: AtomicUsize,
 }
 
 // SAFETY: `user` and `call` are only handed back to the C++ side, on the thread that polls the instance.
@@ -84,20 +88,33 @@ pub(crate) struct State {
     call: User,
     running: bool,
     finished: Option<Finish>,
-    answer: Answer,
-    body: Shared<BodyIn>,
+    pub(crate) answer: Answer,
+    /// The body of the answer while a piece of it is handed over: `answer` is not here then, and the C++ side may say in
+    /// place that the piece is drained or that nobody wants it.
+    sending: Option<Shared<BodyOut>>,
+    pub(crate) body: Shared<BodyIn>,
     /// A command's stdout.
     output: Shared<BodyOut>,
     /// The export and arguments of a core module's call, then its results.
     pub(crate) core: CoreCall,
     consumed: bool,
-    discard: bool,
+    pub(crate) discard: bool,
     exchanges: Vec<Arc<Exchange>>,
     idle: Option<Waker>,
 }
 
 // SAFETY: as for Link.
 unsafe impl Send for State {}
+
+impl State {
+    /// The body of the answer, also while it is being flushed.
+    pub(crate) fn answer_body(&self) -> Option<Shared<BodyOut>> {
+        match &self.answer {
+            Answer::Response(response) => response.body.clone(),
+            _ => self.sending.clone(),
+        }
+    }
+}
 
 enum Finish {
     Returned,
@@ -153,8 +170,10 @@ impl Link {
 
     pub fn set_answer(&self, answer: Answer) {
         let mut state = self.state();
-        if state.discard {
-            discard_answer(&answer);
+        if state.discard
+            && let Answer::Response(Response { body: Some(body), .. }) = &answer
+        {
+            discard_body(body);
         }
         state.answer = answer;
         drop(state);
@@ -178,6 +197,10 @@ impl Link {
     }
     fn call(&self) -> User {
         self.state().call
+    }
+    /// A piece of this body is about to be handed over, and more will follow.
+    pub fn begin_sending(&self, body: &Shared<BodyOut>) {
+        self.state().sending.get_or_insert_with(|| body.clone());
     }
     pub fn answer(&self, status: u16, headers: &[Header], body: Str, whole: bool) {
         unsafe { (self.events.answer)(self.user, self.call(), status, headers.as_ptr(), headers.len(), body, whole) };
@@ -219,6 +242,7 @@ impl Link {
             let (want, call) = {
                 let mut state = self.state();
                 state.answer = answer;
+                state.sending = None;
                 let want = lock(&state.body).take_want();
                 (want, state.call)
             };
@@ -252,6 +276,7 @@ impl Link {
         let call = {
             let mut state = self.state();
             state.running = false;
+            state.sending = None;
             state.call
         };
         let (outcome, error) = match &finish {
@@ -264,87 +289,11 @@ impl Link {
 }
 
 /// The client has gone: a guest that waits for room in the answer goes on.
-fn discard_answer(answer: &Answer) {
-    if let Answer::Response(response) = answer
-        && let Some(body) = &response.body
-    {
-        let mut body = lock(body);
-        body.discard = true;
-        body.buffer.clear();
-        body.wake();
-    }
-}
-
-/// Wakes the worker that owns the instance, at most once until it polls.
-struct InstanceWaker {
-    phase: AtomicU8,
-    waker: User,
-    wake: unsafe extern "C" fn(User),
-    release: unsafe extern "C" fn(User),
-}
-
-// SAFETY: the header allows `wake` from any thread.
-unsafe impl Send for InstanceWaker {}
-// SAFETY: as above.
-unsafe impl Sync for InstanceWaker {}
-
-const RESTING: u8 = 0;
-const POLLING: u8 = 1;
-const POLL_AGAIN: u8 = 2;
-const SCHEDULED: u8 = 3;
-
-impl InstanceWaker {
-    fn fire(&self) {
-        let mut phase = self.phase.load(Ordering::Acquire);
-        loop {
-            let next = match phase {
-                RESTING => SCHEDULED,
-                POLLING => POLL_AGAIN,
-                _ => return,
-            };
-            match self.phase.compare_exchange_weak(phase, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) if next == SCHEDULED => {
-                    // SAFETY: `waker` is valid until release, which drop does.
-                    unsafe { (self.wake)(self.waker) };
-                    return;
-                }
-                Ok(_) => return,
-                Err(now) => phase = now,
-            }
-        }
-    }
-
-    fn begin(&self) {
-        self.phase.store(POLLING, Ordering::Release);
-    }
-
-    /// True when nothing happened during the poll; false: poll again.
-    fn rest(&self) -> bool {
-        self.phase.compare_exchange(POLLING, RESTING, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Leaves the thread to others and comes back.
-    fn reschedule(&self) {
-        self.phase.store(SCHEDULED, Ordering::Release);
-        // SAFETY: as in fire().
-        unsafe { (self.wake)(self.waker) };
-    }
-}
-
-impl Wake for InstanceWaker {
-    fn wake(self: Arc<Self>) {
-        self.fire();
-    }
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.fire();
-    }
-}
-
-impl Drop for InstanceWaker {
-    fn drop(&mut self) {
-        // SAFETY: nobody can fire any more.
-        unsafe { (self.release)(self.waker) };
-    }
+pub(crate) fn discard_body(body: &Shared<BodyOut>) {
+    let mut body = lock(body);
+    body.discard = true;
+    body.buffer.clear();
+    body.wake();
 }
 
 /// `tdm_instance`. Shared references only: the C++ side may call in while it is called from a poll.
@@ -357,14 +306,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    fn new(program: &Program, events: Events, user: User, waker: User) -> Result<Instance, Error> {
+    pub(crate) fn new(program: &Program, events: Events, user: User, waker: User) -> Result<Instance, Error> {
         let inner = program.inner.clone();
-        let waker = Arc::new(InstanceWaker {
-            phase: AtomicU8::new(RESTING),
-            waker,
-            wake: events.wake,
-            release: events.release_waker,
-        });
+        let waker = Arc::new(InstanceWaker::new(waker, events.wake, events.release_waker));
         let link = Arc::new(Link {
             events,
             user,
@@ -375,6 +319,7 @@ impl Instance {
                 running: false,
                 finished: None,
                 answer: Answer::None,
+                sending: None,
                 body: Shared::default(),
                 output: Shared::default(),
                 core: CoreCall::default(),
@@ -418,7 +363,7 @@ impl Instance {
         }
     }
 
-    fn poll(&self) -> i32 {
+    pub(crate) fn poll(&self) -> i32 {
         let Ok(mut slot) = self.driver.try_borrow_mut() else { return PENDING };
         let Some(driver) = slot.as_mut() else { return DEAD };
         let _entered = self.program.engine.tokio.enter();
@@ -470,6 +415,7 @@ async fn drive(program: Arc<Inner>, mut store: Store<Ctx>, link: Arc<Link>) -> E
         Entry::P1(pre) => run_p1(&mut store, &link, pre).await,
         Entry::Core(pre) => core_module::serve(&mut store, &link, pre).await,
     };
+    store.data().flush_logs();
     match result {
         Ok(()) => Error::new(ErrorKind::Engine, "the instance is over"),
         Err(error) => Error::from_wasmtime(&error),
@@ -505,8 +451,11 @@ pub(crate) fn end_call(store: &mut Store<Ctx>, link: &Arc<Link>) {
     let ctx = store.data_mut();
     ctx.call.end();
     ctx.keep.clear();
+    ctx.flush_logs();
     link.memory_bytes.store(ctx.limits.memory_bytes as u64, Ordering::Relaxed);
-    link.resources.store(ctx.table.iter_mut().count(), Ordering::Relaxed);
+    if ctx.call.number.is_multiple_of(COUNT_HANDLES_EVERY) {
+        link.resources.store(ctx.table.iter_mut().count(), Ordering::Relaxed);
+    }
     link.state().finished = Some(Finish::Returned);
     link.mark_dirty();
 }
@@ -564,115 +513,4 @@ pub(crate) async fn next_call(link: &Arc<Link>) -> Foreign<Request> {
         Poll::Pending
     })
     .await
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_new(
-    program: *mut Program,
-    events: *const Events,
-    user: User,
-    waker: User,
-    out: *mut *mut Instance,
-) -> *mut Error {
-    guard(|| {
-        let instance = Instance::new(unsafe { &*program }, unsafe { *events }, user, waker)?;
-        unsafe { *out = Box::into_raw(Box::new(instance)) };
-        Ok(())
-    })
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_delete(instance: *mut Instance) {
-    if !instance.is_null() {
-        fence((), || drop(unsafe { Box::from_raw(instance) }));
-    }
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_poll(instance: *mut Instance) -> i32 {
-    fence(DEAD, || unsafe { &*instance }.poll())
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_start(instance: *mut Instance, request: *const Request, call: User) {
-    fence((), || {
-        let body = initial_body(unsafe { &*request });
-        unsafe { &*instance }.start(Foreign(request), body, call);
-    });
-}
-
-/// # Safety
-/// `instance` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_memory_bytes(instance: *const Instance) -> u64 {
-    unsafe { &*instance }.link.memory_bytes.load(Ordering::Relaxed)
-}
-
-/// # Safety
-/// `instance` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_instance_resource_count(instance: *const Instance) -> usize {
-    unsafe { &*instance }.link.resources.load(Ordering::Relaxed)
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_call_body(instance: *mut Instance, piece: Str) {
-    fence((), || {
-        let body = unsafe { &*instance }.link.state().body.clone();
-        lock(&body).push(bytes::Bytes::copy_from_slice(unsafe { piece.bytes() }));
-    });
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_call_body_end(instance: *mut Instance, complete: bool) {
-    fence((), || {
-        let body = unsafe { &*instance }.link.state().body.clone();
-        lock(&body).finish(if complete { InEnd::Complete(None) } else { InEnd::Broken });
-    });
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_call_drained(instance: *mut Instance) {
-    fence((), || {
-        let link = &unsafe { &*instance }.link;
-        let body = match &link.state().answer {
-            Answer::Response(response) => response.body.clone(),
-            _ => None,
-        };
-        if let Some(body) = body {
-            let mut body = lock(&body);
-            body.in_flight = false;
-            body.wake();
-            if !body.buffer.is_empty() || body.end.is_some() {
-                drop(body);
-                link.mark_dirty();
-                link.wake();
-            }
-        }
-    });
-}
-
-/// # Safety
-/// As the header says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_call_discard(instance: *mut Instance) {
-    fence((), || {
-        let mut state = unsafe { &*instance }.link.state();
-        state.discard = true;
-        discard_answer(&state.answer);
-    });
 }

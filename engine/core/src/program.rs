@@ -161,10 +161,12 @@ impl Inner {
     pub fn new_ctx(&self, link: Arc<Link>) -> wasmtime::Result<Ctx> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.env).args(&self.args);
-        wasi.stderr(LogStream::new(2, link.clone()));
+        let stderr = LogStream::new(2, link.clone());
+        let stdout = LogStream::new(1, link.clone());
+        wasi.stderr(stderr.clone());
         match self.entry {
             Entry::Command(..) | Entry::P1(_) => wasi.stdin(CallInput(link.clone())).stdout(CallOutput(link.clone())),
-            Entry::Http(..) | Entry::Core(_) => wasi.stdout(LogStream::new(1, link.clone())),
+            Entry::Http(..) | Entry::Core(_) => wasi.stdout(stdout.clone()),
         };
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
@@ -182,7 +184,7 @@ impl Inner {
             memory_bytes: 0,
             table_elements: 0,
         };
-        Ok(Ctx { wasi, table, limits, link, call: Call::none(), keep: Vec::new() })
+        Ok(Ctx { wasi, table, limits, link, call: Call::none(), logs: [stdout, stderr], keep: Vec::new() })
     }
 
     /// Outgoing TCP and UDP to addresses that the policy allows; a guest never listens. Names are looked up only where

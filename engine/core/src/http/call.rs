@@ -152,6 +152,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
         }
         body.in_flight = true;
         drop(body);
+        link.begin_sending(&shared);
         link.answer(response.status, &response.headers.spans(""), Str::new(&buffer), false);
         buffer.clear();
         body = lock(&shared);
@@ -163,6 +164,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
         let mut buffer = std::mem::take(&mut body.buffer);
         body.in_flight = true;
         drop(body);
+        link.begin_sending(&shared);
         link.answer_body(Str::new(&buffer));
         buffer.clear();
         body = lock(&shared);
