@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/metered_broker.h"
+#include "policy/metered_store.h"
+
 namespace tandem::server {
 namespace {
 
@@ -40,10 +43,9 @@ void report(const config::Component& component, const config::Diagnostics& found
 
 }  // namespace
 
-ResourceGroup::ResourceGroup(std::vector<std::string> folders, const components::Catalog& catalog,
-                             const components::Surroundings& surroundings, const std::string& name_space,
+ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts& parts,
                              config::Diagnostics& diagnostics)
-    : folders_(std::move(folders)), state_(name_space) {
+    : folders_(std::move(folders)), state_(parts.name_space) {
   config::Resources resources;
   if (folders_.empty()) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
@@ -51,26 +53,31 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const components:
     resources = config::load_resources(folders_, diagnostics);
   }
   for (config::Component& component : resources.components) {
-    make_component(std::move(component), catalog, surroundings, name_space, diagnostics);
+    make_component(std::move(component), parts, diagnostics);
   }
   subscriptions_ = std::move(resources.subscriptions);
 }
 
-void ResourceGroup::make_component(config::Component component, const components::Catalog& catalog,
-                                   const components::Surroundings& surroundings, const std::string& name_space,
+void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
                                    config::Diagnostics& diagnostics) {
   config::Diagnostics found;
+  if (parts.configuration.component_denied(component.type, component.version)) {
+    found.error(component.position(), fmt::format("component {}: type {} is denied by the configuration's components.deny",
+                                                  component.name, component.type));
+  }
   config::resolve_secrets(component, config::environment_secrets(), found);
   config::TemplateValues values;
-  if (!name_space.empty()) values.namespace_name = name_space;
+  if (!parts.name_space.empty()) values.namespace_name = parts.name_space;
   config::expand_templates(component, values);
+  const telemetry::ComponentLabels labels{.component = component.name, .namespace_name = values.namespace_name};
   LoadedComponent loaded{component.name, component.type, component.version, component.scopes, {}};
   bool made = false;
   if (found.has_errors()) {
     // A component without its secret is not tried.
   } else if (component.block() == "state") {
-    if (auto entry = catalog.make_store(component, surroundings, found)) {
+    if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
       loaded.capabilities = capabilities_of(entry->store->features());
+      entry->store = std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       if (Status added = state_.add(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {
@@ -78,7 +85,8 @@ void ResourceGroup::make_component(config::Component component, const components
       }
     }
   } else if (component.block() == "pubsub") {
-    if (auto entry = catalog.make_broker(component, surroundings, found)) {
+    if (auto entry = parts.catalog.make_broker(component, parts.surroundings, found)) {
+      entry->broker = std::make_unique<policy::MeteredBroker>(std::move(entry->broker), parts.metrics, labels);
       if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {
@@ -91,6 +99,15 @@ void ResourceGroup::make_component(config::Component component, const components
                             component.name, component.type));
   }
   report(component, found, diagnostics);
+  for (const std::string& app_id : parts.app_ids) {
+    if (!component.visible_to(app_id)) continue;
+    telemetry::ComponentLoadMetrics loads(parts.metrics, app_id);
+    if (made) {
+      loads.record_loaded(component.type);
+    } else {
+      loads.record_failed(component.type, component.name, "init");
+    }
+  }
   if (made) components_.push_back(std::move(loaded));
 }
 

@@ -12,6 +12,7 @@
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
 #include "config/resource_loader.h"
+#include "telemetry/metrics.h"
 
 namespace tandem::server {
 
@@ -24,13 +25,21 @@ struct LoadedComponent {
   std::vector<std::string> capabilities;
 };
 
+// What every group is made with.
+struct GroupParts {
+  const components::Catalog& catalog;
+  const components::Surroundings& surroundings;
+  const config::Configuration& configuration;
+  const std::string& name_space;
+  telemetry::Metrics& metrics;
+  const std::vector<std::string>& app_ids;  // of the process
+};
+
 class ResourceGroup final {
  public:
   // No folders: a state store `statestore` and a broker `pubsub`, both in memory, as `dapr init` sets up both names.
-  // Mistakes go to `diagnostics`; the group is made all the same. `denied` names component types that may not be used.
-  ResourceGroup(std::vector<std::string> folders, const components::Catalog& catalog,
-                const components::Surroundings& surroundings, const std::string& name_space,
-                config::Diagnostics& diagnostics);
+  // Mistakes go to `diagnostics`; the group is made all the same.
+  ResourceGroup(std::vector<std::string> folders, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string>& folders() const { return folders_; }
   state::StateService& state() { return state_; }
@@ -43,9 +52,7 @@ class ResourceGroup final {
   void close(SteadyTime deadline);
 
  private:
-  void make_component(config::Component component, const components::Catalog& catalog,
-                      const components::Surroundings& surroundings, const std::string& name_space,
-                      config::Diagnostics& diagnostics);
+  void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
   state::StateService state_;

@@ -118,13 +118,16 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
+  std::vector<std::string> app_ids;
+  for (const config::AppSpec& app : options_.apps) app_ids.push_back(app.app_id);
   const components::Surroundings surroundings{(*workers_)[0], &log_};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
     if (known) continue;
-    groups_.push_back(
-        std::make_unique<ResourceGroup>(folders, *catalog_, surroundings, options_.name_space, diagnostics));
+    groups_.push_back(std::make_unique<ResourceGroup>(
+        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, metrics_, app_ids},
+        diagnostics));
     if (groups_.back()->uses_defaults()) {
       log_.info("tandem.server", "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
     }

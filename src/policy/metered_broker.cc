@@ -1,0 +1,52 @@
+#include "policy/metered_broker.h"
+
+#include <chrono>
+
+namespace tandem::policy {
+namespace {
+
+telemetry::DeliveryStatus status_of(const Result<pubsub::Verdict>& verdict) {
+  if (!verdict || *verdict == pubsub::Verdict::kRetry) return telemetry::DeliveryStatus::kRetry;
+  return *verdict == pubsub::Verdict::kDrop ? telemetry::DeliveryStatus::kDrop : telemetry::DeliveryStatus::kSuccess;
+}
+
+}  // namespace
+
+MeteredBroker::MeteredBroker(std::unique_ptr<pubsub::Broker> broker, telemetry::Metrics& metrics,
+                             telemetry::ComponentLabels labels)
+    : topics_(std::make_shared<TopicMetrics>(metrics, std::move(labels))), broker_(std::move(broker)) {}
+
+void MeteredBroker::publish(const CallContext& context, pubsub::PublishRequest request, Completion<void> done) {
+  telemetry::PubsubMetrics& metrics = topics_->of(context.app_id, request.topic);
+  broker_->publish(context, std::move(request),
+                   [topics = topics_, &metrics, started = std::chrono::steady_clock::now(),
+                    done = std::move(done)](Status status) mutable {
+                     const auto elapsed = std::chrono::steady_clock::now() - started;
+                     if (status) {
+                       metrics.publish.record_success(elapsed);
+                     } else {
+                       metrics.publish.record_failure(elapsed);
+                     }
+                     done(std::move(status));
+                   });
+}
+
+Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe(std::string topic,
+                                                                               std::string consumer_group,
+                                                                               Metadata metadata,
+                                                                               pubsub::MessageHandler handler) {
+  telemetry::PubsubMetrics& metrics = topics_->of(consumer_group, topic);
+  pubsub::MessageHandler counted = [topics = topics_, &metrics, handler = std::move(handler)](
+                                       pubsub::Message message, Completion<pubsub::Verdict> done) {
+    metrics.in_flight.add(1);
+    handler(std::move(message), [topics, &metrics, started = std::chrono::steady_clock::now(),
+                                 done = std::move(done)](Result<pubsub::Verdict> verdict) mutable {
+      metrics.in_flight.add(-1);
+      metrics.record_delivery(status_of(verdict), std::chrono::steady_clock::now() - started);
+      done(std::move(verdict));
+    });
+  };
+  return broker_->subscribe(std::move(topic), std::move(consumer_group), std::move(metadata), std::move(counted));
+}
+
+}  // namespace tandem::policy
