@@ -12,20 +12,17 @@ BlockingPool::BlockingPool(std::size_t threads, std::size_t queue_limit) : queue
 BlockingPool::~BlockingPool() { stop(); }
 
 void BlockingPool::post(Task task) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopped_) return;
-    queue_.push_back(std::move(task));
-  }
+  std::lock_guard lock(mutex_);
+  if (stopped_) return;
+  queue_.push_back(std::move(task));
+  // With the lock held: once the task has run, the pool may end before this call does.
   wake_.notify_one();
 }
 
 bool BlockingPool::try_post(Task& task) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopped_ || queue_.size() >= queue_limit_) return false;
-    queue_.push_back(std::move(task));
-  }
+  std::lock_guard lock(mutex_);
+  if (stopped_ || queue_.size() >= queue_limit_) return false;
+  queue_.push_back(std::move(task));
   wake_.notify_one();
   return true;
 }

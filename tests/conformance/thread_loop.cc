@@ -18,11 +18,10 @@ ThreadLoop::~ThreadLoop() {
 void ThreadLoop::post(Task task) { post_after(std::chrono::milliseconds(0), std::move(task)); }
 
 void ThreadLoop::post_after(std::chrono::milliseconds delay, Task task) {
-  {
-    std::lock_guard lock(mutex_);
-    // Equal times keep the order in which they came.
-    tasks_.emplace(Clock::now() + delay, std::move(task));
-  }
+  std::lock_guard lock(mutex_);
+  // Equal times keep the order in which they came.
+  tasks_.emplace(Clock::now() + delay, std::move(task));
+  // With the lock held: once the task has run, the loop may end before this call does.
   wake_.notify_all();
 }
 

@@ -18,11 +18,10 @@ namespace tandem {
 class TestLoop final : public TimedExecutor {
  public:
   void post(Task task) override {
-    {
-      std::lock_guard lock(mutex_);
-      ready_.push_back(std::move(task));
-      ++posted_;
-    }
+    std::lock_guard lock(mutex_);
+    ready_.push_back(std::move(task));
+    ++posted_;
+    // With the lock held: once the task has run, the loop may end before this call does.
     wake_.notify_all();
   }
 

@@ -245,9 +245,8 @@ void InMemoryBroker::Core::end_delivery(const std::shared_ptr<Group>& group, Pen
     admit_waiting(finished);
   }
   start_deliveries(group);
-  const bool idle = running_ == 0;
+  if (running_ == 0) idle_.notify_all();
   lock.unlock();
-  if (idle) idle_.notify_all();
   finish(std::move(finished));
 }
 

@@ -66,18 +66,15 @@ void WriteQueue::submit(Work work, SteadyTime deadline, Completion<void> done) {
                                                    " writes wait for the SQLite file: it is too slow for this load"));
   }
   queue_.emplace_back(Request{std::move(work), deadline, std::move(done), {}});
-  const bool first = queue_.size() == 1;
-  lock.unlock();
-  if (first) wake_.notify_one();
+  // With the lock held: once the request is done, its owner may end the queue before this call does.
+  if (queue_.size() == 1) wake_.notify_one();
 }
 
 bool WriteQueue::submit_job(Task& job) {
-  std::unique_lock lock(mutex_);
+  std::lock_guard lock(mutex_);
   if (closed_ || queue_.size() >= kMaxQueued) return false;
   queue_.emplace_back(std::move(job));
-  const bool first = queue_.size() == 1;
-  lock.unlock();
-  if (first) wake_.notify_one();
+  if (queue_.size() == 1) wake_.notify_one();
   return true;
 }
 
