@@ -1,8 +1,8 @@
 """Starts the shop in one Tandem process, sends it real orders, checks what became of them and says so.
 
 `./dev run` (or `make run`) builds what this needs and then runs it. With a terminal the shop stays up until Ctrl-C;
-without one, or with --once, it is stopped after the show. The exit status is 0 only when every order was stored and every
-event reached both of its subscribers.
+without one, or with --once, it is stopped after the show. The exit status is 0 only when every order was stored and
+every event reached both of its subscribers.
 
 The run folder (build/shop) keeps the orders from run to run: delete it to begin with an empty shop.
 """
@@ -23,14 +23,15 @@ from show.process import ShopProcess, shown
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 READS_PER_ORDER = 20
+TITLE = "The shop: checkout (Rust), orders (Go) and receipts (JavaScript), three WebAssembly apps in one process."
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="./dev run", description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--once", action="store_true", help="stop after the show, also with a terminal")
-    parser.add_argument("--orders", type=int, default=200, metavar="COUNT", help="orders one after the other (default 200)")
-    parser.add_argument("--burst", type=int, default=500, metavar="COUNT", help="orders in the burst (default 500)")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build/shop", help="where data and log go (default build/shop)")
+    parser.add_argument("--orders", type=int, default=200, metavar="COUNT", help="orders on 4 connections (default 200)")
+    parser.add_argument("--burst", type=int, default=500, metavar="COUNT", help="orders on 32 connections (default 500)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build/shop", help="for data and log (default build/shop)")
     chosen = parser.parse_args()
     if not (1 <= chosen.orders <= 100_000 and 1 <= chosen.burst <= 100_000):
         parser.error("--orders and --burst take 1 to 100000")
@@ -110,8 +111,8 @@ def show(process, chosen):
 
 def stay(process):
     print("\nThe shop is open. Ctrl-C stops it.", flush=True)
-    status = process.wait_for_end()
-    raise Failure(f"Tandem has ended by itself, with exit status {status}", process.log_tail())
+    process.wait_for_end()
+    raise Failure("the shop is closed")
 
 
 def interrupt(_number, _frame):
@@ -125,7 +126,7 @@ def run(chosen):
         app_file=HERE / "tandem.yaml",
         folder=chosen.folder.resolve(),
     )
-    print("\nThe shop: checkout (Rust), orders (Go) and receipts (JavaScript), three WebAssembly apps in one process.\n")
+    print(f"\n{TITLE}\n")
     shown_whole = False
     try:
         process.start(say=line)
@@ -137,12 +138,12 @@ def run(chosen):
     except KeyboardInterrupt:
         print("\nstopping")
         if not shown_whole:
-            process.stop()
             return 130
     except Failure as failure:
-        process.stop()
-        raise failure
-    if not process.stop():
+        raise process.explained(failure) from None
+    finally:
+        orderly = process.stop()
+    if not orderly:
         raise Failure("Tandem did not stop in order", process.log_tail())
     line("stopped", "in order: every request that was under way has been answered")
     return 0
@@ -154,6 +155,10 @@ def main():
         signal.signal(number, interrupt)
     try:
         return run(chosen)
+    except BrokenPipeError:
+        # Whoever read the output has left (make run | head). Nothing more can be said there, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Failure as failure:
         print(f"\nfailed: {failure}", file=sys.stderr)
         if failure.log_lines:

@@ -14,7 +14,14 @@ from collections import Counter
 from .failure import Failure
 from .load import Answer
 
-PRICES = {"espresso cup": 450, "teapot": 2400, "saucer": 300, "milk jug": 1250, "sugar bowl": 990, "tea strainer": 720}
+PRICES = {
+    "espresso cup": 450,
+    "teapot": 2400,
+    "saucer": 300,
+    "milk jug": 1250,
+    "sugar bowl": 990,
+    "tea strainer": 720,
+}
 EVENTS_LIMIT = 60  # seconds without any event
 STORE_LIMIT = 5
 
@@ -29,9 +36,12 @@ class Shop:
     @staticmethod
     def wanted(count):
         """Orders as customers send them."""
-        items = list(PRICES)
-        chosen = (items[index % len(items)] for index in range(count))
-        return [{"item": item, "quantity": index % 5 + 1, "priceCents": PRICES[item]} for index, item in enumerate(chosen)]
+        prices = list(PRICES.items())
+        orders = []
+        for index in range(count):
+            item, price = prices[index % len(prices)]
+            orders.append({"item": item, "quantity": index % 5 + 1, "priceCents": price})
+        return orders
 
     @staticmethod
     def accepted(wanted, answers):

@@ -1,7 +1,7 @@
 """Requests over connections that stay open, many at a time, from one thread.
 
-Python's own HTTP client would be slower than the server it asks. This one reads what the shop's answers are: a head, and a
-body with a Content-Length or in chunks.
+Python's own HTTP client would be slower than the server it asks. This one reads what the shop's answers are: a head,
+and a body with a Content-Length or in chunks.
 """
 
 import json

@@ -12,6 +12,7 @@ from .failure import Failure
 
 START_LIMIT = 180  # seconds; the first start compiles three modules, which a slow machine does in a minute
 STOP_LIMIT = 20
+ENDING = 0.3
 TICK = 0.02  # between looks at what only a log or an answer tells
 
 # key=value or key="quoted value".
@@ -128,7 +129,7 @@ class ShopProcess:
                 self._note({key: quoted or plain for key, quoted, plain in FIELD.findall(line)})
             waited = time.monotonic() - began
             if waited > 2 and not said:
-                say("starting", "the first start compiles the guests to machine code, some 10 s; later ones take it from the cache")
+                say("starting", "the first start compiles the guests to machine code; later ones take it from the cache")
                 said = True
             if waited > START_LIMIT:
                 raise Failure(f"the apps are not served after {START_LIMIT} s", self.log_tail())
@@ -142,10 +143,21 @@ class ShopProcess:
     def pause(self, doing):
         """A moment of waiting, ended with a failure when the process ends in it."""
         try:
-            status = self._process.wait(TICK)
+            self._process.wait(TICK)
         except subprocess.TimeoutExpired:
             return
-        raise Failure(f"Tandem ended with exit status {status} while {doing}", self.log_tail())
+        raise Failure(f"it broke off while {doing}")
+
+    def explained(self, failure):
+        """The failure, with what is known here: that Tandem is gone, and the end of its log."""
+        if self._process is None:
+            return failure
+        try:
+            # Its connections break a moment before it is gone.
+            status = self._process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            return Failure(str(failure), failure.log_lines or self.log_tail())
+        return Failure(f"{failure}; Tandem has ended by itself, with exit status {status}", self.log_tail())
 
     def wait_for_end(self):
         return self._process.wait()
