@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where one module's compiled code is, or would be.
 pub struct Entry {
@@ -72,7 +73,10 @@ impl Entry {
     /// Keeps `code` for the next start.
     pub fn store(&self, code: &[u8]) -> Result<(), String> {
         let write = |path: &Path, bytes: &[u8]| -> io::Result<()> {
-            let aside = path.with_extension(format!("tmp{}", std::process::id()));
+            // Apps that load the same module at once each write their own.
+            static WRITTEN: AtomicU64 = AtomicU64::new(0);
+            let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+            let aside = path.with_extension(format!("tmp{}-{number}", std::process::id()));
             let result = fs::OpenOptions::new()
                 .write(true)
                 .create(true)
