@@ -21,6 +21,7 @@ class MeteredStore final : public state::Store {
                const telemetry::ComponentLabels& labels, const std::vector<std::string>& app_ids);
 
   state::Features features() const override { return store_->features(); }
+  bool in_place() const override { return store_->in_place(); }
   void ping(const CallContext& context, Completion<void> done) override { store_->ping(context, std::move(done)); }
   void get(const CallContext& context, const state::GetRequest& request, Completion<state::GetResponse> done) override;
   void set(const CallContext& context, state::SetRequest request, Completion<void> done) override;

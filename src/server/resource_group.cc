@@ -45,7 +45,7 @@ void report(const config::Component& component, const config::Diagnostics& found
 
 ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts& parts,
                              config::Diagnostics& diagnostics)
-    : folders_(std::move(folders)), state_(parts.name_space) {
+    : folders_(std::move(folders)), state_(parts.name_space), pubsub_(parts.surroundings.log) {
   config::Resources resources;
   if (folders_.empty()) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);

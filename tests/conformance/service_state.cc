@@ -1,16 +1,11 @@
 #include "service_state.h"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <future>
-#include <optional>
 #include <utility>
 
 #include "blocks/state/state_service.h"
-#include "component_setup.h"
-#include "components/catalog.h"
-#include "thread_loop.h"
+#include "store_under_test.h"
 
 namespace tandem::conformance {
 namespace {
@@ -70,43 +65,22 @@ class ServiceClient final : public StateClient {
 
 class ServiceState final : public StateDriver {
  public:
-  ServiceState(const components::Catalog& catalog, const config::Component& component)
-      : schema_(*catalog.find(component.type, component.version)), store_(component.name) {
-    config::Diagnostics diagnostics;
-    std::optional<state::StoreEntry> entry = catalog.make_store(component, {.timers = timers_}, diagnostics);
-    EXPECT_EQ(diagnostics.to_string(), "");
-    if (entry) {
-      EXPECT_TRUE(service_.add(std::move(*entry)));
-    }
-  }
-  ~ServiceState() override { service_.close(std::chrono::steady_clock::now() + kPatience); }
+  explicit ServiceState(std::unique_ptr<StoreUnderTest> store) : store_(std::move(store)) {}
 
-  bool has(std::string_view capability) const override { return schema_.has_capability(capability); }
+  bool has(std::string_view capability) const override { return store_->has(capability); }
   std::unique_ptr<StateClient> client(std::string app_id) override {
-    return std::make_unique<ServiceClient>(service_, store_, std::move(app_id));
+    return std::make_unique<ServiceClient>(store_->service(), store_->name(), std::move(app_id));
   }
 
  private:
-  const config::ComponentSchema schema_;
-  const std::string store_;
-  ThreadLoop timers_;
-  state::StateService service_{"default"};
+  const std::unique_ptr<StoreUnderTest> store_;
 };
 
 }  // namespace
 
 std::unique_ptr<StateDriver> make_service_state(const std::string& folder) {
-  const Result<components::Catalog> catalog = components::Catalog::load();
-  if (!catalog) {
-    ADD_FAILURE() << catalog.error().message;
-    return nullptr;
-  }
-  const config::Component component = read_component(folder);
-  if (catalog->find(component.type, component.version) == nullptr) {
-    ADD_FAILURE() << component.type << " is not in the catalog";
-    return nullptr;
-  }
-  return std::make_unique<ServiceState>(*catalog, component);
+  std::unique_ptr<StoreUnderTest> store = StoreUnderTest::make(folder);
+  return store ? std::make_unique<ServiceState>(std::move(store)) : nullptr;
 }
 
 }  // namespace tandem::conformance

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "component_setup.h"
+#include "http_state.h"
 #include "service_state.h"
 #include "state_driver.h"
 
@@ -35,6 +36,10 @@ void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 
 Way service(const std::string& folder) {
   return {"service_" + test_name(folder), [folder] { return make_service_state(folder); }};
+}
+
+Way http(const std::string& folder) {
+  return {"http_" + test_name(folder), [folder] { return make_http_state(folder); }};
 }
 
 class StateConformance : public testing::TestWithParam<Way> {
@@ -312,7 +317,8 @@ TEST_P(StateConformance, ATtlThatIsNoNumberIsRefused) {
   EXPECT_EQ(value("k"), "(none)");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StateConformance, testing::Values(service("state/in_memory"), service("state/sqlite")),
+INSTANTIATE_TEST_SUITE_P(All, StateConformance, testing::Values(service("state/in_memory"), service("state/sqlite"), http("state/in_memory"),
+                                         http("state/sqlite")),
                          [](const testing::TestParamInfo<Way>& way) { return way.param.name; });
 
 }  // namespace

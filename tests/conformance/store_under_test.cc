@@ -1,0 +1,39 @@
+#include "store_under_test.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "component_setup.h"
+
+namespace tandem::conformance {
+
+std::unique_ptr<StoreUnderTest> StoreUnderTest::make(const std::string& folder) {
+  const Result<components::Catalog> catalog = components::Catalog::load();
+  if (!catalog) {
+    ADD_FAILURE() << catalog.error().message;
+    return nullptr;
+  }
+  const config::Component component = read_component(folder);
+  if (catalog->find(component.type, component.version) == nullptr) {
+    ADD_FAILURE() << component.type << " is not in the catalog";
+    return nullptr;
+  }
+  return std::unique_ptr<StoreUnderTest>(new StoreUnderTest(*catalog, component));
+}
+
+StoreUnderTest::StoreUnderTest(const components::Catalog& catalog, const config::Component& component)
+    : schema_(*catalog.find(component.type, component.version)), name_(component.name) {
+  config::Diagnostics diagnostics;
+  std::optional<state::StoreEntry> entry = catalog.make_store(component, {.timers = timers_}, diagnostics);
+  EXPECT_EQ(diagnostics.to_string(), "");
+  if (entry) {
+    EXPECT_TRUE(service_.add(std::move(*entry)));
+  }
+}
+
+StoreUnderTest::~StoreUnderTest() { service_.close(std::chrono::steady_clock::now() + std::chrono::seconds(20)); }
+
+}  // namespace tandem::conformance
