@@ -74,14 +74,14 @@ def fill(connection, data, most):
 
 
 def together(count, work):
-    """Runs work(0) … work(count - 1), each on a thread of its own; their results in order. The first failure is raised."""
+    """Runs work(0) … work(count - 1), each on its own thread; their results in order. The first failure is raised."""
     results = [None] * count
     failures = []
 
     def run(index):
         try:
             results[index] = work(index)
-        except BaseException as failure:  # noqa: BLE001: it is raised below
+        except BaseException as failure:  # Raised below.
             failures.append(failure)
 
     threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(count)]

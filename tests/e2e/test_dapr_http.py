@@ -97,7 +97,7 @@ class StateTest(DaprTest):
         for _ in range(5):
             etag = get(self.url(self.store + "/race")).headers["etag"]
             item = {"key": "race", "etag": etag, "options": {"concurrency": "first-write"}}
-            statuses = together(12, lambda n: post(self.url(self.store), [{**item, "value": n}]).status)  # noqa: B023
+            statuses = together(12, lambda n: post(self.url(self.store), [{**item, "value": n}]).status)
             self.assertEqual(statuses.count(204), 1, statuses)
             self.assertEqual(set(statuses), {204, 409})
             self.assertEqual(get(self.url(self.store + "/race")).json(), statuses.index(204))
@@ -156,7 +156,8 @@ class StateTest(DaprTest):
         with RawConnection(self.tandem.app.dapr_url) as raw:
             raw.send(f"POST {self.store} HTTP/1.1\r\nhost: x\r\ncontent-length: {5 << 20}\r\n\r\n[")
             # As daprd: what it reads of such a body is no JSON.
-            self.assertRegex(raw.read_until(b"too large"), rb"^HTTP/1.1 400 [^{]*.\"errorCode\":\"ERR_MALFORMED_REQUEST\"")
+            answer = raw.read_until(b"too large")
+            self.assertRegex(answer, rb"^HTTP/1.1 400 [^{]*.\"errorCode\":\"ERR_MALFORMED_REQUEST\"")
         self.assertEqual(get(self.url(self.store + "/k")).status, 204)
 
     def test_a_key_of_another_app_is_out_of_reach(self):
@@ -235,8 +236,8 @@ class SystemTest(DaprTest):
         self.assert_error(get(self.url("/v1.0/secrets/none/key")), 500, "ERR_SECRET_STORES_NOT_CONFIGURED")
 
     def test_publish(self):
-        for path, body in (("/v1.0/publish/pubsub/topic", {"a": 1}), ("/v1.0/publish/pubsub/topic?metadata.rawPayload=true",
-                                                                       "text"), ("/v1.0/publish/pubsub/a/b/c", b"")):
+        for path, body in (("/v1.0/publish/pubsub/topic", {"a": 1}), ("/v1.0/publish/pubsub/a/b/c", b""),
+                           ("/v1.0/publish/pubsub/topic?metadata.rawPayload=true", "text")):
             self.assertEqual(post(self.url(path), body).status, 204, path)
         self.assert_error(post(self.url("/v1.0/publish/none/topic"), {}), 404, "ERR_PUBSUB_NOT_FOUND")
         self.assert_error(post(self.url("/v1.0/publish/pubsub/topic"), "{", headers={

@@ -56,7 +56,8 @@ class Client:
         try:
             while True:
                 number = self.tried = self.tried + 1
-                key, value = f"{prefix}-{self.index}-{number}", json.dumps(f"value {number} " + "x" * (number * 53 % 700))
+                key = f"{prefix}-{self.index}-{number}"
+                value = json.dumps(f"value {number} " + "x" * (number * 53 % 700))
                 if through_guest:
                     send(f"/set/{key}", value)
                     self.written[key] = value
@@ -119,7 +120,7 @@ class DurabilityTest(TandemTest):
                        for client in clients]
             for thread in threads:
                 thread.start()
-            wait_until(lambda: sum(client.acknowledged for client in clients) - before >= WRITES_A_ROUND,  # noqa: B023
+            wait_until(lambda: sum(client.acknowledged for client in clients) - before >= WRITES_A_ROUND,
                        "writes", pause=0.001)
             tandem.kill()
             for thread in threads:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from harness import TandemTest, cache_folder, get, guest
 
-# A preview 1 command. Its input is "r" or "w" and a path: it opens that below its first folder, to read or to create it,
-# and answers WASI's error number in two digits; then what it read, or the error number of writing.
+# A preview 1 command. Its input is "r" or "w" and a path: it opens that below its first folder, to read or to create
+# it, and answers WASI's error number in two digits; then what it read, or the error number of writing.
 FILE_COMMAND = r"""
 (module
   (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
@@ -257,8 +257,8 @@ class OutboundTest(TandemTest):
 
     def test_other_spellings_of_loopback(self):
         tandem = self.run_hostile(f"http://example.com:{self.port}", f"http://*.example.com:{self.port}")
-        for host in ("127.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "0", "0.0.0.0",
-                     "localhost.", "LOCALHOST", "127.0.0.1.", f"example.com@127.0.0.1", "example.com%2e",
+        for host in ("127.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "0",
+                     "0.0.0.0", "localhost.", "LOCALHOST", "127.0.0.1.", f"example.com@127.0.0.1", "example.com%2e",
                      "127.0.0.1#.example.com", "127.0.0.1\\.example.com", "xexample.com"):
             answer = self.send(tandem, f"http://{host}:{self.port}/")
             self.assertNotIn(b"target", answer.body, host)
@@ -285,9 +285,9 @@ class OutboundTest(TandemTest):
             with self.subTest(answer_bytes), socket.create_server(("127.0.0.1", 0)) as listening:
 
                 def once():
-                    connection, _ = listening.accept()  # noqa: B023
+                    connection, _ = listening.accept()
                     connection.recv(65536)
-                    connection.sendall(answer_bytes)  # noqa: B023
+                    connection.sendall(answer_bytes)
                     connection.close()
 
                 threading.Thread(target=once, daemon=True).start()

@@ -150,7 +150,8 @@ class FailureTest(HostileTest):
 
 class LogTest(HostileTest):
     def check(self, tandem):
-        self.assertEqual(tandem.get("/stdout", headers={"traceparent": f"00-{'ab' * 16}-{'12' * 8}-01"}).text, "printed")
+        headers = {"traceparent": f"00-{'ab' * 16}-{'12' * 8}-01"}
+        self.assertEqual(tandem.get("/stdout", headers=headers).text, "printed")
         wait_until(lambda: len("".join(line["msg"] for line in tandem.log(scope="app"))) > 100_000, "the long line")
         lines = tandem.log(scope="app")
         for line in lines:
@@ -355,8 +356,8 @@ class WrongModuleTest(TandemTest):
             path = self.folder / "flipped.wasm"
             path.write_bytes(wrong)
             one = self.start(path, "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0", "--no-cache")
-            # A flip in a text or a number may leave a valid module; it must never end the process otherwise than in order.
-            wait_until(lambda: one.apps or one.process.poll() is not None, "it to serve or to end")  # noqa: B023
+            # A flip in a text or a number may leave a valid module; none may end the process but in order.
+            wait_until(lambda: one.apps or one.process.poll() is not None, "it to serve or to end")
             if one.process.poll() is None:
                 one.wait_until_serving().get("/")
                 one.stop()

@@ -235,7 +235,7 @@ class StreamTest(TandemTest):
                     return digest.hexdigest(), length
 
                 (digest, length), piece = together(
-                    2, lambda i: read_both() if i == 0 else self.upload(path, raw, chunked=False))  # noqa: B023
+                    2, lambda i: read_both() if i == 0 else self.upload(path, raw, chunked=False))
                 self.assertEqual(length, self.size)
                 self.assertEqual(digest, hashlib.sha256(piece * (self.size // len(piece))).hexdigest())
         self.assert_memory_kept(24 * MIB)

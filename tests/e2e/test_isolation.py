@@ -33,7 +33,7 @@ apps:
         for name in ("hello_go", "hello_js"):
             with self.subTest(name):
                 tandem = self.run_guest(name, "--isolation", "request")
-                self.assertEqual(together(8, lambda _: [tandem.get().text for _ in range(3)]), [["hello"] * 3] * 8)  # noqa: B023
+                self.assertEqual(together(8, lambda _: [tandem.get().text for _ in range(3)]), [["hello"] * 3] * 8)
                 tandem.stop()
 
     def test_instances_are_reused(self):
@@ -46,7 +46,7 @@ apps:
             with self.subTest(workers=workers):
                 tandem = self.run_guest("echo", "--instances", "1", "--workers", str(workers))
                 first = self.calls(tandem)
-                seen = sum(together(32, lambda _: [self.calls(tandem) for _ in range(10)]), [])  # noqa: B023
+                seen = sum(together(32, lambda _: [self.calls(tandem) for _ in range(10)]), [])
                 self.assertEqual(sorted(seen), list(range(first + 1, first + 321)))
                 tandem.stop()
 
@@ -86,7 +86,7 @@ apps:
         for limit in ("    instances: 3", "    appMaxConcurrency: 3"):
             tandem = self.run_echo(limit, "--workers", "2")
             # Every instance counts its own calls: with three of them one has had a third of all calls or more.
-            seen = sum(together(12, lambda _: [self.calls(tandem) for _ in range(10)]), [])  # noqa: B023
+            seen = sum(together(12, lambda _: [self.calls(tandem) for _ in range(10)]), [])
             self.assertLessEqual(seen.count(1), 3)
             self.assertGreaterEqual(max(seen), 40)
             tandem.stop()
