@@ -47,7 +47,8 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
   for (std::size_t i = 0; i < count; ++i) {
     const WorkerResources& resources = workers[i];
     auto lane = std::make_unique<Lane>(
-        OutboundRoutes{resources.dapr_api, resources.client, &allowed_, options_.dapr_http_port});
+        OutboundRoutes{resources.dapr_api, resources.client, &allowed_, options_.dapr_http_port,
+                       resources.dapr_api_token});
     lane->worker = resources.worker;
     const std::size_t max = share(options_.max_instances, i, count);
     if (max > 0) {

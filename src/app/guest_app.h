@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "app/guest_pool.h"
@@ -20,6 +21,7 @@ struct WorkerResources {
   PollGate* gate = nullptr;
   net::HttpClient* client = nullptr;
   net::Handler* dapr_api = nullptr;  // the Dapr API with this app's identity; null: none
+  std::string dapr_api_token;        // what that API asks for; empty: nothing
 };
 
 class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {

@@ -1,5 +1,6 @@
 #include "app/outbound.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@ namespace tandem::app {
 namespace {
 
 constexpr std::uint16_t kDaprDefaultPort = 3500;
+constexpr std::string_view kApiTokenHeader = "dapr-api-token";
 
 struct Authority {
   std::string_view host;
@@ -236,6 +238,12 @@ void Outbound::send(tdm_exchange* exchange, const tdm_request& request, const td
     owned.authority = engine::view(request.authority);
     owned.target = engine::view(request.target);
     owned.headers = std::move(headers);
+    const auto is_token = [](const net::OwnedHeader& header) {
+      return net::equals_ignoring_case(header.name, kApiTokenHeader);
+    };
+    if (!routes_.dapr_api_token.empty() && std::ranges::none_of(owned.headers, is_token)) {
+      owned.headers.push_back({std::string(kApiTokenHeader), routes_.dapr_api_token});
+    }
     routes_.dapr_api->handle(
         net::make_in_process_exchange(std::move(owned), std::move(body), context, std::make_unique<GuestSink>(call)));
     return;

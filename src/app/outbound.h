@@ -23,6 +23,8 @@ struct OutboundRoutes {
   net::HttpClient* client = nullptr;
   const config::OutboundHosts* allowed = nullptr;
   std::uint16_t dapr_http_port = 0;
+  // Sent along to the Dapr API when the guest sends none: who the guest is, the process knows. Empty: none is asked for.
+  std::string dapr_api_token;
 };
 
 class OutboundCall;

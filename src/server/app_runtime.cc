@@ -106,7 +106,8 @@ Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
-    workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), apis_[i].get()});
+    workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), apis_[i].get(),
+                       parts_.options.dapr_api_token});
   }
   guest_ = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed), log_,
                                            services_, guest_metrics_, std::move(workers));

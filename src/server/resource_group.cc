@@ -30,6 +30,17 @@ std::vector<std::string> capabilities_of(const state::Features& features) {
   return names;
 }
 
+// One component serves several apps here, so it cannot be named after one of them.
+void refuse_app_templates(const config::Component& component, config::Diagnostics& found) {
+  for (const config::MetadataItem& item : component.metadata) {
+    if (item.value.contains("{appID}")) {
+      found.error(component.position(item),
+                  fmt::format("component {}: {{appID}} is not supported when several apps share a resource folder",
+                              component.name));
+    }
+  }
+}
+
 // A failure is an error of the YAML, unless the component says ignoreErrors: then it is left out with a warning.
 void report(const config::Component& component, const config::Diagnostics& found, config::Diagnostics& diagnostics) {
   for (const config::Diagnostic& one : found.all()) {
@@ -68,6 +79,11 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   config::resolve_secrets(component, config::environment_secrets(), found);
   config::TemplateValues values;
   if (!parts.name_space.empty()) values.namespace_name = parts.name_space;
+  if (parts.app_ids.size() == 1) {
+    values.app_id = parts.app_ids.front();
+  } else {
+    refuse_app_templates(component, found);
+  }
   config::expand_templates(component, values);
   const telemetry::ComponentLabels labels{.component = component.name, .namespace_name = values.namespace_name};
   LoadedComponent loaded{component.name, component.type, component.version, component.scopes, {}};

@@ -32,7 +32,7 @@ struct GroupParts {
   const config::Configuration& configuration;
   const std::string& name_space;
   telemetry::Metrics& metrics;
-  const std::vector<std::string>& app_ids;  // of the process
+  const std::vector<std::string>& app_ids;  // that use the group
 };
 
 class ResourceGroup final {

@@ -57,6 +57,7 @@ class Server::Impl final {
   std::uint16_t metrics_port() const { return metrics_server_ ? metrics_server_->port() : 0; }
 
  private:
+  void warn_of_idle_keys() const;
   Status load_resources();
   Status listen();
   Status load_guests();
@@ -110,7 +111,22 @@ Status Server::Impl::start() {
   return {};
 }
 
+void Server::Impl::warn_of_idle_keys() const {
+  for (const config::AppSpec& app : options_.apps) {
+    const Logger log = log_.for_app(app.app_id);
+    const auto warn = [&](std::string_view key) {
+      log.warn("tandem.config", fmt::format("{} is accepted and has no effect in this version", key));
+    };
+    if (app.enable_api_logging) warn("enableApiLogging");
+    if (app.enable_app_health_check) warn("enableAppHealthCheck");
+    if (app.dapr_http_read_buffer_size) warn("daprHTTPReadBufferSize");
+    if (!app.app_log_destination.empty()) warn("appLogDestination");
+    if (app.app_channel_address != config::AppSpec{}.app_channel_address) warn("appChannelAddress");
+  }
+}
+
 Status Server::Impl::load_resources() {
+  warn_of_idle_keys();
   config::Diagnostics diagnostics;
   auto configuration = load_configuration(options_.apps, diagnostics);
   if (!configuration) return fail(std::move(configuration.error()));
@@ -118,13 +134,15 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
-  std::vector<std::string> app_ids;
-  for (const config::AppSpec& app : options_.apps) app_ids.push_back(app.app_id);
   const components::Surroundings surroundings{(*workers_)[0], &log_};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
     if (known) continue;
+    std::vector<std::string> app_ids;
+    for (const config::AppSpec& other : options_.apps) {
+      if (sorted(other.resources_paths) == folders) app_ids.push_back(other.app_id);
+    }
     groups_.push_back(std::make_unique<ResourceGroup>(
         folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, metrics_, app_ids},
         diagnostics));
