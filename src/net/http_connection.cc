@@ -56,6 +56,11 @@ void HttpConnection::start() {
 
 void HttpConnection::drain() {
   drain_requested_ = true;
+  // A request that has been read, but whose completion is still in the worker's queue, comes before this look.
+  shard_->worker().post([self = shared_from_this()] { self->close_if_idle(); });
+}
+
+void HttpConnection::close_if_idle() {
   if (closed_ || exchange_alive_ || answer_ != Answer::kNone || begin_ != tail_) return;
   // A request that has already arrived is still answered.
   boost::system::error_code error;

@@ -73,6 +73,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   enum class Framing { kNone, kLength, kChunked, kUntilClose };
 
   // Requests (http_connection.cc).
+  void close_if_idle();
   void advance();
   bool end_request();
   bool parse_next();

@@ -122,6 +122,8 @@ void ServerShard::add(int connected_socket) {
   connections_.push_back(connection);
   observer_->connection_opened();
   connection->start();
+  // It was on its way here while this worker was told to drain.
+  if (draining()) connection->drain();
 }
 
 void ServerShard::remove(HttpConnection& connection) {
