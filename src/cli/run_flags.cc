@@ -38,7 +38,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--dapr-listen-addresses", "ADDRESS", "where the Dapr API listens (default 127.0.0.1)", kDapr},
     {kValues, "-d,--resources-path", "FOLDER", "Dapr's YAML: components, subscriptions; may be repeated", kDapr},
     {kValue, "-c,--config", "FILE", "a Dapr Configuration", kDapr},
-    {kValue, "--allowed-origins", "ORIGINS", "for CORS at the Dapr API, separated by commas; * for all (default: no CORS)", kDapr},
+    {kValue, "--allowed-origins", "ORIGINS",
+     "for CORS at the Dapr API, separated by commas; * for all (default: no CORS)", kDapr},
     {kSwitch, "--enable-api-logging", "", "a log line for each call of the Dapr API", kDapr},
 
     {kValues, "--env", "KEY=VALUE", "a variable in the guest's environment; may be repeated", kGrants},
