@@ -104,6 +104,9 @@ void fetch_subscriptions(net::Handler& handler, const std::string& app_id, std::
           return done(fail(Code::kUnavailable,
                            fmt::format("app {} answered {} to GET /dapr/subscribe", app_id, answer->status)));
         }
+        // An app that answers every path with a page of its own declares nothing.
+        const std::size_t start = answer->body.find_first_not_of(" \t\r\n");
+        if (start == std::string::npos || answer->body[start] != '[') return done(std::vector<config::Subscription>{});
         done(parse_subscriptions(answer->body, app_id));
       });
   handler.handle(

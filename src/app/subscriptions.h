@@ -16,8 +16,8 @@ namespace tandem::app {
 // The answer's body. Fails with kInvalidArgument and says which entry is wrong.
 Result<std::vector<config::Subscription>> parse_subscriptions(std::string_view json, const std::string& app_id);
 
-// Asks the app; on the worker of `handler`. An app that answers 404 or nothing subscribes to nothing; any other status than
-// 200 or 204 is a failure.
+// Asks the app; on the worker of `handler`. An app that answers 404, or anything but a list, subscribes to nothing; any
+// other status than 200 or 204 is a failure, and so is a list that is wrong.
 void fetch_subscriptions(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
                          Completion<std::vector<config::Subscription>> done);
 
