@@ -20,11 +20,11 @@ from servers import (
     NUMBER,
     TANDEM_APP,
     WASMTIME,
-    Failed,
     Server,
     bench_program,
     first_answer_ms,
     guest,
+    run_benchmark,
     tandem_command,
     wasmtime,
 )
@@ -186,7 +186,4 @@ def run(options):
 
 
 if __name__ == "__main__":
-    try:
-        run(arguments())
-    except Failed as failure:
-        raise SystemExit(f"bench http: {failure}")
+    run_benchmark("http", run, arguments())

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +24,15 @@ NUMBER = re.compile(r"^(\d+)$")
 
 class Failed(Exception):
     """A benchmark cannot go on, with the reason for a person."""
+
+
+def run_benchmark(name, run, options):
+    """`run(options)`, with every server stopped whatever happens, also at SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"bench {name}: stopped"))
+    try:
+        run(options)
+    except Failed as failure:
+        sys.exit(f"bench {name}: {failure}")
 
 
 def needed(variable, default):
