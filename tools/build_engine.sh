@@ -19,7 +19,7 @@ esac
 export CARGO_TARGET_DIR
 mkdir -p "$CARGO_TARGET_DIR" "$cache/engine-libraries"
 
-key=$( (rustc -vV; echo "$target ${RUSTFLAGS:-}"; find . -name target -prune -o -type f \( -name '*.rs' -o -name '*.toml' \
+key=$( (rustc -vV; echo "$target ${RUSTFLAGS:-}"; find . \( -name target -o -name tests \) -prune -o -type f \( -name '*.rs' -o -name '*.toml' \
   -o -name Cargo.lock \) -print | LC_ALL=C sort | while read -r file; do echo "$file"; cat "$file"; done) | sha256sum | cut -c1-32)
 kept=$cache/engine-libraries/$key.a
 

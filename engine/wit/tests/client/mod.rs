@@ -412,7 +412,7 @@ impl Program {
             max_table_elements: 10_000,
             max_stack_bytes: 512 << 10,
             keep_resident_bytes: 0,
-            tick_ms: 10,
+            tick_ms: 60_000,
             cache_folder: Str::NONE,
         };
         let program = ProgramConfig {
