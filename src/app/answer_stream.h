@@ -1,7 +1,7 @@
 // The answer of a guest that is written in pieces: between the engine's events and the exchange's back-pressure.
 //
-// Shared by the guest's call and by the write that is under way, because the guest may be done, dead or busy with its next
-// call before the client has taken the last piece. One worker.
+// Shared by the guest's call and by the write that is under way, because the guest may be done, dead or busy with its
+// next call before the client has taken the last piece. One worker.
 #pragma once
 
 #include <memory>

@@ -28,8 +28,8 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
   CallContext context;
   context.deadline = std::chrono::steady_clock::now() + timeout;
   context.trace = std::move(delivery.trace);
-  auto sink = std::make_unique<CollectSink>(
-      kMaxVerdictBytes, [done = std::move(done)](Result<CollectedAnswer> answer) mutable {
+  auto sink =
+      std::make_unique<CollectSink>(kMaxVerdictBytes, [done = std::move(done)](Result<CollectedAnswer> answer) mutable {
         if (!answer) return done(fail(std::move(answer.error())));
         const pubsub::ResponseVerdict verdict = pubsub::verdict_of_response(answer->status, answer->body);
         done(verdict.verdict);

@@ -39,16 +39,12 @@ std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
 GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed,
                    Logger log, host::HostServices& services, GuestObserver& observer,
                    std::vector<WorkerResources> workers)
-    : options_(std::move(options)),
-      program_(std::move(program)),
-      allowed_(std::move(allowed)),
-      log_(std::move(log)) {
+    : options_(std::move(options)), program_(std::move(program)), allowed_(std::move(allowed)), log_(std::move(log)) {
   const std::size_t count = workers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const WorkerResources& resources = workers[i];
-    auto lane = std::make_unique<Lane>(
-        OutboundRoutes{resources.dapr_api, resources.client, &allowed_, options_.dapr_http_port,
-                       resources.dapr_api_token});
+    auto lane = std::make_unique<Lane>(OutboundRoutes{resources.dapr_api, resources.client, &allowed_,
+                                                      options_.dapr_http_port, resources.dapr_api_token});
     lane->worker = resources.worker;
     const std::size_t max = share(options_.max_instances, i, count);
     if (max > 0) {

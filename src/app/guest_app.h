@@ -1,7 +1,7 @@
 // An app whose code is a guest: its program, its pools on every worker, and the events that reach it.
 //
-// Made by the server before the workers start. Everybody who has something for the app goes through it: the app's own port
-// and service invocation by handler(), pub/sub by deliver(). stop() and the destructor are the server's.
+// Made by the server before the workers start. Everybody who has something for the app goes through it: the app's own
+// port and service invocation by handler(), pub/sub by deliver(). stop() and the destructor are the server's.
 #pragma once
 
 #include <atomic>

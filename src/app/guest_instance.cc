@@ -80,8 +80,9 @@ void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
 engine::PollState GuestInstance::poll() { return instance_->poll(); }
 
 void GuestInstance::expire() {
-  shared_.log.warn("tandem.app", "a call ran out of time and its instance was stopped",
-                   {{"target", exchange() ? exchange()->head().target : std::string_view("?")}, {"trace_id", trace_id()}});
+  shared_.log.warn(
+      "tandem.app", "a call ran out of time and its instance was stopped",
+      {{"target", exchange() ? exchange()->head().target : std::string_view("?")}, {"trace_id", trace_id()}});
   if (exchange_) {
     answer_text(*exchange_, 504, "the app did not answer in time\n");
   } else if (stream_) {
@@ -109,8 +110,8 @@ std::string_view GuestInstance::trace_id() const {
 void GuestInstance::on_wake() { pool_.run(*this); }
 
 void GuestInstance::on_log(engine::LogStream stream, std::string_view line) {
-  shared_.log.info("app", line, {{"stream", stream == engine::LogStream::kStdout ? "stdout" : "stderr"},
-                                 {"trace_id", trace_id()}});
+  shared_.log.info("app", line,
+                   {{"stream", stream == engine::LogStream::kStdout ? "stdout" : "stderr"}, {"trace_id", trace_id()}});
 }
 
 void GuestInstance::on_answer(int status, engine::Fields headers, std::string_view body, engine::AnswerPart part) {

@@ -1,8 +1,8 @@
 // One instance of an app's guest and the call that it runs: between an Exchange and the engine's events.
 //
-// Owned by its GuestPool; that worker's thread only. start() takes a call when the instance is idle; poll() runs it, through
-// the pool's PollGate. A call that is over leaves its exchange behind until the poll has returned, so that the next request
-// of the same connection finds this instance idle.
+// Owned by its GuestPool; that worker's thread only. start() takes a call when the instance is idle; poll() runs it,
+// through the pool's PollGate. A call that is over leaves its exchange behind until the poll has returned, so that the
+// next request of the same connection finds this instance idle.
 #pragma once
 
 #include <chrono>

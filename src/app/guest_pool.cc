@@ -169,7 +169,8 @@ void GuestPool::sweep() {
   sweep_armed_ = false;
   const auto now = GuestInstance::Clock::now();
   // The longest idle are at the front.
-  while (guests_.size() > min_ && !idle_.empty() && now - idle_.front()->idle_since() >= context_.options.idle_timeout) {
+  while (guests_.size() > min_ && !idle_.empty() &&
+         now - idle_.front()->idle_since() >= context_.options.idle_timeout) {
     remove(*idle_.front());
   }
   arm_sweep();

@@ -1,8 +1,8 @@
 // The instances of one app on one worker: hands each request to an idle instance, a new one, or a queue.
 //
-// Reuse is the default, because a fresh instance of a Go or JavaScript guest costs ten to twenty times the call. An instance
-// that trapped, ran out of time or reached a limit is replaced. A full queue answers 503 with Retry-After; a request that
-// waits past its deadline answers 504. That worker's thread only; stop() first, then destroy.
+// Reuse is the default, because a fresh instance of a Go or JavaScript guest costs ten to twenty times the call. An
+// instance that trapped, ran out of time or reached a limit is replaced. A full queue answers 503 with Retry-After; a
+// request that waits past its deadline answers 504. That worker's thread only; stop() first, then destroy.
 #pragma once
 
 #include <deque>

@@ -102,7 +102,8 @@ class OutboundCall final : public std::enable_shared_from_this<OutboundCall> {
   }
   void answer_end(net::Headers trailers) {
     std::vector<tdm_header> fields;
-    for (const net::Header& header : trailers) fields.push_back({engine::span(header.name), engine::span(header.value)});
+    for (const net::Header& header : trailers)
+      fields.push_back({engine::span(header.name), engine::span(header.value)});
     tdm_exchange_body_end(exchange_, fields.data(), fields.size());
   }
   void answer_wanted() {
@@ -263,7 +264,7 @@ void Outbound::send(tdm_exchange* exchange, const tdm_request& request, const td
   if (timeouts.first_byte_ns > 0) out.first_byte_timeout = to_ms(timeouts.first_byte_ns);
   if (timeouts.between_bytes_ns > 0) out.between_bytes_timeout = to_ms(timeouts.between_bytes_ns);
   out.address_filter = [allowed = routes_.allowed, scheme = std::string(scheme), host = std::string(authority.host)](
-                          std::string_view ip, std::uint16_t port) {
+                           std::string_view ip, std::uint16_t port) {
     const auto address = config::IpAddress::parse(ip);
     return address && allowed->allows_address(scheme, host, port, *address);
   };

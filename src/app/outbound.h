@@ -1,7 +1,8 @@
 // A guest's own outgoing HTTP: answered in the process when it is for Dapr, sent out when the app may reach the host.
 //
 // - to its Dapr port on a loopback name, or with a `dapr-app-id` header: the Dapr API of this process (the short way);
-// - to a host that the app's allowed_outbound_hosts grant: over a socket, the address checked again once it is resolved;
+// - to a host that the app's allowed_outbound_hosts grant: over a socket, the address checked again once it is
+// resolved;
 // - anywhere else: refused with wasi:http's HTTP-request-denied.
 // One Outbound a worker and app; that worker's thread only.
 #pragma once
@@ -23,7 +24,8 @@ struct OutboundRoutes {
   net::HttpClient* client = nullptr;
   const config::OutboundHosts* allowed = nullptr;
   std::uint16_t dapr_http_port = 0;
-  // Sent along to the Dapr API when the guest sends none: who the guest is, the process knows. Empty: none is asked for.
+  // Sent along to the Dapr API when the guest sends none: who the guest is, the process knows. Empty: none is asked
+  // for.
   std::string dapr_api_token;
 };
 

@@ -1,8 +1,8 @@
 // Keeps guests of one worker from being polled inside each other's events.
 //
-// A guest's outgoing call may be answered by another guest of the same process on the same worker. That guest must not run
-// inside the first one's event: its start is put off until the outer poll has returned, without a trip through the loop.
-// One a worker; that worker's thread only.
+// A guest's outgoing call may be answered by another guest of the same process on the same worker. That guest must not
+// run inside the first one's event: its start is put off until the outer poll has returned, without a trip through the
+// loop. One a worker; that worker's thread only.
 #pragma once
 
 #include <deque>

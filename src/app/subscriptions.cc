@@ -109,8 +109,7 @@ void fetch_subscriptions(net::Handler& handler, const std::string& app_id, std::
         if (start == std::string::npos || answer->body[start] != '[') return done(std::vector<config::Subscription>{});
         done(parse_subscriptions(answer->body, app_id));
       });
-  handler.handle(
-      net::make_in_process_exchange(std::move(request), std::string(), std::move(context), std::move(sink)));
+  handler.handle(net::make_in_process_exchange(std::move(request), std::string(), std::move(context), std::move(sink)));
 }
 
 }  // namespace tandem::app

@@ -267,7 +267,9 @@ TEST_F(EngineTest, A_core_module_calls_the_host_over_its_memory) {
 }
 
 TEST_F(EngineTest, What_cannot_run_is_refused_by_name) {
-  const auto garbage = Module::load(*runtime_, "\x7f""ELF");
+  const auto garbage = Module::load(*runtime_,
+                                    "\x7f"
+                                    "ELF");
   ASSERT_FALSE(garbage);
   EXPECT_EQ(garbage.error().code, Code::kInvalidArgument);
   const auto broken = Module::load(*runtime_, std::string("\0asm\1\0\0\0\xff\xff", 10));

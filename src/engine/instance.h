@@ -1,8 +1,8 @@
 // One running copy of a program, on one worker.
 //
-// The owner makes it with InstanceEvents, gives it a call with start(), and polls it when asked to. Everything happens on
-// the owner's worker; only the waker comes from elsewhere, and it posts to that worker.
-// See engine/include/tandem_engine.h for what each event means and what may be called inside it.
+// The owner makes it with InstanceEvents, gives it a call with start(), and polls it when asked to. Everything happens
+// on the owner's worker; only the waker comes from elsewhere, and it posts to that worker. See
+// engine/include/tandem_engine.h for what each event means and what may be called inside it.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ enum class Outcome { kReturned = TDM_RETURNED, kFailed = TDM_FAILED };
 enum class LogStream { kStdout = TDM_STDOUT, kStderr = TDM_STDERR };
 enum class AnswerPart { kWhole, kFirst };
 
-// What an instance tells its owner; the meaning of each is tdm_instance_events'. Views live during the call. Must not throw.
+// What an instance tells its owner; the meaning of each is tdm_instance_events'. Views live during the call. Must not
+// throw.
 class InstanceEvents {
  public:
   virtual ~InstanceEvents() = default;
@@ -48,8 +49,8 @@ enum class PollState { kPending = TDM_POLL_PENDING, kIdle = TDM_POLL_IDLE, kDead
 
 class Instance final {
  public:
-  // `events` outlives the instance and is the `user` pointer that host interfaces receive; `worker` outlives every waker,
-  // that is, the Runtime.
+  // `events` outlives the instance and is the `user` pointer that host interfaces receive; `worker` outlives every
+  // waker, that is, the Runtime.
   static Result<std::unique_ptr<Instance>> make(const Program& program, InstanceEvents& events, Executor& worker);
   // Stops the guest wherever it is. Not inside an event.
   ~Instance();

@@ -81,8 +81,8 @@ Result<std::unique_ptr<Program>> Program::make(const Module& module, const Linke
   for (const Mount& mount : options.mounts) {
     mounts.push_back({span(mount.host_path), span(mount.guest_path), mount.access == Mount::Access::kReadWrite});
   }
-  std::unique_ptr<Program> program(new Program(
-      options.allow_address ? std::make_unique<AddressPolicy>(std::move(options.allow_address)) : nullptr));
+  std::unique_ptr<Program> program(
+      new Program(options.allow_address ? std::make_unique<AddressPolicy>(std::move(options.allow_address)) : nullptr));
   tdm_program_config config{};
   config.env = env.data();
   config.env_count = env.size();

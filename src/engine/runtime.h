@@ -1,7 +1,7 @@
 // The C++ face of the engine's C ABI (engine/include/tandem_engine.h): Runtime -> Module -> Program -> Instance.
 //
-// Runtime, Module, Linker and Program are made at start and used from any thread; each keeps what it needs of the others
-// alive. An Instance belongs to one worker. Everything that fails returns a Result with the engine's own words:
+// Runtime, Module, Linker and Program are made at start and used from any thread; each keeps what it needs of the
+// others alive. An Instance belongs to one worker. Everything that fails returns a Result with the engine's own words:
 // kInvalidArgument for what is not a module that can run, kFailedPrecondition for imports that are missing,
 // kResourceExhausted for limits, kInternal for the rest.
 #pragma once
@@ -25,13 +25,13 @@ inline tdm_str span(std::string_view s) { return {s.data(), s.size()}; }
 Error take_error(tdm_error* error, std::string_view what);
 
 struct RuntimeOptions {
-  std::uint32_t max_instances = 1000;                  // alive at once in the process
-  std::uint64_t max_memory_bytes = 4ull << 30;         // of one linear memory; programs have their own, lower limit
-  std::uint64_t max_table_elements = 128 * 1024;       // of one table
-  std::uint64_t max_stack_bytes = 1024 * 1024;         // of a guest
-  std::uint64_t keep_resident_bytes = 256 * 1024;      // of a slot, cleared rather than given back
-  std::uint32_t tick_ms = 10;                          // a computing guest gives way this often
-  std::string cache_folder;                            // compiled modules; empty: none
+  std::uint32_t max_instances = 1000;              // alive at once in the process
+  std::uint64_t max_memory_bytes = 4ull << 30;     // of one linear memory; programs have their own, lower limit
+  std::uint64_t max_table_elements = 128 * 1024;   // of one table
+  std::uint64_t max_stack_bytes = 1024 * 1024;     // of a guest
+  std::uint64_t keep_resident_bytes = 256 * 1024;  // of a slot, cleared rather than given back
+  std::uint32_t tick_ms = 10;                      // a computing guest gives way this often
+  std::string cache_folder;                        // compiled modules; empty: none
 };
 
 class Runtime final {

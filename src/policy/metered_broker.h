@@ -1,5 +1,5 @@
-// A broker that counts and times what goes through it, as Dapr's dapr_component_pubsub_* metrics do: publications by app and
-// topic, deliveries by what the app made of them.
+// A broker that counts and times what goes through it, as Dapr's dapr_component_pubsub_* metrics do: publications by
+// app and topic, deliveries by what the app made of them.
 //
 // A decorator: owned in place of the broker that it owns. Threads and failures are those of the broker behind it.
 #pragma once

@@ -1,7 +1,7 @@
 // A state store that counts and times every operation, as Dapr's dapr_component_state_* metrics do.
 //
-// A decorator: owned in place of the store that it owns. The series of each app are made with it, so that an operation only
-// finds its app's. Threads and failures are those of the store behind it.
+// A decorator: owned in place of the store that it owns. The series of each app are made with it, so that an operation
+// only finds its app's. Threads and failures are those of the store behind it.
 #pragma once
 
 #include <memory>

@@ -54,8 +54,8 @@ TEST(MeteredStore, Counts_each_outcome_under_the_calling_app) {
   store.get(context, {.key = "good"}, [&](Result<state::GetResponse> got) { answers += got.has_value() ? 100 : 0; });
   EXPECT_EQ(answers, 111);
   const std::string text = metrics.expose();
-  EXPECT_THAT(text, ::testing::ContainsRegex(
-                        "dapr_component_state_count\\{[^}]*component=\"shelf\"[^}]*operation=\"get\"[^}]*success=\"true\"[^}]*\\} 1"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("dapr_component_state_count\\{[^}]*component=\"shelf\"[^}]*operation="
+                                             "\"get\"[^}]*success=\"true\"[^}]*\\} 1"));
   EXPECT_THAT(text, ::testing::ContainsRegex(
                         "dapr_component_state_count\\{[^}]*operation=\"get\"[^}]*success=\"false\"[^}]*\\} 1"));
   EXPECT_THAT(text, Not(HasSubstr("stranger")));
@@ -64,9 +64,8 @@ TEST(MeteredStore, Counts_each_outcome_under_the_calling_app) {
 TEST(MeteredBroker, Counts_publications_and_deliveries) {
   telemetry::Metrics metrics;
   MeteredBroker broker(std::make_unique<OneMessageBroker>(), metrics, {.component = "bus"});
-  const auto subscription = broker.subscribe("news", "reader", {}, [](pubsub::Message, Completion<pubsub::Verdict> done) {
-    done(pubsub::Verdict::kDrop);
-  });
+  const auto subscription = broker.subscribe(
+      "news", "reader", {}, [](pubsub::Message, Completion<pubsub::Verdict> done) { done(pubsub::Verdict::kDrop); });
   ASSERT_TRUE(subscription);
   CallContext context;
   context.app_id = "writer";
@@ -75,12 +74,13 @@ TEST(MeteredBroker, Counts_publications_and_deliveries) {
   broker.publish(context, {.topic = "bad", .data = share("x")}, [&](Status status) { failures += status ? 0 : 1; });
   EXPECT_EQ(failures, 1);
   const std::string text = metrics.expose();
-  EXPECT_THAT(text, ::testing::ContainsRegex(
-                        "dapr_component_pubsub_egress_count\\{[^}]*app_id=\"writer\"[^}]*success=\"true\"[^}]*topic=\"news\"[^}]*\\} 1"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("dapr_component_pubsub_egress_count\\{[^}]*app_id=\"writer\"[^}]*success="
+                                             "\"true\"[^}]*topic=\"news\"[^}]*\\} 1"));
   EXPECT_THAT(text, ::testing::ContainsRegex(
                         "dapr_component_pubsub_egress_count\\{[^}]*success=\"false\"[^}]*topic=\"bad\"[^}]*\\} 1"));
-  EXPECT_THAT(text, ::testing::ContainsRegex(
-                        "dapr_component_pubsub_ingress_count\\{[^}]*app_id=\"reader\"[^}]*process_status=\"drop\"[^}]*\\} 1"));
+  EXPECT_THAT(
+      text, ::testing::ContainsRegex(
+                "dapr_component_pubsub_ingress_count\\{[^}]*app_id=\"reader\"[^}]*process_status=\"drop\"[^}]*\\} 1"));
   EXPECT_THAT(text, ::testing::ContainsRegex("dapr_component_pubsub_ingress_in_flight\\{[^}]*\\} 0"));
 }
 

@@ -1,7 +1,7 @@
 // dapr_component_pubsub_* of one component: series for each app and topic, made when a topic is first used.
 //
-// Shared by the decorators of a broker and of its apps. Any thread. Topics come from apps: the number of series is bounded,
-// further topics share one (telemetry/metrics.h).
+// Shared by the decorators of a broker and of its apps. Any thread. Topics come from apps: the number of series is
+// bounded, further topics share one (telemetry/metrics.h).
 #pragma once
 
 #include <map>

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kDefaultApiBody = 4ull << 20;  // daprd's --max-body-size
 
-
 }  // namespace
 
 class AppRuntime::Door final : public net::Handler {
@@ -145,14 +144,14 @@ Status AppRuntime::subscribe(config::Subscription subscription, std::string_view
   info.type = kind;
   for (const config::RoutingRule& rule : subscription.rules) info.rules.push_back({rule.match, rule.path});
   if (!subscription.default_path.empty()) info.rules.push_back({"", subscription.default_path});
-  const std::string where = subscription.file.empty()
-                                ? fmt::format("a subscription of app {}", spec_.app_id)
-                                : fmt::format("{}:{}", subscription.file, subscription.line);
+  const std::string where = subscription.file.empty() ? fmt::format("a subscription of app {}", spec_.app_id)
+                                                      : fmt::format("{}:{}", subscription.file, subscription.line);
   if (Status status = resources_.pubsub().subscribe(spec_.app_id, std::move(subscription), *guest_); !status) {
     return fail(status.error().code, fmt::format("{}: {}", where, status.error().message));
   }
-  log_.info("tandem.pubsub", "subscribed",
-            {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", info.rules.empty() ? "" : info.rules.back().path}});
+  log_.info(
+      "tandem.pubsub", "subscribed",
+      {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", info.rules.empty() ? "" : info.rules.back().path}});
   subscribed_.push_back(std::move(info));
   return {};
 }
@@ -196,8 +195,7 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
     metadata.components.push_back({one.name, one.type, one.version, one.capabilities});
   }
   if (ready_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
-  metadata.connection = {ports_.app, "http", parts_.options.app_listen_address,
-                         spec_.app_max_concurrency.value_or(0)};
+  metadata.connection = {ports_.app, "http", parts_.options.app_listen_address, spec_.app_max_concurrency.value_or(0)};
   return metadata;
 }
 

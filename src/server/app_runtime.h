@@ -1,7 +1,7 @@
 // One app of the running process: the guest, its Dapr API and its doors, wired together.
 //
-// Made by the server before the workers start, in this order: the Dapr API of each worker (which needs no guest), the guest
-// (which calls the API), the doors (which lead to both). Taken apart in the opposite order.
+// Made by the server before the workers start, in this order: the Dapr API of each worker (which needs no guest), the
+// guest (which calls the API), the doors (which lead to both). Taken apart in the opposite order.
 #pragma once
 
 #include <atomic>

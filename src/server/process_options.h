@@ -20,17 +20,18 @@ struct ProcessOptions {
   // Where apps, the Dapr API and metrics listen.
   std::string app_listen_address = "127.0.0.1";
   std::string dapr_listen_address = "127.0.0.1";
-  // Port of the first app when it names none: 8080, then free ones. Likewise 3500 for its Dapr HTTP API; 0: any free port.
+  // Port of the first app when it names none: 8080, then free ones. Likewise 3500 for its Dapr HTTP API; 0: any free
+  // port.
   std::uint16_t first_app_port = 8080;
   std::uint16_t first_dapr_http_port = 3500;
   // Prometheus's /metrics of the process; nullopt: off.
   std::optional<std::uint16_t> metrics_port = 9090;
 
-  std::size_t workers = 0;     // 0: one a core
-  std::string cache_folder;    // compiled modules; empty: off
-  std::string dapr_api_token;  // DAPR_API_TOKEN: the Dapr API asks for it
+  std::size_t workers = 0;      // 0: one a core
+  std::string cache_folder;     // compiled modules; empty: off
+  std::string dapr_api_token;   // DAPR_API_TOKEN: the Dapr API asks for it
   std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
-  std::string name_space;      // NAMESPACE
+  std::string name_space;       // NAMESPACE
 
   // After SIGTERM: how long requests in flight may take.
   std::chrono::milliseconds shutdown_limit{5000};

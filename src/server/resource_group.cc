@@ -73,8 +73,9 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
                                    config::Diagnostics& diagnostics) {
   config::Diagnostics found;
   if (parts.configuration.component_denied(component.type, component.version)) {
-    found.error(component.position(), fmt::format("component {}: type {} is denied by the configuration's components.deny",
-                                                  component.name, component.type));
+    found.error(component.position(),
+                fmt::format("component {}: type {} is denied by the configuration's components.deny", component.name,
+                            component.type));
   }
   config::resolve_secrets(component, config::environment_secrets(), found);
   config::TemplateValues values;
@@ -93,7 +94,8 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   } else if (component.block() == "state") {
     if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
       loaded.capabilities = capabilities_of(entry->store->features());
-      entry->store = std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
+      entry->store =
+          std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       if (Status added = state_.add(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {

@@ -1,7 +1,8 @@
 // The Dapr resources of the apps that read the same folders: their components, made; their subscriptions, read.
 //
-// Apps of one run that name the same resource folders share one group, and so its in-memory stores and brokers; apps with
-// other folders have a group of their own, as they would have a daprd of their own. Made and closed by the server's thread.
+// Apps of one run that name the same resource folders share one group, and so its in-memory stores and brokers; apps
+// with other folders have a group of their own, as they would have a daprd of their own. Made and closed by the
+// server's thread.
 #pragma once
 
 #include <memory>

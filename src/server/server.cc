@@ -97,15 +97,13 @@ Server::Impl::~Impl() {
 }
 
 Status Server::Impl::start() {
-  const std::size_t count =
-      options_.workers > 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
+  const std::size_t count = options_.workers > 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
   workers_ = std::make_unique<net::Workers>(count);
   for (std::size_t i = 0; i < count; ++i) {
     gates_.push_back(std::make_unique<app::PollGate>());
     clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
   }
-  for (Status (Impl::*step)() :
-       {&Impl::load_resources, &Impl::listen, &Impl::load_guests, &Impl::open}) {
+  for (Status (Impl::*step)() : {&Impl::load_resources, &Impl::listen, &Impl::load_guests, &Impl::open}) {
     if (Status status = (this->*step)(); !status) return status;
   }
   return {};
@@ -147,7 +145,8 @@ Status Server::Impl::load_resources() {
         folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, metrics_, app_ids},
         diagnostics));
     if (groups_.back()->uses_defaults()) {
-      log_.info("tandem.server", "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
+      log_.info("tandem.server",
+                "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
     }
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
@@ -167,9 +166,8 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 }
 
 Status Server::Impl::listen() {
-  parts_ = std::make_unique<ProcessParts>(
-      ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_,
-                   observers_, *sampler_, request_stop_});
+  parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_,
+                                                       observers_, *sampler_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
@@ -188,8 +186,8 @@ Status Server::Impl::listen() {
   server.purpose = "metrics";
   server.hint = "choose another with --metrics-port, or --enable-metrics=false";
   server.max_body_bytes = 0;
-  auto listening = net::HttpServer::listen(*workers_, server,
-                                           [this](net::Worker&) -> net::Handler& { return *metrics_door_; });
+  auto listening =
+      net::HttpServer::listen(*workers_, server, [this](net::Worker&) -> net::Handler& { return *metrics_door_; });
   if (!listening) return fail(std::move(listening.error()));
   metrics_server_ = std::move(*listening);
   return {};

@@ -1,7 +1,8 @@
 // The running process: reads resources, builds blocks, apps and doors, starts them, stops them in order.
 //
-// One a process, made and stopped by main's thread. start() returns when every app can be served, or with the first thing
-// that cannot be: bad YAML (all of it, each mistake with file and line), a module that does not load, a port in use.
+// One a process, made and stopped by main's thread. start() returns when every app can be served, or with the first
+// thing that cannot be: bad YAML (all of it, each mistake with file and line), a module that does not load, a port in
+// use.
 #pragma once
 
 #include <functional>
@@ -30,8 +31,8 @@ class Server final {
                                                std::function<void()> request_stop);
   ~Server();
 
-  // Says in the log where everything is served. Apart from start(), so that whoever waits for these lines and then stops
-  // the process finds its caller ready for that.
+  // Says in the log where everything is served. Apart from start(), so that whoever waits for these lines and then
+  // stops the process finds its caller ready for that.
   void announce() const;
   std::vector<AppAddress> addresses() const;
   std::uint16_t metrics_port() const;  // 0: off

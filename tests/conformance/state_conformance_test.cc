@@ -317,7 +317,8 @@ TEST_P(StateConformance, ATtlThatIsNoNumberIsRefused) {
   EXPECT_EQ(value("k"), "(none)");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StateConformance, testing::Values(service("state/in_memory"), service("state/sqlite"), http("state/in_memory"),
+INSTANTIATE_TEST_SUITE_P(All, StateConformance,
+                         testing::Values(service("state/in_memory"), service("state/sqlite"), http("state/in_memory"),
                                          http("state/sqlite")),
                          [](const testing::TestParamInfo<Way>& way) { return way.param.name; });
 
