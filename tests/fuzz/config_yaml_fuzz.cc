@@ -38,7 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (input[0] == 'r') {
     Resources resources;
     parse_resources(text, "r.yaml", resources, diagnostics);
-    for (const Component& component : resources.components) require(!component.name.empty());
+    if (!diagnostics.has_errors()) {
+      for (const Component& component : resources.components) require(!component.name.empty());
+    }
     const Resources mine = resources.visible_to("orders");
     require(mine.components.size() <= resources.components.size());
   } else if (input[0] == 'c') {
