@@ -5,6 +5,7 @@
 
 readonly RUST_MINIMUM=1.95 GO_MINIMUM=1.26 NODE_MINIMUM=20
 readonly GO_VERSION=1.26.8 NODE_WHEEL=24.19.0
+readonly SYSTEM_CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 readonly GUEST_TARGETS=(wasm32-unknown-unknown wasm32-wasip1)
 
 # at_least HAVE WANT: compares dotted versions.
@@ -17,13 +18,14 @@ find_toolchains() {
   key=$(toolchains_key)
   found=$TANDEM_CACHE/toolchains-${key:0:16}.sh
   if [ ! -f "$found" ]; then
-    toolchain_paths= TANDEM_GUEST_RUSTC= TANDEM_GUEST_LINKER=
+    toolchain_paths= toolchain_certificates= TANDEM_GUEST_RUSTC= TANDEM_GUEST_LINKER=
     find_rust
     find_guest_rust
     find_go
     find_node
     {
       [ -z "$toolchain_paths" ] || printf 'export PATH=%q:$PATH\n' "$toolchain_paths"
+      [ -z "$toolchain_certificates" ] || printf ': "${NODE_EXTRA_CA_CERTS:=%q}"; export NODE_EXTRA_CA_CERTS\n' "$toolchain_certificates"
       [ -z "$TANDEM_GUEST_RUSTC" ] || printf 'export TANDEM_GUEST_RUSTC=%q\n' "$TANDEM_GUEST_RUSTC"
       [ -z "$TANDEM_GUEST_LINKER" ] || printf 'export TANDEM_GUEST_LINKER=%q\n' "$TANDEM_GUEST_LINKER"
     } >"$found.$$"
@@ -153,5 +155,7 @@ find_node() {
     ln -sfn ../lib/node_modules/npm/bin/npm-cli.js "$folder/bin/npm"
     chmod +x "$folder/bin/node" "$folder/lib/node_modules/npm/bin/npm-cli.js"
   fi
+  # It carries certificates of its own; the system's may know one more, such as that of a company's proxy.
+  [ ! -r "$SYSTEM_CERTIFICATES" ] || toolchain_certificates=$SYSTEM_CERTIFICATES
   first_on_path "$folder/bin"
 }
