@@ -61,10 +61,19 @@ void HttpConnection::drain() {
 }
 
 void HttpConnection::close_if_idle() {
-  if (closed_ || exchange_alive_ || answer_ != Answer::kNone || begin_ != tail_) return;
-  // A request that has already arrived is still answered.
+  if (closed_ || exchange_alive_ || lingering_ || writing_ || (answer_ != Answer::kNone && body_done_)) return;
+  // A request that has already arrived is still answered; an answer is not lost to a client that is still sending.
+  if (!more_has_arrived()) return close();
+  if (answer_ != Answer::kNone) {
+    record();
+    linger();
+    start_reading();
+  }
+}
+
+bool HttpConnection::more_has_arrived() {
   boost::system::error_code error;
-  if (socket_.available(error) == 0) close();
+  return socket_.available(error) > 0;
 }
 
 void HttpConnection::close() {
@@ -154,6 +163,7 @@ bool HttpConnection::end_request() {
       }
     }
     arm_read(shard_->options().body_stall_timeout);
+    if (drain_requested_) drain();
     return false;
   }
   record();
@@ -169,7 +179,8 @@ bool HttpConnection::end_request() {
 bool HttpConnection::parse_next() {
   while (tail_ - begin_ >= 2 && at(begin_)[0] == '\r' && at(begin_)[1] == '\n') begin_ += 2;
   if (begin_ == tail_) {
-    if (input_closed_ || drain_requested_) {
+    if (drain_requested_) drain();
+    if (input_closed_) {
       close();
     } else if (!reading_) {
       begin_ = tail_ = scanned_ = 0;
@@ -199,6 +210,7 @@ bool HttpConnection::parse_next() {
     close();
     return false;
   }
+  if (drain_requested_) drain();
   if (!reading_ && tail_ == capacity_) grow(begin_ > 0 ? capacity_ : capacity_ * 2);
   if (!head_timer_) {
     head_timer_ = true;

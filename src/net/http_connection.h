@@ -57,7 +57,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   ~HttpConnection();
 
   void start();
-  // Closes now when no request is in flight, else after it.
+  // Closes now when no request is in flight, else after it. Half a head, or the unread rest of a request that has its
+  // answer, is not in flight: nobody knows whether more of it comes.
   void drain();
   // Closes now. Pending reads and writes fail with kCancelled.
   void close();
@@ -74,6 +75,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   // Requests (http_connection.cc).
   void close_if_idle();
+  bool more_has_arrived();
   void advance();
   bool end_request();
   bool parse_next();

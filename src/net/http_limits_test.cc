@@ -270,6 +270,27 @@ TEST(HttpDrain, FinishesWhatIsInFlightAndRefusesTheRest) {
   EXPECT_TRUE(wait_for([&] { return drained.load(); }));
 }
 
+// Nobody knows whether more would come: half a head, at first and after an answer, and the rest of a body that the
+// handler did not want.
+TEST(HttpDrain, DoesNotWaitForRequestsThatAreNotWhole) {
+  TestServer server(ok);
+  RawClient first(server.port());
+  first.send("GET / HTTP/1.1\r\nHo");
+  RawClient second(server.port());
+  second.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /half");
+  EXPECT_THAT(second.read_answer(), EndsWith("ok"));
+  RawClient answered(server.port());
+  answered.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
+  EXPECT_THAT(answered.read_answer(), EndsWith("ok"));
+
+  std::atomic<bool> drained = false;
+  server.server().drain(std::chrono::hours(1), [&] { drained = true; });
+  EXPECT_TRUE(first.at_end());
+  EXPECT_TRUE(second.at_end());
+  EXPECT_TRUE(answered.at_end());
+  EXPECT_TRUE(wait_for([&] { return drained.load(); }));
+}
+
 TEST(HttpDrain, CutsWhatIsLeftAtTheDeadline) {
   std::unique_ptr<Exchange> held;
   std::atomic<bool> arrived = false;

@@ -81,6 +81,23 @@ class StopTest(TandemTest):
         tandem.stop()
         self.assertEqual(kept.read_all(), b"")
 
+    def test_requests_that_are_not_whole_do_not_hold_it(self):
+        tandem = self.run_guest("hostile", "--shutdown-limit", "5s")
+        half = RawConnection(tandem.app.url)
+        self.addCleanup(half.close)
+        half.send("GET /ok HTTP/1.1\r\nHo")
+        after = RawConnection(tandem.app.url)
+        self.addCleanup(after.close)
+        after.send("GET /ok HTTP/1.1\r\nhost: x\r\n\r\nGET /half")
+        after.read_until(b"ok")
+        unread = RawConnection(tandem.app.url)
+        self.addCleanup(unread.close)
+        unread.send("POST /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc")
+        unread.read_until(b"ok")
+        tandem.stop()
+        for raw in (half, after, unread):
+            self.assertEqual(raw.read_all(), b"")
+
     def test_what_takes_too_long_is_cut(self):
         for path in ("/sleep-forever", "/spin", "/drip?chunks=100000&ms=20"):
             with self.subTest(path):
