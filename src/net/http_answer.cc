@@ -110,6 +110,8 @@ void HttpConnection::respond(int status, Headers headers, std::string_view body)
 
 void HttpConnection::start_answer(int status, Headers headers) {
   if (answer_ != Answer::kNone) return;
+  // The body may still be read, and a 100 cannot follow the answer's head.
+  send_continue();
   answer_ = Answer::kStreaming;
   status_ = status;
   if (closed_) return;
@@ -222,6 +224,7 @@ void HttpConnection::refuse(int status, std::string_view why) {
 void HttpConnection::send_continue() {
   if (!expects_continue_ || answer_ != Answer::kNone) return;
   expects_continue_ = false;
+  if (closed_) return;
   out_ += "HTTP/1.1 100 Continue\r\n\r\n";
   if (!writing_) flush();
 }

@@ -164,6 +164,25 @@ TEST(HttpServer, SaysContinueWhenTheBodyIsRead) {
   EXPECT_THAT(client.read_answer(), EndsWith("streamed body"));
 }
 
+TEST(HttpServer, AsksForTheExpectedBodyBeforeAnAnswerThatBeginsFirst) {
+  TestServer server([](std::unique_ptr<Exchange> exchange) {
+    auto held = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
+    (*held)->start(200, {});
+    (*held)->body().read([held](Result<std::string_view> piece) {
+      (*held)->write(piece ? *piece : "no body", [held](Status) {
+        (*held)->finish();
+        held->reset();
+      });
+    });
+  });
+  RawClient client(server.port());
+  client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  client.send("body");
+  EXPECT_EQ(client.read_until("0\r\n\r\n"), "4\r\nbody\r\n0\r\n\r\n");
+}
+
 TEST(HttpServer, ClosesWhenNobodyAskedForTheExpectedBody) {
   TestServer server([](std::unique_ptr<Exchange> exchange) { exchange->respond(403, {}, "no"); });
   RawClient client(server.port());
