@@ -68,7 +68,6 @@ void ClientCall::finish() {
   const auto self = shared_from_this();
   phase_ = Phase::kOver;
   pool_->worker().timeouts().disarm(*this);
-  if (resolver_) resolver_->cancel();
   if (transport_) transport_->close();
   pool_->remove(self);
 }

@@ -16,6 +16,7 @@
 #include "net/client_pool.h"
 #include "net/http_client.h"
 #include "net/http_parser.h"
+#include "net/resolver.h"
 #include "net/timeout_wheel.h"
 
 namespace tandem::net {
@@ -38,8 +39,8 @@ class ClientCall final : public std::enable_shared_from_this<ClientCall>, privat
   // Getting a connection (client_connect.cc).
   Status check() const;
   void connect();
-  void resolved(std::vector<Endpoint> endpoints);
-  void connect_to(std::size_t index);
+  void resolved(const Addresses& addresses);
+  void connect_to(std::size_t index, boost::system::error_code first);
   void handshake();
   void connected();
 
@@ -78,7 +79,6 @@ class ClientCall final : public std::enable_shared_from_this<ClientCall>, privat
   Phase phase_ = Phase::kConnecting;
   bool in_sink_ = false;
 
-  std::optional<boost::asio::ip::tcp::resolver> resolver_;
   std::vector<Endpoint> endpoints_;
   std::unique_ptr<ClientTransport> transport_;
   bool reused_ = false;

@@ -14,6 +14,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+constexpr std::chrono::seconds kLookupLimit{30};  // where the connection has no limit
+
 // "[::1]" is written for "::1" where a port may follow.
 std::string_view without_brackets(std::string_view host) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') return host.substr(1, host.size() - 2);
@@ -52,31 +54,25 @@ Status ClientCall::check() const {
 
 void ClientCall::connect() {
   arm(request_.connect_timeout);
-  boost::system::error_code error;
-  const std::string host(without_brackets(request_.host));
-  const auto address = asio::ip::make_address(host, error);
-  if (!error) return resolved({Endpoint(address, request_.port)});
-  resolver_.emplace(pool_->worker().io());
-  resolver_->async_resolve(
-      host, std::to_string(request_.port), tcp::resolver::numeric_service,
-      [self = shared_from_this()](const boost::system::error_code& failure, const tcp::resolver::results_type& found) {
-        if (self->phase_ == Phase::kOver) return;
-        if (failure) {
-          return self->fail_with(Code::kUnavailable, "cannot resolve " + self->peer() + ": " + failure.message());
-        }
-        std::vector<Endpoint> endpoints;
-        for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-        self->resolved(std::move(endpoints));
-      });
+  const std::chrono::milliseconds limit =
+      request_.connect_timeout.count() > 0 ? request_.connect_timeout : kLookupLimit;
+  Worker& worker = pool_->worker();
+  worker.resolver().resolve(without_brackets(request_.host), limit, worker,
+                            [call = weak_from_this()](Result<Addresses> found) {
+                              const auto self = call.lock();
+                              if (!self || self->phase_ == Phase::kOver) return;
+                              if (!found) return self->fail_with(found.error().code, found.error().message);
+                              self->resolved(*found);
+                            });
 }
 
-void ClientCall::resolved(std::vector<Endpoint> endpoints) {
+void ClientCall::resolved(const Addresses& addresses) {
   endpoints_.clear();
   std::string refused;
-  for (Endpoint& endpoint : endpoints) {
-    std::string ip = plain_ip(endpoint.address());
-    if (!request_.address_filter || request_.address_filter(ip, endpoint.port())) {
-      endpoints_.push_back(endpoint);
+  for (const asio::ip::address& address : addresses) {
+    std::string ip = plain_ip(address);
+    if (!request_.address_filter || request_.address_filter(ip, request_.port)) {
+      endpoints_.emplace_back(address, request_.port);
     } else if (refused.empty()) {
       refused = std::move(ip);
     }
@@ -84,18 +80,20 @@ void ClientCall::resolved(std::vector<Endpoint> endpoints) {
   if (endpoints_.empty()) {
     return fail_with(Code::kPermissionDenied, "connecting to " + peer() + " is not allowed (address " + refused + ")");
   }
-  connect_to(0);
+  connect_to(0, {});
 }
 
-void ClientCall::connect_to(std::size_t index) {
+// What is said of a host that cannot be reached is what the address of first choice has said.
+void ClientCall::connect_to(std::size_t index, boost::system::error_code first) {
   transport_ = std::make_unique<ClientTransport>(pool_->worker().io());
   transport_->remote = endpoints_[index];
   transport_->socket.async_connect(
-      endpoints_[index], [self = shared_from_this(), index](const boost::system::error_code& error) {
+      endpoints_[index], [self = shared_from_this(), index, first](const boost::system::error_code& error) {
         if (self->phase_ == Phase::kOver) return;
         if (!error) return self->handshake();
-        if (index + 1 < self->endpoints_.size()) return self->connect_to(index + 1);
-        self->fail_with(Code::kUnavailable, "cannot connect to " + self->peer() + ": " + error.message());
+        const boost::system::error_code& told = index == 0 ? error : first;
+        if (index + 1 < self->endpoints_.size()) return self->connect_to(index + 1, told);
+        self->fail_with(Code::kUnavailable, "cannot connect to " + self->peer() + ": " + told.message());
       });
 }
 

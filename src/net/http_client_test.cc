@@ -7,6 +7,7 @@
 #include <future>
 
 #include "net/in_process.h"
+#include "net/resolver.h"
 #include "net/testing/raw_client.h"
 #include "net/testing/scripted_server.h"
 
@@ -144,6 +145,48 @@ TEST_F(HttpClientTest, ResolvesNames) {
   const Outcome outcome = send(std::move(request));
   ASSERT_FALSE(outcome.error) << outcome.error->message;
   EXPECT_THAT(outcome.body, HasSubstr("localhost:" + std::to_string(server.port())));
+}
+
+TEST(HttpClientNames, ANameThatHangsHoldsNeitherOtherCallsNorTheEnd) {
+  TestServer server(echo);
+  std::promise<void> let_go;
+  std::atomic<bool> asked = false;
+  ResolverOptions names;
+  names.look_up = [&asked, hangs = let_go.get_future().share()](const std::string& host) -> Result<Addresses> {
+    if (host == "slow.test") {
+      asked = true;
+      hangs.wait();
+    }
+    return Addresses{boost::asio::ip::address_v4::loopback()};
+  };
+  std::vector<std::future<Outcome>> outcomes;
+  {
+    Workers workers(1, std::move(names));
+    std::unique_ptr<HttpClient> client;
+    workers.start();
+    for (const std::string host : {"slow.test", "other.test", "localhost"}) {
+      std::promise<Outcome> promise;
+      outcomes.push_back(promise.get_future());
+      workers[0].post([&, host, promise = std::move(promise)]() mutable {
+        if (!client) client = std::make_unique<HttpClient>(workers[0]);
+        ClientRequest request;
+        request.host = host;
+        request.port = server.port();
+        client->send(std::move(request), std::make_unique<CollectingSink>(std::move(promise)));
+      });
+    }
+    for (const int other : {1, 2}) {
+      ASSERT_EQ(outcomes[other].wait_for(std::chrono::seconds(10)), std::future_status::ready);
+      const Outcome outcome = outcomes[other].get();
+      EXPECT_EQ(outcome.status, 200) << outcome.error->message;
+    }
+    EXPECT_TRUE(wait_for([&] { return asked.load(); }));
+    workers[0].post([&] { client.reset(); });
+    const Outcome slow = outcomes[0].get();
+    ASSERT_TRUE(slow.error);
+    EXPECT_EQ(slow.error->code, Code::kCancelled);
+  }
+  let_go.set_value();
 }
 
 TEST_F(HttpClientTest, StreamsBothWays) {

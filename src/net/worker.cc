@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "net/resolver.h"
+
 namespace tandem::net {
 namespace {
 
@@ -46,7 +48,8 @@ struct Worker::Loop {
   std::thread thread;
 };
 
-Worker::Worker(std::size_t index) : index_(index), loop_(std::make_unique<Loop>()) {}
+Worker::Worker(std::size_t index, Resolver& resolver)
+    : index_(index), resolver_(resolver), loop_(std::make_unique<Loop>()) {}
 
 Worker::~Worker() {
   stop();
@@ -95,9 +98,12 @@ void Worker::join() {
   if (loop_->thread.joinable()) loop_->thread.join();
 }
 
-Workers::Workers(std::size_t count) {
+Workers::Workers(std::size_t count) : Workers(count, ResolverOptions()) {}
+
+Workers::Workers(std::size_t count, ResolverOptions resolver)
+    : resolver_(std::make_unique<Resolver>(std::move(resolver))) {
   workers_.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(i));
+  for (std::size_t i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(i, *resolver_));
 }
 
 Workers::~Workers() { stop(); }

@@ -18,9 +18,12 @@ class io_context;
 
 namespace tandem::net {
 
+class Resolver;
+struct ResolverOptions;
+
 class Worker final : public TimedExecutor {
  public:
-  explicit Worker(std::size_t index);
+  Worker(std::size_t index, Resolver& resolver);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker() override;
@@ -37,6 +40,9 @@ class Worker final : public TimedExecutor {
   // True between start() and stop(). Any thread.
   bool running() const;
 
+  // The addresses of host names; one for all workers. Any thread.
+  Resolver& resolver() { return resolver_; }
+
   // For the rest of net/ and for clients with their own sockets.
   boost::asio::io_context& io();
   // This worker's thread only.
@@ -51,6 +57,7 @@ class Worker final : public TimedExecutor {
   void join();
 
   const std::size_t index_;
+  Resolver& resolver_;
   const std::unique_ptr<Loop> loop_;
 };
 
@@ -58,6 +65,7 @@ class Worker final : public TimedExecutor {
 class Workers final {
  public:
   explicit Workers(std::size_t count);
+  Workers(std::size_t count, ResolverOptions resolver);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Stops and joins. What is still on the workers is destroyed unrun.
@@ -72,6 +80,7 @@ class Workers final {
 
  private:
   std::vector<std::unique_ptr<Worker>> workers_;
+  const std::unique_ptr<Resolver> resolver_;  // answers to the workers until it is gone
 };
 
 }  // namespace tandem::net
