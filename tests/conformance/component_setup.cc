@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <sstream>
@@ -37,11 +36,6 @@ config::Component read_component(const std::string& folder) {
   EXPECT_EQ(diagnostics.to_string(), "");
   EXPECT_EQ(resources.components.size(), 1u);
   return resources.components.empty() ? config::Component() : resources.components.front();
-}
-
-std::string test_name(std::string folder) {
-  std::ranges::replace_if(folder, [](char c) { return c == '/' || c == '-'; }, '_');
-  return folder;
 }
 
 }  // namespace tandem::conformance

@@ -26,7 +26,4 @@ class WorkFolder final {
 // mistakes.
 config::Component read_component(const std::string& folder);
 
-// "state/in_memory" as gtest allows it in a test's name.
-std::string test_name(std::string folder);
-
 }  // namespace tandem::conformance

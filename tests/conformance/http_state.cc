@@ -1,74 +1,19 @@
 #include "http_state.h"
 
-#include <fmt/format.h>
-
 #include <boost/json.hpp>
-#include <chrono>
-#include <ctime>
-#include <future>
 #include <mutex>
 #include <optional>
 #include <utility>
 
-#include "api/http/dapr_api.h"
 #include "base/base64.h"
-#include "net/in_process.h"
+#include "dapr_port.h"
+#include "expiry.h"
 #include "store_under_test.h"
 
 namespace tandem::conformance {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::chrono::seconds kPatience{20};
-
-struct Answer {
-  int status = 0;
-  std::string etag;
-  std::string expires;
-  std::string body;
-};
-
-class AnswerSink final : public net::ResponseSink {
- public:
-  explicit AnswerSink(std::promise<Result<Answer>> promise) : promise_(std::move(promise)) {}
-  void on_head(int status, net::Headers headers) override {
-    answer_.status = status;
-    answer_.etag = net::find_header(headers, "etag").value_or("");
-    answer_.expires = net::find_header(headers, "metadata.ttlExpireTime").value_or("");
-  }
-  void on_body(std::string_view piece, Completion<void> resume) override {
-    answer_.body += piece;
-    resume({});
-  }
-  void on_end(net::Headers) override { promise_.set_value(std::move(answer_)); }
-  void on_error(Error error) override { promise_.set_value(fail(std::move(error))); }
-
- private:
-  std::promise<Result<Answer>> promise_;
-  Answer answer_;
-};
-
-std::string percent_encode(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
-  }
-  return out;
-}
-
-// "2026-11-22T21:40:00Z", with or without a fraction.
-std::optional<std::int64_t> parse_time(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  std::tm time{};
-  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time);
-  if (rest == nullptr) return std::nullopt;
-  std::int64_t ms = static_cast<std::int64_t>(timegm(&time)) * 1000;
-  if (*rest == '.') ms += static_cast<std::int64_t>(std::strtod(rest, nullptr) * 1000);
-  return ms;
-}
 
 // A value travels as a JSON string, because the API takes JSON: base64, so that every byte does.
 json::object to_json(const state::SetRequest& request) {
@@ -93,16 +38,15 @@ state::GetResponse from_json(const json::value& data) {
 
 class HttpClient final : public StateClient {
  public:
-  HttpClient(api::http::DaprApi& api, ThreadLoop& loop, std::string store)
-      : api_(api), loop_(loop), path_("/v1.0/state/" + store) {}
+  HttpClient(DaprPort& port, const std::string& store) : port_(port), path_("/v1.0/state/" + store) {}
 
   Result<state::GetResponse> get(std::string_view key) override {
     const Result<Answer> answer = call("GET", path_ + "/" + percent_encode(key), "");
     if (!answer) return fail(answer.error());
     if (answer->status == 204) return state::GetResponse{};
     state::GetResponse response = from_json(json::parse(answer->body));
-    response.etag = answer->etag;
-    response.expires_at_ms = parse_time(answer->expires);
+    response.etag = answer->header("etag");
+    response.expires_at_ms = parse_expiry(answer->header("metadata.ttlExpireTime"));
     return response;
   }
   Result<void> set(state::SetRequest request) override {
@@ -136,14 +80,8 @@ class HttpClient final : public StateClient {
     for (const state::SetRequest& request : requests) body.push_back(to_json(request));
     return done(call("POST", path_, json::serialize(body)));
   }
-  // The HTTP API has no bulk delete: each key for itself, and the first failure.
-  Result<void> bulk_remove(std::vector<state::DeleteRequest> requests) override {
-    Result<void> first;
-    for (state::DeleteRequest& request : requests) {
-      Result<void> one = remove(std::move(request));
-      if (!one && first) first = std::move(one);
-    }
-    return first;
+  Result<void> bulk_remove(std::vector<state::DeleteRequest>) override {
+    return fail(Code::kUnimplemented, "Dapr's HTTP API has no bulk delete");
   }
   Result<void> transact(std::vector<state::Operation> operations) override {
     json::array list;
@@ -163,28 +101,9 @@ class HttpClient final : public StateClient {
  private:
   Result<Answer> call(std::string method, std::string target, std::string body,
                       const std::optional<std::string>& etag = std::nullopt) {
-    net::OwnedRequest request;
-    request.method = std::move(method);
-    request.authority = "localhost:3500";
-    request.target = std::move(target);
-    request.headers.push_back({"content-type", "application/json"});
-    if (etag) request.headers.push_back({"if-match", *etag});
-    std::promise<Result<Answer>> promise;
-    std::future<Result<Answer>> future = promise.get_future();
-    auto sink = std::make_unique<AnswerSink>(std::move(promise));
-    auto exchange = net::make_in_process_exchange(std::move(request), std::move(body), {}, std::move(sink));
-    // An exchange lives on one worker: the loop.
-    loop_.post([this, exchange = std::move(exchange)]() mutable { api_.handle(std::move(exchange)); });
-    if (future.wait_for(kPatience) != std::future_status::ready) {
-      return fail(Code::kDeadlineExceeded, "the API has not answered");
-    }
-    Result<Answer> answer = future.get();
-    if (!answer || answer->status < 400) return answer;
-    const json::object error = json::parse(answer->body).as_object();
-    const Code code = answer->status == 409   ? Code::kAborted
-                      : answer->status == 400 ? Code::kInvalidArgument
-                                              : Code::kInternal;
-    return fail(code, std::string(error.at("errorCode").as_string()), std::string(error.at("message").as_string()));
+    net::OwnedHeaders headers = {{"content-type", "application/json"}};
+    if (etag) headers.push_back({"if-match", *etag});
+    return port_.call(std::move(method), std::move(target), std::move(body), std::move(headers));
   }
 
   static Result<void> done(Result<Answer> answer) {
@@ -192,49 +111,29 @@ class HttpClient final : public StateClient {
     return {};
   }
 
-  api::http::DaprApi& api_;
-  ThreadLoop& loop_;
+  DaprPort& port_;
   const std::string path_;
 };
 
-class HttpState final : public StateDriver, private api::http::MetadataSource, private api::http::HealthSource {
+class HttpState final : public StateDriver {
  public:
   explicit HttpState(std::unique_ptr<StoreUnderTest> store) : store_(std::move(store)) {}
 
   bool has(std::string_view capability) const override { return store_->has(capability); }
+  std::string lacks(StateCall call) const override {
+    return call == StateCall::kBulkRemove ? "Dapr's HTTP API has no bulk delete" : "";
+  }
   std::unique_ptr<StateClient> client(std::string app_id) override {
     const std::lock_guard lock(mutex_);
-    doors_.push_back(std::make_unique<Door>(*this, std::move(app_id)));
-    return std::make_unique<HttpClient>(doors_.back()->api, doors_.back()->loop, store_->name());
+    ports_.push_back(std::make_unique<DaprPort>(std::move(app_id), store_->service(), pubsub_));
+    return std::make_unique<HttpClient>(*ports_.back(), store_->name());
   }
 
  private:
-  // An app's Dapr port, with a worker of its own.
-  struct Door {
-    Door(HttpState& owner, std::string app_id)
-        : api({.app_id = std::move(app_id),
-               .name_space = "default",
-               .state = owner.store_->service(),
-               .pubsub = owner.pubsub_,
-               .invoke = owner.invoke_,
-               .metadata = owner,
-               .health = owner,
-               .labels = owner.labels_,
-               .worker = loop}) {}
-    ThreadLoop loop;
-    api::http::DaprApi api;
-  };
-
-  api::http::AppMetadata describe(std::string_view) const override { return {}; }
-  std::vector<std::string> unready(std::string_view) const override { return {}; }
-  void check_outbound(state::Caller, Completion<void> done) override { done({}); }
-
   const std::unique_ptr<StoreUnderTest> store_;
   pubsub::PubsubService pubsub_;
-  invoke::InvokeService invoke_;
-  api::http::AppLabels labels_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Door>> doors_;
+  std::vector<std::unique_ptr<DaprPort>> ports_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // How the state suite reaches a store. The suite knows only these interfaces, so that the same cases run through every
-// door: the service itself (service_state.h), the HTTP API, a guest's host functions.
+// door: the service itself (service_state.h), the HTTP API (http_state.h), a guest's host functions (guest_state.h).
 //
 // Calls block until the answer is there; each client belongs to one thread.
 #pragma once
@@ -27,6 +27,9 @@ class StateClient {
   virtual Result<void> transact(std::vector<state::Operation> operations) = 0;
 };
 
+// A call that a door may not have.
+enum class StateCall { kBulkRemove };
+
 // A door with the store behind it, fresh and empty.
 class StateDriver {
  public:
@@ -34,6 +37,9 @@ class StateDriver {
 
   // The store's capability, as its metadata.yaml says ("etag", "transactional", "ttl").
   virtual bool has(std::string_view capability) const = 0;
+  // Why the door cannot express a call; empty: it can.
+  virtual std::string lacks(StateCall) const { return ""; }
+  // Any thread.
   virtual std::unique_ptr<StateClient> client(std::string app_id) = 0;
 };
 

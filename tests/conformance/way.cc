@@ -1,0 +1,43 @@
+#include "way.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "guest_door.h"
+
+namespace tandem::conformance {
+namespace {
+
+std::string_view door_name(Door door) {
+  switch (door) {
+    case Door::kService: return "service";
+    case Door::kHttp: return "http";
+    case Door::kGuest: return "guest";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string way_name(const Way& way) {
+  std::string name = std::string(door_name(way.door)) + "_" + way.folder;
+  std::ranges::replace_if(name, [](char c) { return c == '/' || c == '-'; }, '_');
+  return name;
+}
+
+std::vector<Way> every_way(const std::string& block) {
+  std::vector<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(TANDEM_COMPONENTS_DIR) + "/" + block)) {
+    if (entry.is_directory()) folders.push_back(block + "/" + entry.path().filename().string());
+  }
+  std::ranges::sort(folders);
+  std::vector<Way> ways;
+  for (const Door door : {Door::kService, Door::kHttp, Door::kGuest}) {
+    for (const std::string& folder : folders) ways.push_back({door, folder});
+  }
+  return ways;
+}
+
+std::string why_closed(Door door) { return door == Door::kGuest ? GuestDoor::missing() : ""; }
+
+}  // namespace tandem::conformance
