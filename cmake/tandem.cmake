@@ -42,6 +42,8 @@ find_package(GTest REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 include(GoogleTest)
 
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 # The engine's C ABI, and the Rust library behind it as one static library that cargo builds outside the clone, so that a
 # fresh clone builds warm. Rooms compile against the ABI; programs link the library (tandem_link_engine).
 function(tandem_engine_library)
@@ -69,6 +71,39 @@ endfunction()
 
 # tandem_link_engine(<program> [FAKE]): what is behind the engine's C ABI in this program.
 function(tandem_link_engine program)
+# proto/ compiled, and gRPC behind it. Linked statically: the shared libraries (gRPC, protobuf and some fifty of Abseil's)
+# would add more to the start of every `tandem` than all the rest of it takes. Without TLS, which gRPC here has no use for.
+function(tandem_proto_library)
+  set(folder ${CMAKE_BINARY_DIR}/proto)
+  file(GLOB_RECURSE protos CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/proto ${CMAKE_SOURCE_DIR}/proto/*.proto)
+  set(generated)
+  set(inputs)
+  foreach(proto ${protos})
+    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
+    list(APPEND generated ${folder}/${stem}.pb.cc ${folder}/${stem}.pb.h)
+    list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
+  endforeach()
+  set(service ${folder}/dapr/proto/runtime/v1/dapr)
+  add_custom_command(
+    OUTPUT ${generated} ${service}.grpc.pb.cc ${service}.grpc.pb.h
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
+    COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --cpp_out=${folder} ${inputs}
+    COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --grpc_out=${folder} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}
+            ${CMAKE_SOURCE_DIR}/proto/dapr/proto/runtime/v1/dapr.proto
+    DEPENDS ${inputs}
+    COMMENT "Compiling proto/" VERBATIM)
+  add_library(tandem_proto STATIC ${generated} ${service}.grpc.pb.cc)
+  target_compile_options(tandem_proto PRIVATE -w)
+  target_include_directories(tandem_proto SYSTEM PUBLIC ${folder})
+  foreach(name grpc++_reflection grpc++_unsecure grpc_unsecure upb gpr address_sorting cares re2 protobuf z)
+    find_library(GRPC_STATIC_${name} lib${name}.a REQUIRED)
+    list(APPEND libraries ${GRPC_STATIC_${name}})
+  endforeach()
+  cmake_path(GET GRPC_STATIC_gpr PARENT_PATH library_folder)
+  file(GLOB abseil ${library_folder}/libabsl_*.a)
+  target_link_libraries(tandem_proto PUBLIC ${libraries} ${abseil} Threads::Threads dl)
+endfunction()
+
   if(TANDEM_FAKE_ENGINE OR "FAKE" IN_LIST ARGN)
     target_link_libraries(${program} PRIVATE tandem_fake_engine)
   else()
@@ -76,11 +111,15 @@ function(tandem_link_engine program)
   endif()
 endfunction()
 
-# tandem_room(<name> [PCH] [ENGINE REAL|FAKE|ANY] [DEPS rooms…] [LIBS libraries…])
+# tandem_room(<name> [PCH] [FOLDER folder] [ENGINE REAL|FAKE|ANY] [DEPS rooms…] [LIBS libraries…])
+# FOLDER is where it lies below src/, when that is not its name.
 # ENGINE says what its tests need behind the engine's C ABI: the Rust library, the fake one, or what the build has.
 function(tandem_room name)
-  cmake_parse_arguments(ROOM "PCH" "ENGINE" "DEPS;LIBS" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  cmake_parse_arguments(ROOM "PCH" "ENGINE;FOLDER" "DEPS;LIBS" ${ARGN})
+  if(NOT ROOM_FOLDER)
+    set(ROOM_FOLDER ${name})
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ROOM_FOLDER}/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
