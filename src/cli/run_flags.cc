@@ -65,7 +65,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--workers", "COUNT", "threads that serve; 0: one a core (default)", kProcess},
     kCacheFolderFlag,
     kNoCacheFlag,
-    {kValue, "--shutdown-limit", "TIME", "for requests in flight after a stop signal (default 5s)", kProcess},
+    {kValue, "--shutdown-limit", "TIME",
+     "for requests in flight after a stop signal (default 5s); what is cut then makes the exit status 1", kProcess},
     {kValue, "--dapr-graceful-shutdown-seconds", "SECONDS", "the same in seconds", kProcess},
 
     // The old name of --resources-path.

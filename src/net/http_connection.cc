@@ -76,6 +76,11 @@ bool HttpConnection::more_has_arrived() {
   return socket_.available(error) > 0;
 }
 
+bool HttpConnection::under_way() const {
+  if (answer_ == Answer::kNone) return exchange_alive_;
+  return answer_ == Answer::kStreaming || writing_ || !out_.empty();
+}
+
 void HttpConnection::close() {
   if (closed_) return;
   const auto self = shared_from_this();

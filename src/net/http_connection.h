@@ -60,6 +60,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   // Closes now when no request is in flight, else after it. Half a head, or the unread rest of a request that has its
   // answer, is not in flight: nobody knows whether more of it comes.
   void drain();
+  // A request that was handed over has no answer yet, or its answer has not left.
+  bool under_way() const;
   // Closes now. Pending reads and writes fail with kCancelled.
   void close();
 

@@ -255,7 +255,10 @@ TEST(HttpDrain, FinishesWhatIsInFlightAndRefusesTheRest) {
   ASSERT_TRUE(wait_for([&] { return home.load() != nullptr; }));
 
   std::atomic<bool> drained = false;
-  server.server().drain(std::chrono::seconds(10), [&] { drained = true; });
+  server.server().drain(std::chrono::seconds(10), [&](Drained how) {
+    EXPECT_EQ(how, Drained::kFinished);
+    drained = true;
+  });
   EXPECT_TRUE(idle.at_end());
   EXPECT_TRUE(wait_for([&] { return !RawClient(server.port()).connected(); }));
   EXPECT_FALSE(drained);
@@ -284,7 +287,10 @@ TEST(HttpDrain, DoesNotWaitForRequestsThatAreNotWhole) {
   EXPECT_THAT(answered.read_answer(), EndsWith("ok"));
 
   std::atomic<bool> drained = false;
-  server.server().drain(std::chrono::hours(1), [&] { drained = true; });
+  server.server().drain(std::chrono::hours(1), [&](Drained how) {
+    EXPECT_EQ(how, Drained::kFinished);
+    drained = true;
+  });
   EXPECT_TRUE(first.at_end());
   EXPECT_TRUE(second.at_end());
   EXPECT_TRUE(answered.at_end());
@@ -302,7 +308,10 @@ TEST(HttpDrain, CutsWhatIsLeftAtTheDeadline) {
   client.send("GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
   ASSERT_TRUE(wait_for([&] { return arrived.load(); }));
   std::atomic<bool> drained = false;
-  server.server().drain(milliseconds(50), [&] { drained = true; });
+  server.server().drain(milliseconds(50), [&](Drained how) {
+    EXPECT_EQ(how, Drained::kCut);
+    drained = true;
+  });
   EXPECT_EQ(client.read_to_end(), "");
   EXPECT_TRUE(wait_for([&] { return drained.load(); }));
   std::atomic<bool> released = false;
@@ -314,6 +323,21 @@ TEST(HttpDrain, CutsWhatIsLeftAtTheDeadline) {
     released = true;
   });
   EXPECT_TRUE(wait_for([&] { return released.load(); }));
+}
+
+// An answer that is written, but that the client does not take.
+TEST(HttpDrain, AnAnswerThatHasNotLeftIsCut) {
+  std::atomic<bool> answered = false;
+  TestServer server([&](std::unique_ptr<Exchange> exchange) {
+    exchange->respond(200, {}, std::string(32 << 20, 'x'));
+    answered = true;
+  });
+  RawClient client(server.port(), 4096);
+  client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(wait_for([&] { return answered.load(); }));
+  std::atomic<bool> cut = false;
+  server.server().drain(milliseconds(50), [&](Drained how) { cut = how == Drained::kCut; });
+  EXPECT_TRUE(wait_for([&] { return cut.load(); }));
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ HttpServer::~HttpServer() {
 
 std::size_t HttpServer::connections() const { return shared_->connections.load(); }
 
-void HttpServer::drain(std::chrono::milliseconds limit, Task done) {
+void HttpServer::drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
   if (shared_->draining.load()) return;
   shared_->on_drained = std::move(done);
   shared_->draining.store(true);

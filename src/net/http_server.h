@@ -63,6 +63,12 @@ struct ServerOptions {
   ServerObserver* observer = nullptr;  // outlives the server
 };
 
+// How a drain ended.
+enum class Drained {
+  kFinished,  // every request that had been begun was answered
+  kCut,       // at least one was not, or its answer had not left
+};
+
 // The Handler of a worker; called once a worker inside listen(). The Handler outlives the server.
 using HandlerFactory = std::function<Handler&(Worker&)>;
 
@@ -86,7 +92,7 @@ class HttpServer final {
   // Stops listening (new connections are refused), closes idle connections, lets requests in flight finish with
   // "Connection: close", cuts what is left after `limit`. `done` runs once, on a worker, when no connection is left;
   // the destructor counts as cutting. Only the first call counts.
-  void drain(std::chrono::milliseconds limit, Task done);
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done);
 
  private:
   HttpServer(std::uint16_t port, std::shared_ptr<ServerShared> shared,

@@ -43,7 +43,8 @@ void ServerShared::connection_closed() {
 
 void ServerShared::check_drained() {
   if (!draining.load() || accepting.load() > 0 || connections.load() > 0) return;
-  if (!drained.exchange(true) && on_drained) on_drained();
+  if (drained.exchange(true) || !on_drained) return;
+  on_drained(cut_requests.load() ? Drained::kCut : Drained::kFinished);
 }
 
 ServerShard::ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared,
@@ -158,7 +159,10 @@ void ServerShard::drain() {
 void ServerShard::cut() {
   cut_ = true;
   stop_accepting();
-  while (!connections_.empty()) connections_.back()->close();
+  while (!connections_.empty()) {
+    if (connections_.back()->under_way()) shared_->cut_requests.store(true);
+    connections_.back()->close();
+  }
   shared_->check_drained();
 }
 

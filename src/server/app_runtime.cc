@@ -168,12 +168,18 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   return answer.get();
 }
 
-void AppRuntime::drain(std::chrono::milliseconds limit, Task done) const {
-  // Both doors; the second one to finish tells.
-  auto left = std::make_shared<std::atomic<int>>(2);
-  auto shared = std::make_shared<Task>(std::move(done));
-  const auto one_done = [left, shared] {
-    if (left->fetch_sub(1) == 1) (*shared)();
+void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {
+  // The second door to finish tells.
+  struct Doors {
+    std::atomic<int> left = 2;
+    std::atomic<bool> cut = false;
+    std::move_only_function<void(net::Drained)> done;
+  };
+  auto doors = std::make_shared<Doors>();
+  doors->done = std::move(done);
+  const auto one_done = [doors](net::Drained how) {
+    if (how == net::Drained::kCut) doors->cut.store(true);
+    if (doors->left.fetch_sub(1) == 1) doors->done(doors->cut.load() ? net::Drained::kCut : net::Drained::kFinished);
   };
   app_server_->drain(limit, one_done);
   dapr_server_->drain(limit, one_done);

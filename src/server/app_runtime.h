@@ -53,7 +53,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   Status open();
 
   // The parts of the orderly stop, in this order.
-  void drain(std::chrono::milliseconds limit, Task done) const;
+  // `done` hears of both doors together.
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const;
   void stop_guest(SteadyTime deadline);
   void close_doors();
 

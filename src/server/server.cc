@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t kMaxInstances = 4000;
 constexpr std::chrono::seconds kComponentClose{5};
+constexpr std::chrono::seconds kCutting{5};  // a worker that does not even cut within this is stuck
 
 std::vector<std::string> sorted(std::vector<std::string> folders) {
   std::ranges::sort(folders);
@@ -259,19 +260,21 @@ bool Server::Impl::stop() {
     std::mutex mutex;
     std::condition_variable changed;
     std::size_t left;
+    bool cut = false;
   };
   const auto waiting = std::make_shared<Waiting>();
   waiting->left = apps_.size();
   for (const auto& app : apps_) {
-    app->drain(options_.shutdown_limit, [waiting] {
+    app->drain(options_.shutdown_limit, [waiting](net::Drained how) {
       const std::lock_guard lock(waiting->mutex);
+      waiting->cut |= how == net::Drained::kCut;
       --waiting->left;
       waiting->changed.notify_all();
     });
   }
   {
     std::unique_lock lock(waiting->mutex);
-    clean = waiting->changed.wait_until(lock, deadline, [&] { return waiting->left == 0; });
+    clean = waiting->changed.wait_until(lock, deadline + kCutting, [&] { return waiting->left == 0; }) && !waiting->cut;
   }
   for (const auto& app : apps_) app->stop_guest(deadline);
   for (const auto& app : apps_) app->close_doors();

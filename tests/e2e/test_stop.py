@@ -113,6 +113,13 @@ class StopTest(TandemTest):
                 self.assertEqual(tandem.wait(30), 1)
                 self.assertTrue(tandem.log(msg=re.compile("cut off")))
 
+    def test_an_answer_that_is_not_taken_is_cut(self):
+        tandem = self.run_guest("hostile", "--shutdown-limit", "500ms")
+        raws = self.in_flight(tandem, 1, "GET /drip?chunks=1000&ms=0&size=100000 HTTP/1.1\r\nhost: x\r\n\r\n")
+        raws[0].read_until(b"HTTP/1.1 200 ")
+        tandem.stop(expected=1)
+        self.assertTrue(tandem.log(msg=re.compile("cut off")))
+
     def test_a_guest_that_runs_on_after_its_answer(self):
         """Nobody waits for it any more: it is ended with the process, in time."""
         tandem = self.run_guest("hostile", "--shutdown-limit", "1s")
