@@ -61,11 +61,11 @@ int serve(RunArguments arguments) {
     print_error(server.error().message);
     return 1;
   }
-  stop.expect_stop();
+  stop.expect_stop([log] { log.info(kScope, "still stopping: a second signal stops at once"); });
   (*server)->announce();
   if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) greet(**server, dapr_address);
   stop.wait();
-  log.info(kScope, "stopping: requests in flight may finish, a second signal stops at once");
+  log.info(kScope, "stopping: requests in flight may finish");
   const bool orderly = (*server)->stop();
   log.info(kScope, orderly ? "stopped" : "stopped, and something had to be cut off");
   server->reset();

@@ -50,6 +50,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--instances", "COUNT", "copies of the guest that live at once", kLimits},
     {kValue, "--app-max-concurrency", "COUNT", "requests in the guest at once; -1: no limit", kLimits},
     {kValue, "--memory-limit", "BYTES", "memory of a copy, as 256Mi", kLimits},
+    {kValue, "--total-memory-limit", "BYTES",
+     "memory of all guests together (default: three quarters of the machine's or container's)", kLimits},
     {kValue, "--request-timeout", "TIME", "how long a request may take, as 60s", kLimits},
     {kValue, "--max-body-size", "BYTES", "of a request to the Dapr API (default 4Mi)", kLimits},
     {kValue, "--dapr-http-max-request-size", "MB", "the same in MB", kLimits},
@@ -128,7 +130,8 @@ constexpr CommandText kText = {
     .usage = "tandem run [FLAGS] app.wasm | tandem run [FLAGS] -f tandem.yaml",
     .summary =
         "Serves one WebAssembly app, or all those of a tandem.yaml, until Ctrl-C or SIGTERM.\n"
-        "Without either it takes the tandem.yaml of this folder. A second signal stops it at once.",
+        "Without either it takes the tandem.yaml of this folder. A second signal, one second after the first\n"
+        "or later, stops it at once.",
     .closing =
         "Also from the environment, where a flag does not say otherwise: [NAME] above; DAPR_API_TOKEN, which\n"
         "callers of the Dapr API must then send; NAMESPACE.\n"

@@ -6,15 +6,19 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace tandem::cli {
 namespace {
@@ -46,8 +50,9 @@ class StopSignals::Impl final {
     watcher_ = std::thread([this] { watch(); });
   }
 
-  void expect_stop() {
+  void expect_stop(Task next_ends) {
     std::lock_guard lock(mutex_);
+    next_ends_ = std::move(next_ends);
     serving_ = true;
   }
 
@@ -65,27 +70,43 @@ class StopSignals::Impl final {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  enum class State { kNone, kSignalled, kNextEnds };
+
   void watch() {
     std::array<pollfd, 2> watched = {{{signals_, POLLIN, 0}, {end_, POLLIN, 0}}};
     while (true) {
-      if (::poll(watched.data(), watched.size(), -1) < 0) {
+      if (::poll(watched.data(), watched.size(), patience()) < 0) {
         if (errno == EINTR) continue;
         exit_at_once("tandem: cannot wait for signals\n");
       }
       if (watched[1].revents != 0) return;
       signalfd_siginfo signal{};
       if (::read(signals_, &signal, sizeof signal) == sizeof signal) take();
+      if (state_ == State::kSignalled && Clock::now() >= wish_ends_) {
+        state_ = State::kNextEnds;
+        next_ends_();
+      }
     }
   }
 
+  // For poll(): until the first signal's time is over, or for ever.
+  int patience() const {
+    if (state_ != State::kSignalled) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(wish_ends_ - Clock::now());
+    return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+  }
+
   void take() {
+    if (state_ == State::kNextEnds) exit_at_once("tandem: stopped at once by a second signal\n");
+    if (state_ == State::kSignalled) return;
     {
       std::lock_guard lock(mutex_);
       if (!serving_) exit_at_once("tandem: stopped before it served\n");
-      if (signalled_) exit_at_once("tandem: stopped at once by a second signal\n");
-      signalled_ = true;
       asked_ = true;
     }
+    state_ = State::kSignalled;
+    wish_ends_ = Clock::now() + kOneWish;
     changed_.notify_all();
   }
 
@@ -94,8 +115,11 @@ class StopSignals::Impl final {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool serving_ = false;
-  bool signalled_ = false;
   bool asked_ = false;
+  Task next_ends_;  // set before serving_
+  // The watching thread's.
+  State state_ = State::kNone;
+  Clock::time_point wish_ends_;
   std::thread watcher_;
 };
 
@@ -129,7 +153,7 @@ Result<std::unique_ptr<StopSignals>> StopSignals::make() {
   return std::unique_ptr<StopSignals>(new StopSignals(std::move(impl)));
 }
 
-void StopSignals::expect_stop() { impl_->expect_stop(); }
+void StopSignals::expect_stop(Task next_ends) { impl_->expect_stop(std::move(next_ends)); }
 void StopSignals::wait() { impl_->wait(); }
 void StopSignals::request_stop() { impl_->request_stop(); }
 

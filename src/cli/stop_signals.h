@@ -1,5 +1,6 @@
 // StopSignals: what ends a run: SIGINT, SIGTERM, or a request from inside the process. The second signal ends it at
-// once.
+// once, but not one that follows the first within kOneWish: a parent that passes a terminal's Ctrl-C on, or timeout(1),
+// which signals the process and its group, mean one stop and send two signals.
 //
 // Made by `tandem run` on main's thread before any other thread starts, because it blocks the signals there and threads
 // inherit that; one a process. A watching thread of its own takes them, so a signal works also while the server starts
@@ -7,20 +8,25 @@
 // from here on. make() fails with kInternal when the system gives no descriptors.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
+#include "base/completion.h"
 #include "base/result.h"
 
 namespace tandem::cli {
 
 class StopSignals final {
  public:
+  static constexpr std::chrono::milliseconds kOneWish{1000};
+
   static Result<std::unique_ptr<StopSignals>> make();
   // Before other threads go: a signal after this does nothing.
   ~StopSignals();
 
-  // The server serves: the next signal asks for the orderly stop.
-  void expect_stop();
+  // The server serves: the next signal asks for the orderly stop. `next_ends` runs once on the watching thread,
+  // kOneWish after that signal: from then on a signal ends the process.
+  void expect_stop(Task next_ends = [] {});
   // Blocks until a signal or request_stop().
   void wait();
   // Any thread, any number of times, also before expect_stop().

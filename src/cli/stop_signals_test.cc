@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <future>
 #include <thread>
 
 namespace tandem::cli {
@@ -12,6 +14,16 @@ namespace {
 
 // Whoever waits for what does not come is ended by the alarm.
 constexpr unsigned kPatienceSeconds = 20;
+
+// Waits until the watching thread has the signal.
+bool is_taken(int signal) {
+  sigset_t pending;
+  do {
+    std::this_thread::yield();
+    if (::sigpending(&pending) != 0) return false;
+  } while (::sigismember(&pending, signal) == 1);
+  return true;
+}
 
 TEST(StopSignals, ASignalEndsTheWait) {
   auto signals = StopSignals::make();
@@ -33,11 +45,7 @@ TEST(StopSignals, ARequestFromAnyThreadEndsTheWaitAndIsNotASignal) {
   (*signals)->wait();
   // The first signal after a request is the first: the orderly stop goes on.
   ::kill(::getpid(), SIGINT);
-  sigset_t pending;
-  do {
-    std::this_thread::yield();
-    ASSERT_EQ(::sigpending(&pending), 0);
-  } while (::sigismember(&pending, SIGINT) == 1);
+  ASSERT_TRUE(is_taken(SIGINT));
   (*signals)->wait();
 }
 
@@ -52,16 +60,31 @@ TEST(StopSignals, ABrokenPipeDoesNotEndTheProcess) {
   ::close(ends[1]);
 }
 
-TEST(StopSignalsDeathTest, TheSecondSignalEndsTheProcessAtOnce) {
+// A signal in the first one's time that was not ignored would end this process.
+TEST(StopSignals, SignalsThatFollowAtOnceAreOneWish) {
+  auto signals = StopSignals::make();
+  ASSERT_TRUE(signals) << signals.error().message;
+  std::promise<void> over;
+  const auto sent = std::chrono::steady_clock::now();
+  (*signals)->expect_stop([&] { over.set_value(); });
+  for (const int signal : {SIGTERM, SIGINT, SIGTERM}) {
+    ::kill(::getpid(), signal);
+    (*signals)->wait();
+    ASSERT_TRUE(is_taken(signal));
+  }
+  ASSERT_EQ(over.get_future().wait_for(std::chrono::seconds(kPatienceSeconds)), std::future_status::ready);
+  EXPECT_GE(std::chrono::steady_clock::now() - sent, StopSignals::kOneWish);
+}
+
+TEST(StopSignalsDeathTest, ALaterSignalEndsTheProcessAtOnce) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(
       {
         ::alarm(kPatienceSeconds);
         auto signals = StopSignals::make();
-        (*signals)->expect_stop();
+        (*signals)->expect_stop([] { ::kill(::getpid(), SIGTERM); });
         ::kill(::getpid(), SIGINT);
         (*signals)->wait();
-        ::kill(::getpid(), SIGTERM);
         while (true) ::pause();
       },
       testing::ExitedWithCode(1), "second signal");

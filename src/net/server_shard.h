@@ -25,7 +25,7 @@ struct ServerShared {
   std::atomic<std::size_t> accepting = 0;          // shards that still accept
   std::atomic<bool> draining = false;
   std::atomic<bool> drained = false;
-  std::atomic<bool> cut_requests = false;                // set before the connection of a request under way is cut
+  std::atomic<bool> cut_requests = false;             // set before the connection of a request under way is cut
   std::move_only_function<void(Drained)> on_drained;  // set before `draining`, run by whoever sets `drained`
   ServerObserver no_observer;
 

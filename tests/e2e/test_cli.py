@@ -203,7 +203,7 @@ class RunTest(TandemTest):
             connection.send("GET /drip?chunks=1000000&ms=50&size=1 HTTP/1.1\r\nHost: a\r\n\r\n")
             connection.read_until(b"\r\n\r\n")  # in flight from here on
             one.signal()
-            one.wait_for_log(scope="tandem.cli", msg=re.compile("^stopping"))
+            one.wait_for_log(scope="tandem.cli", msg=re.compile("^still stopping"))
             one.signal()
             self.assertEqual(one.wait(), 1, one.output())
         self.assertIn("second signal", one.errors)

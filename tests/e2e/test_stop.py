@@ -133,10 +133,22 @@ class StopTest(TandemTest):
             tandem = self.run_guest("hostile", "--shutdown-limit", "1000s", "--request-timeout", "1000s")
             self.in_flight(tandem, 1, "GET /sleep-forever HTTP/1.1\r\nhost: x\r\n\r\n")
             tandem.signal()
-            tandem.wait_for_log(scope="tandem.cli", msg=re.compile("^stopping"))
+            tandem.wait_for_log(scope="tandem.cli", msg=re.compile("^still stopping"))
             tandem.signal(second)
             self.assertEqual(tandem.wait(30), 1)
             self.assertIn("second signal", tandem.errors)
+
+    def test_signals_that_come_together_are_one_stop(self):
+        """A terminal's Ctrl-C that a parent passes on, timeout(1): one wish, two signals."""
+        tandem = self.run_guest("hostile")
+        raws = self.in_flight(tandem, 2)
+        tandem.signal(signal.SIGTERM)
+        tandem.signal(signal.SIGINT)
+        for raw in raws:
+            text = raw.read_all()
+            self.assertTrue(is_whole(text, b"slow"), text)
+        self.assertEqual(tandem.wait(), 0)
+        self.assertEqual(tandem.errors, "")
 
     def test_a_signal_while_it_starts(self):
         one = self.start(guest("hello_js"), "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0",
