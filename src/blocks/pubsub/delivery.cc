@@ -13,8 +13,7 @@ constexpr std::string_view kScope = "tandem.pubsub";
 constexpr std::chrono::seconds kDeadLetterPatience{30};
 
 void warn(const Delivering& delivering, std::string_view message, std::string_view topic) {
-  if (delivering.log == nullptr) return;
-  delivering.log->warn(kScope, message, {{"app", delivering.app_id}, {"pubsub", delivering.pubsub}, {"topic", topic}});
+  if (delivering.log) delivering.log->warn(kScope, message, {{"pubsub", delivering.pubsub}, {"topic", topic}});
 }
 
 // Ends a message that the app does not take: in the dead-letter topic when there is one, else with `otherwise`.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
@@ -20,7 +21,7 @@ struct Delivering {
   bool raw_payload = false;
   Broker& broker;
   EventSink& sink;
-  const Logger* log = nullptr;
+  std::optional<Logger> log;  // the app's
 };
 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done);

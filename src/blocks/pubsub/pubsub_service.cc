@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -232,6 +233,8 @@ Status PubsubService::subscribe(std::string app_id, config::Subscription subscri
                                             " of pubsub " + pubsub + ": each would get a part of the messages");
     }
   }
+  std::optional<Logger> log;
+  if (impl_->log != nullptr) log = impl_->log->for_app(app_id);
   auto delivering = std::make_shared<Delivering>(Delivering{.app_id = app_id,
                                                             .pubsub = pubsub,
                                                             .route = std::move(*route),
@@ -239,7 +242,7 @@ Status PubsubService::subscribe(std::string app_id, config::Subscription subscri
                                                             .raw_payload = *raw,
                                                             .broker = *found->second.broker,
                                                             .sink = sink,
-                                                            .log = impl_->log});
+                                                            .log = std::move(log)});
   Result<std::unique_ptr<Broker::Subscription>> started = found->second.broker->subscribe(
       subscription.topic, app_id, subscription.metadata, [delivering](Message message, Completion<Verdict> done) {
         deliver(delivering, std::move(message), std::move(done));
