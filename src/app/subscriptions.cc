@@ -37,9 +37,6 @@ Result<config::Subscription> parse_entry(const json::value& entry, const std::st
   subscription.pubsub_name = text_of(*object, "pubsubname");
   if (subscription.pubsub_name.empty()) subscription.pubsub_name = text_of(*object, "pubsubName");
   subscription.topic = text_of(*object, "topic");
-  if (subscription.pubsub_name.empty() || subscription.topic.empty()) {
-    return fail(Code::kInvalidArgument, where + " lacks a pubsubname or a topic");
-  }
   subscription.dead_letter_topic = text_of(*object, "deadLetterTopic");
   subscription.default_path = text_of(*object, "route");
   if (const json::object* routes = object_of(*object, "routes")) {
@@ -51,9 +48,6 @@ Result<config::Subscription> parse_entry(const json::value& entry, const std::st
         subscription.rules.push_back({text_of(*fields, "match"), text_of(*fields, "path")});
       }
     }
-  }
-  if (subscription.default_path.empty() && subscription.rules.empty()) {
-    return fail(Code::kInvalidArgument, where + " names no route");
   }
   if (const json::object* metadata = object_of(*object, "metadata")) {
     for (const auto& [name, value] : *metadata) {

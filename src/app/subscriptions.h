@@ -13,7 +13,8 @@
 
 namespace tandem::app {
 
-// The answer's body. Fails with kInvalidArgument and says which entry is wrong.
+// The answer's body. Fails with kInvalidArgument, and says which entry, when it is not a list of objects. What an entry
+// lacks (a topic, a route) is found when it is subscribed, so that it costs the app no other subscription.
 Result<std::vector<config::Subscription>> parse_subscriptions(std::string_view json, const std::string& app_id);
 
 // Asks the app; on the worker of `handler`. An app that answers 404, or anything but a list, subscribes to nothing; any

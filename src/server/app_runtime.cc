@@ -7,6 +7,7 @@
 
 #include "app/subscriptions.h"
 #include "base/version.h"
+#include "server/app_subscriptions.h"
 
 namespace tandem::server {
 namespace {
@@ -101,6 +102,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
 Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module) {
   auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
   if (!allowed) return fail(std::move(allowed.error()));
+  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
   auto program = make_program(runtime, module, spec_, ports_, *allowed);
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
@@ -118,41 +120,18 @@ Status AppRuntime::open() {
   if (Status warm = guest_->warm_up(); !warm) {
     return fail(warm.error().code, fmt::format("app {}: {}", spec_.app_id, warm.error().message));
   }
-  for (config::Subscription& declared : resources_.subscriptions(spec_.app_id)) {
-    if (Status status = subscribe(std::move(declared), "DECLARATIVE"); !status) return status;
-  }
-  if (!resources_.pubsub().broker_names(spec_.app_id).empty()) {
-    auto own = ask_for_subscriptions();
-    if (!own) {
-      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", own.error().message}});
+  std::vector<config::Subscription> own;
+  if (serves_http_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+    auto answer = ask_for_subscriptions();
+    if (answer) {
+      own = std::move(*answer);
     } else {
-      for (config::Subscription& one : *own) {
-        if (Status status = subscribe(std::move(one), "PROGRAMMATIC"); !status) return status;
-      }
+      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
+  subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *guest_,
+                                    resources_.subscriptions(spec_.app_id), std::move(own));
   ready_.store(true, std::memory_order_release);
-  return {};
-}
-
-Status AppRuntime::subscribe(config::Subscription subscription, std::string_view kind) {
-  api::http::SubscriptionInfo info;
-  info.pubsub = subscription.pubsub_name;
-  info.topic = subscription.topic;
-  info.metadata = subscription.metadata;
-  info.dead_letter_topic = subscription.dead_letter_topic;
-  info.type = kind;
-  for (const config::RoutingRule& rule : subscription.rules) info.rules.push_back({rule.match, rule.path});
-  if (!subscription.default_path.empty()) info.rules.push_back({"", subscription.default_path});
-  const std::string where = subscription.file.empty() ? fmt::format("a subscription of app {}", spec_.app_id)
-                                                      : fmt::format("{}:{}", subscription.file, subscription.line);
-  if (Status status = resources_.pubsub().subscribe(spec_.app_id, std::move(subscription), *guest_); !status) {
-    return fail(status.error().code, fmt::format("{}: {}", where, status.error().message));
-  }
-  log_.info(
-      "tandem.pubsub", "subscribed",
-      {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", info.rules.empty() ? "" : info.rules.back().path}});
-  subscribed_.push_back(std::move(info));
   return {};
 }
 

@@ -49,7 +49,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
 
   // Gives the doors their guest. Before the workers start.
   Status attach(engine::Runtime& runtime, const engine::Module& module);
-  // Instances, then subscriptions: declared ones and the app's own. With the workers running.
+  // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance
+  // can be made; a subscription that cannot be started is a line in the log.
   Status open();
 
   // The parts of the orderly stop, in this order.
@@ -70,7 +71,6 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port);
   net::ServerObserver& observer(const std::string& path);
-  Status subscribe(config::Subscription subscription, std::string_view kind);
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
   const ProcessParts& parts_;
@@ -86,6 +86,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<app::GuestApp> guest_;
   std::unique_ptr<net::HttpServer> app_server_;
   std::unique_ptr<net::HttpServer> dapr_server_;
+  bool serves_http_ = false;  // a command would run for each question
   std::atomic<bool> ready_{false};
   std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before ready_
 };

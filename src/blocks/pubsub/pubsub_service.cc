@@ -132,6 +132,8 @@ std::vector<std::string> PubsubService::broker_names(std::string_view app_id) co
   return names;
 }
 
+bool PubsubService::has_broker(std::string_view name) const { return impl_->brokers.contains(name); }
+
 void PubsubService::publish(Caller caller, PublishCall call, Completion<void> done) {
   Error error;
   bool raw = false;

@@ -81,6 +81,8 @@ class PubsubService final {
 
   Status add_broker(BrokerEntry entry);
   std::vector<std::string> broker_names(std::string_view app_id) const;
+  // Whether there is a component of that name, in whoever's scope.
+  bool has_broker(std::string_view name) const;
 
   // Fails with Dapr 1.18's reasons, codes and messages:
   //   ERR_PUBSUB_EMPTY             kInvalidArgument   no component named
@@ -97,7 +99,7 @@ class PubsubService final {
                     Metadata metadata, Completion<std::vector<BulkPublishFailure>> done);
 
   // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
-  // are ignored by the caller.
+  // are ignored by the caller. Fails with kNotFound when the app sees no such component.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
   // For the metadata API.
   struct Active {

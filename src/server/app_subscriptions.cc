@@ -1,0 +1,115 @@
+#include "server/app_subscriptions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace tandem::server {
+namespace {
+
+constexpr std::string_view kScope = "tandem.pubsub";
+
+struct Wanted {
+  config::Subscription subscription;
+  std::string_view type;  // as the metadata API says it
+};
+
+// Where it was declared.
+std::string place_of(const Wanted& wanted) {
+  const config::Subscription& subscription = wanted.subscription;
+  return subscription.file.empty() ? "the app's answer to GET /dapr/subscribe"
+                                   : fmt::format("{}:{}", subscription.file, subscription.line);
+}
+
+// The path that messages take when no rule matches, else that of the first rule.
+std::string_view route_of(const config::Subscription& subscription) {
+  if (!subscription.default_path.empty()) return subscription.default_path;
+  return subscription.rules.empty() ? std::string_view() : std::string_view(subscription.rules.front().path);
+}
+
+void warn_of_two(const Logger& log, const Wanted& lost, const Wanted& kept) {
+  log.warn(kScope, "two subscriptions to one topic: one of them counts",
+           {{"pubsub", kept.subscription.pubsub_name},
+            {"topic", kept.subscription.topic},
+            {"used", fmt::format("{} ({})", route_of(kept.subscription), place_of(kept))},
+            {"not_used", fmt::format("{} ({})", route_of(lost.subscription), place_of(lost))}});
+}
+
+std::vector<Wanted> one_a_topic(const Logger& log, std::vector<config::Subscription> declared,
+                                std::vector<config::Subscription> own) {
+  std::vector<Wanted> wanted;
+  const auto same_topic = [&](const Wanted& one) {
+    return std::ranges::find_if(wanted, [&](const Wanted& other) {
+      return other.subscription.pubsub_name == one.subscription.pubsub_name &&
+             other.subscription.topic == one.subscription.topic;
+    });
+  };
+  for (config::Subscription& subscription : declared) {
+    Wanted one{std::move(subscription), "DECLARATIVE"};
+    if (const auto first = same_topic(one); first != wanted.end()) {
+      warn_of_two(log, one, *first);
+    } else {
+      wanted.push_back(std::move(one));
+    }
+  }
+  for (config::Subscription& subscription : own) {
+    Wanted one{std::move(subscription), "PROGRAMMATIC"};
+    if (const auto earlier = same_topic(one); earlier != wanted.end()) {
+      warn_of_two(log, *earlier, one);
+      *earlier = std::move(one);
+    } else {
+      wanted.push_back(std::move(one));
+    }
+  }
+  return wanted;
+}
+
+api::http::SubscriptionInfo info_of(const Wanted& wanted) {
+  const config::Subscription& subscription = wanted.subscription;
+  api::http::SubscriptionInfo info;
+  info.pubsub = subscription.pubsub_name;
+  info.topic = subscription.topic;
+  info.metadata = subscription.metadata;
+  info.dead_letter_topic = subscription.dead_letter_topic;
+  info.type = wanted.type;
+  for (const config::RoutingRule& rule : subscription.rules) info.rules.push_back({rule.match, rule.path});
+  if (!subscription.default_path.empty()) info.rules.push_back({"", subscription.default_path});
+  return info;
+}
+
+}  // namespace
+
+std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& app_id, const Logger& log,
+                                                             pubsub::PubsubService& pubsub, pubsub::EventSink& sink,
+                                                             std::vector<config::Subscription> declared,
+                                                             std::vector<config::Subscription> own) {
+  std::vector<api::http::SubscriptionInfo> started;
+  for (Wanted& wanted : one_a_topic(log, std::move(declared), std::move(own))) {
+    api::http::SubscriptionInfo info = info_of(wanted);
+    const std::string route(route_of(wanted.subscription));
+    const std::string place = place_of(wanted);
+    const Status status = pubsub.subscribe(app_id, std::move(wanted.subscription), sink);
+    if (status) {
+      log.info(kScope, "subscribed", {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", route}});
+      started.push_back(std::move(info));
+    } else if (status.error().code != Code::kNotFound) {
+      log.error(kScope, "a subscription could not be started",
+                {{"pubsub", info.pubsub},
+                 {"topic", info.topic},
+                 {"route", route},
+                 {"at", place},
+                 {"error", status.error().message}});
+    } else if (pubsub.has_broker(info.pubsub)) {
+      log.info(kScope, "a subscription is left out: the pub/sub's scopes do not name this app",
+               {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", route}, {"at", place}});
+    } else {
+      log.warn(kScope, "a subscription is left out: no pub/sub has that name",
+               {{"pubsub", info.pubsub}, {"topic", info.topic}, {"route", route}, {"at", place}});
+    }
+  }
+  return started;
+}
+
+}  // namespace tandem::server

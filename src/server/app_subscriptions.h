@@ -1,0 +1,24 @@
+// Starts what an app is subscribed to: what the resource folders declare and what the app itself answered.
+//
+// As in daprd, no subscription stops the app: what cannot be started is a line in its log that names the pub/sub, the
+// topic and the route, and the others are started. On the server's thread, with the workers running.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/http/sources.h"
+#include "base/log.h"
+#include "blocks/pubsub/pubsub_service.h"
+#include "config/subscription.h"
+
+namespace tandem::server {
+
+// Of several subscriptions to one topic of a pub/sub one counts: the app's own, else the first of the folders; of the
+// app's own the last. Returns those that are delivering. `sink` as for PubsubService::subscribe().
+std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& app_id, const Logger& log,
+                                                             pubsub::PubsubService& pubsub, pubsub::EventSink& sink,
+                                                             std::vector<config::Subscription> declared,
+                                                             std::vector<config::Subscription> own);
+
+}  // namespace tandem::server
