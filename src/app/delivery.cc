@@ -1,19 +1,48 @@
 #include "app/delivery.h"
 
+#include <string_view>
 #include <utility>
 
 #include "app/collect_sink.h"
+#include "net/http_head.h"
 #include "net/in_process.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::app {
 namespace {
 
 constexpr std::size_t kMaxVerdictBytes = 64 * 1024;
+constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
+constexpr std::string_view kOwnName = "pubsubName";  // ours, not the publisher's
+
+// Names and values are what a publisher chose, so what is no header, and what is too much, is left out.
+void add_metadata(const pubsub::Delivery& delivery, const Logger& log, net::OwnedHeaders& headers) {
+  std::size_t left = kMaxMetadataBytes;
+  std::size_t left_out = 0;
+  std::string_view first;
+  for (const auto& [name, value] : delivery.metadata) {
+    std::string header = "metadata." + name;
+    const std::size_t size = name == kOwnName ? 0 : header.size() + value.size();
+    if (size <= left && net::valid_header({header, value})) {
+      left -= size;
+      headers.push_back({std::move(header), value});
+    } else if (left_out++ == 0) {
+      first = name;
+    }
+  }
+  if (left_out == 0) return;
+  log.debug(
+      "tandem.pubsub", "metadata of an event that makes no headers, or too many, is left out",
+      {{"pubsub", delivery.pubsub}, {"topic", delivery.topic}, {"count", std::to_string(left_out)}, {"first", first}});
+}
 
 }  // namespace
 
-void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
+void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout, const Logger& log,
                 pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  // It is in the event, where a publisher may write anything.
+  if (!telemetry::parse_traceparent(delivery.trace.traceparent)) delivery.trace = {};
+  delivery.trace.tracestate = telemetry::valid_tracestate(delivery.trace.tracestate);
   net::OwnedRequest request;
   request.method = "POST";
   request.authority = app_id;
@@ -24,7 +53,7 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
     request.headers.push_back({"traceparent", delivery.trace.traceparent});
     if (!delivery.trace.tracestate.empty()) request.headers.push_back({"tracestate", delivery.trace.tracestate});
   }
-  for (const auto& [name, value] : delivery.metadata) request.headers.push_back({"metadata." + name, value});
+  add_metadata(delivery, log, request.headers);
   CallContext context;
   context.deadline = std::chrono::steady_clock::now() + timeout;
   context.trace = std::move(delivery.trace);

@@ -6,13 +6,15 @@
 #include <chrono>
 #include <string>
 
+#include "base/log.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "net/http.h"
 
 namespace tandem::app {
 
-// `done` gets the app's verdict; an app that cannot be reached or breaks off is a retry.
-void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
+// `done` gets the app's verdict; an app that cannot be reached or breaks off is a retry. The event's metadata become
+// headers, up to 16 KiB of them; `log` hears of what does not.
+void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout, const Logger& log,
                 pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
 
 }  // namespace tandem::app

@@ -6,6 +6,7 @@
 #include "app/front_door.h"
 #include "app/subscriptions.h"
 #include "app/testing/test_guests.h"
+#include "net/http_head.h"
 
 namespace tandem::app {
 namespace {
@@ -42,17 +43,25 @@ class App final : public net::Handler {
   SteadyTime deadline{};
 };
 
-Result<pubsub::Verdict> deliver(App& app, std::string route = "/orders") {
+const Logger& quiet() {
+  static const Logger log(Logger::Options{.level = LogLevel::kFatal});
+  return log;
+}
+
+const TraceContext kTrace{"00-11111111111111111111111111111111-2222222222222222-01", "a=b"};
+
+Result<pubsub::Verdict> deliver(App& app, std::string route = "/orders", Metadata metadata = {{"partition", "7"}},
+                                TraceContext trace = kTrace) {
   pubsub::Delivery delivery;
   delivery.pubsub = "bus";
   delivery.topic = "orders";
   delivery.route = std::move(route);
   delivery.body = std::make_shared<const std::string>(R"({"id":"1"})");
   delivery.content_type = "application/cloudevents+json";
-  delivery.trace = {"00-11111111111111111111111111111111-2222222222222222-01", "a=b"};
-  delivery.metadata = {{"partition", "7"}};
+  delivery.trace = std::move(trace);
+  delivery.metadata = std::move(metadata);
   Result<pubsub::Verdict> got = fail(Code::kUnknown, "no verdict");
-  deliver_to(app, "app", std::chrono::seconds(5), std::move(delivery),
+  deliver_to(app, "app", std::chrono::seconds(5), quiet(), std::move(delivery),
              [&](Result<pubsub::Verdict> verdict) { got = std::move(verdict); });
   return got;
 }
@@ -71,6 +80,37 @@ TEST(Delivery, IsAPostToTheRoute) {
   EXPECT_LE(app.deadline, std::chrono::steady_clock::now() + std::chrono::seconds(5));
   ASSERT_TRUE(deliver(app, "orders"));
   EXPECT_EQ(app.target, "/orders");
+}
+
+TEST(Delivery, MetadataThatMakesNoHeaderIsLeftOut) {
+  App app;
+  ASSERT_TRUE(deliver(app, "/orders", {{"a b", "1"}, {"c\r\nX", "2"}, {"v", "1\r\nX: 2"}, {"ü", "3"}, {"good", "4"}}));
+  EXPECT_EQ(app.headers["metadata.good"], "4");
+  for (const auto& [name, value] : app.headers) {
+    EXPECT_TRUE(net::valid_header({name, value})) << name;
+    EXPECT_FALSE(name.starts_with("metadata.") && name != "metadata.good") << name;
+  }
+
+  Metadata large{{"pubsubName", "bus"}};
+  for (int i = 0; i < 100; ++i) large.emplace("m" + std::to_string(i), std::string(1024, 'x'));
+  app.headers.clear();
+  ASSERT_TRUE(deliver(app, "/orders", large));
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : app.headers) bytes += name.size() + value.size();
+  EXPECT_GT(bytes, 10u * 1024);
+  EXPECT_LT(bytes, 17u * 1024);
+  EXPECT_EQ(app.headers["metadata.pubsubName"], "bus");
+}
+
+TEST(Delivery, ATraceThatIsNoneIsLeftOut) {
+  App app;
+  ASSERT_TRUE(deliver(app, "/orders", {}, {"00-nonsense\r\nX: 1", "a=b"}));
+  EXPECT_FALSE(app.headers.contains("traceparent"));
+  EXPECT_FALSE(app.headers.contains("tracestate"));
+  EXPECT_EQ(app.trace.traceparent, "");
+  ASSERT_TRUE(deliver(app, "/orders", {}, {kTrace.traceparent, "a=b\r\nX: 1"}));
+  EXPECT_EQ(app.headers["traceparent"], kTrace.traceparent);
+  EXPECT_FALSE(app.headers.contains("tracestate"));
 }
 
 TEST(Delivery, TheAnswerIsTheVerdict) {
@@ -125,7 +165,7 @@ TEST(Delivery, ReachesAGuest) {
     pubsub::Delivery delivery;
     delivery.route = "/orders";
     delivery.body = std::make_shared<const std::string>("{}");
-    deliver_to(pool, "app", std::chrono::seconds(5), std::move(delivery),
+    deliver_to(pool, "app", std::chrono::seconds(5), quiet(), std::move(delivery),
                [&](Result<pubsub::Verdict> verdict) { promise.set_value(std::move(verdict)); });
   });
   EXPECT_EQ(*promise.get_future().get(), pubsub::Verdict::kDrop);

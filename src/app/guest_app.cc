@@ -68,7 +68,7 @@ void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> do
   const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
   Lane& lane = *lanes_[next_.fetch_add(1, std::memory_order_relaxed) % pools];
   lane.worker->post([&lane, this, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    deliver_to(*lane.pool, options_.app_id, options_.request_timeout, std::move(delivery), std::move(done));
+    deliver_to(*lane.pool, options_.app_id, options_.request_timeout, log_, std::move(delivery), std::move(done));
   });
 }
 

@@ -30,7 +30,9 @@ class InProcessExchange final : public Exchange {
   InProcessExchange(OwnedRequest request, RequestBody body, CallContext context, std::unique_ptr<ResponseSink> sink)
       : request_(std::move(request)), context_(std::move(context)), sink_(std::move(sink)) {
     headers_.reserve(request_.headers.size());
-    for (const OwnedHeader& header : request_.headers) headers_.push_back(Header{header.name, header.value});
+    for (const OwnedHeader& header : request_.headers) {
+      if (const Header view{header.name, header.value}; valid_header(view)) headers_.push_back(view);
+    }
     head_ = RequestHead{request_.method, request_.scheme, request_.authority, request_.target, headers_};
     if (std::string* bytes = std::get_if<std::string>(&body)) {
       whole_.emplace(std::move(*bytes));

@@ -23,6 +23,8 @@ struct OwnedRequest {
   OwnedHeaders headers;
 };
 
+// A header of the request that is not valid HTTP is left out, whoever let it through: it could pass for another one
+// further on.
 std::unique_ptr<Exchange> make_in_process_exchange(OwnedRequest request, RequestBody body, CallContext context,
                                                    std::unique_ptr<ResponseSink> sink);
 

@@ -72,6 +72,16 @@ TEST(InProcess, HandsTheRequestOver) {
   EXPECT_FALSE(exchange->gone());
 }
 
+TEST(InProcess, LeavesOutRequestHeadersThatAreNone) {
+  Seen seen;
+  OwnedRequest request;
+  request.headers = {{"a b", "1"}, {"c\r\nX", "2"}, {"v", "1\r\nX: 2"}, {"", "3"}, {"good", "4"}};
+  const auto exchange = make_in_process_exchange(std::move(request), std::string(), {},
+                                                 std::make_unique<RecordingSink>(seen, RecordingSink::Pace::kAtOnce));
+  ASSERT_EQ(exchange->head().headers.size(), 1u);
+  EXPECT_EQ(exchange->head().headers[0].name, "good");
+}
+
 TEST(InProcess, AnswersInOnePiece) {
   Seen seen;
   auto exchange = make(seen, "POST", RecordingSink::Pace::kHeld);
