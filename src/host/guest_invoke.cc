@@ -104,12 +104,14 @@ void call(void* user, tdm_str id, const tdm_invoke_request* raw, tdm_reply* raw_
   HostServices& services = guest.services();
   const std::string app_id(view(id));
   const std::size_t limit = services.max_invoke_body_bytes;
-  Result<invoke::Endpoint*> endpoint = services.invoke.resolve(app_id);
-  if (!endpoint) return reply.error(endpoint.error());
-  Result<net::OwnedRequest> request = invoke_request(*raw, app_id, guest.context(), limit);
+  const Result<invoke::Callee> callee = services.invoke.find(app_id);
+  if (!callee) return reply.error(callee.error());
+  Result<net::OwnedRequest> request = invoke_request(*raw, callee->app_id, guest.context(), limit);
   if (!request) return reply.error(request.error());
+  request->authority = callee->authority;
+  request->headers.push_back({"dapr-caller-namespace", services.invoke.name_space()});
 
-  net::Handler& handler = (*endpoint)->handler(guest.worker_index());
+  net::Handler& handler = callee->endpoint->handler(guest.worker_index());
   auto sink = gather_response(app_id, limit, [reply = std::move(reply)](Result<InvokeResponse> result) mutable {
     reply.response(std::move(result));
   });

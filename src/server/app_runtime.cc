@@ -12,7 +12,8 @@
 namespace tandem::server {
 namespace {
 
-constexpr std::uint64_t kDefaultApiBody = 4ull << 20;  // daprd's --max-body-size
+constexpr std::uint64_t kDefaultApiBody = 4ull << 20;      // daprd's --max-body-size
+constexpr std::string_view kChannelAddress = "127.0.0.1";  // the host of what Dapr asks an app, as in daprd
 
 }  // namespace
 
@@ -56,7 +57,6 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
     apis_.push_back(std::make_unique<api::http::DaprApi>(api::http::ApiOptions{
         .app_id = spec_.app_id,
-        .name_space = parts_.options.name_space,
         .state = resources_.state(),
         .pubsub = resources_.pubsub(),
         .invoke = parts_.invoke,
@@ -113,7 +113,7 @@ Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module
   guest_ = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed), log_,
                                            services_, guest_metrics_, std::move(workers));
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(guest_->handler(i));
-  return parts_.invoke.add(spec_.app_id, *guest_);
+  return parts_.invoke.add(spec_.app_id, *guest_, fmt::format("{}:{}", kChannelAddress, ports_.app));
 }
 
 Status AppRuntime::open() {

@@ -76,7 +76,7 @@ class Server::Impl final {
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
-  invoke::InvokeService invoke_;
+  invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;

@@ -222,6 +222,15 @@ class SystemTest(DaprTest):
                    headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}).text.lower()
         self.assertRegex(text, f"(?m)^traceparent: 00-{trace}-")
 
+    def test_the_callee_is_told_its_own_host_and_namespace(self):
+        own = self.tandem.app.url.removeprefix("http://")
+        self.assertEqual(get(self.url("/v1.0/invoke/mine/method/authority")).text, own)
+        self.assertEqual(get(self.url("/v1.0/invoke/mine.default/method/authority")).text, own)
+        headers = get(self.url("/v1.0/invoke/mine/method/headers")).text.lower().splitlines()
+        self.assertIn("dapr-caller-namespace: default", headers)
+        self.assert_error(get(self.url("/v1.0/invoke/mine.other/method/x")), 500, "ERR_DIRECT_INVOKE", "couldn't find")
+        self.assert_error(get(self.url("/v1.0/invoke/mine.a.b/method/x")), 500, "ERR_DIRECT_INVOKE", "invalid app id")
+
     def test_an_invocation_is_streamed(self):
         with RawConnection(self.tandem.app.dapr_url) as raw:
             raw.send("POST /v1.0/invoke/mine/method/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -24,8 +24,6 @@ namespace tandem::api::http {
 // What is referred to outlives the DaprApi.
 struct ApiOptions {
   std::string app_id;
-  // The value of NAMESPACE: the callee "id.namespace" of an invocation means this process when it is ours.
-  std::string name_space;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
   const invoke::InvokeService& invoke;

@@ -26,6 +26,9 @@ bool is_dapr_routing(std::string_view name) {
   return is_one_of(name, kNames);
 }
 
+// The callee's own takes its place.
+bool is_replaced(std::string_view name) { return net::equals_ignoring_case(name, "host"); }
+
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -55,7 +58,8 @@ ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, Forwa
   headers_.reserve(received.size() + 3);
   for (const net::Header& header : received) {
     const bool dropped =
-        is_hop_by_hop(header.name) || is_dapr_routing(header.name) || is_one_of(header.name, options) ||
+        is_hop_by_hop(header.name) || is_dapr_routing(header.name) || is_replaced(header.name) ||
+        is_one_of(header.name, options) ||
         (call_.api_token == ForwardedCall::ApiToken::kDrop && net::equals_ignoring_case(header.name, "dapr-api-token"));
     if (!dropped) headers_.push_back(header);
   }
@@ -63,6 +67,7 @@ ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, Forwa
   headers_.push_back({"dapr-callee-app-id", call_.callee_app_id});
   if (!call_.caller_namespace.empty()) headers_.push_back({"dapr-caller-namespace", call_.caller_namespace});
   head_.target = call_.target;
+  head_.authority = call_.authority;
   head_.headers = headers_;
 }
 

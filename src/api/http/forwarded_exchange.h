@@ -16,7 +16,8 @@ namespace tandem::api::http {
 
 // What changes on the way.
 struct ForwardedCall {
-  std::string target;  // of the callee, with the query
+  std::string target;     // of the callee, with the query
+  std::string authority;  // the callee's own: the caller's names the Dapr port
   std::string caller_app_id;
   std::string callee_app_id;
   std::string caller_namespace;

@@ -53,13 +53,6 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-// "id.namespace" is "id" when the namespace is ours.
-std::string_view local_id(const ApiOptions& api, std::string_view app_id) {
-  const std::size_t dot = app_id.find('.');
-  const bool ours = dot != std::string_view::npos && app_id.substr(dot + 1) == api.name_space;
-  return ours ? app_id.substr(0, dot) : app_id;
-}
-
 bool announces_more_than(net::Headers headers, std::size_t limit) {
   const auto value = net::find_header(headers, "content-length");
   std::size_t length = 0;
@@ -119,10 +112,9 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     reply_error(*exchange, invoke_failed(Code::kInvalidArgument, callee.app_id, cause), site);
     return;
   }
-  const std::string_view id = local_id(api, callee.app_id);
-  const auto endpoint = api.invoke.resolve(id);
-  if (!endpoint) {
-    reply_error(*exchange, endpoint.error(), site);
+  const auto found = api.invoke.find(callee.app_id);
+  if (!found) {
+    reply_error(*exchange, found.error(), site);
     return;
   }
   if (announces_more_than(headers, api.max_body_bytes)) {
@@ -131,13 +123,14 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
   }
   ForwardedCall call{
       .target = "/" + escape_path(*method),
+      .authority = std::string(found->authority),
       .caller_app_id = api.app_id,
-      .callee_app_id = std::string(id),
-      .caller_namespace = api.name_space,
+      .callee_app_id = std::string(found->app_id),
+      .caller_namespace = api.invoke.name_space(),
       .max_body_bytes = api.max_body_bytes,
       .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
   if (!target.query().empty()) call.target.append("?").append(target.query());
-  net::Handler& handler = (*endpoint)->handler(api.worker_index);
+  net::Handler& handler = found->endpoint->handler(api.worker_index);
   handler.handle(std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
 }
 

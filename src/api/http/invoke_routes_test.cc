@@ -30,7 +30,7 @@ TEST(InvokeRoutesTest, PassesTheRequestAndTheAnswerThrough) {
 }
 
 TEST(InvokeRoutesTest, SaysWhoCallsWhom) {
-  TestApi api(Backends::kAll, [](ApiOptions& options) { options.name_space = "shop"; });
+  TestApi api;
   api.call({.method = "GET",
             .target = "/v1.0/invoke/callee/method/m",
             .headers = {
@@ -41,10 +41,24 @@ TEST(InvokeRoutesTest, SaysWhoCallsWhom) {
   EXPECT_EQ(callers, 1);
   EXPECT_EQ(api.callee.header("dapr-caller-app-id"), "caller");
   EXPECT_EQ(api.callee.header("dapr-callee-app-id"), "callee");
-  EXPECT_EQ(api.callee.header("dapr-caller-namespace"), "shop");
+  EXPECT_EQ(api.callee.header("dapr-caller-namespace"), "default");
 
-  EXPECT_EQ(api.get("/v1.0/invoke/callee.shop/method/m").status, 200);
+  EXPECT_EQ(api.get("/v1.0/invoke/callee.default/method/m").status, 200);
+  EXPECT_EQ(api.callee.header("dapr-callee-app-id"), "callee");
   EXPECT_EQ(api.get("/v1.0/invoke/callee.other/method/m").status, 500);
+  const Answer dots = api.get("/v1.0/invoke/callee.default.svc/method/m");
+  EXPECT_EQ(dots.status, 500);
+  EXPECT_EQ(dots.body, R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: callee.default.svc, )"
+                       R"(err: invalid app id callee.default.svc"})");
+}
+
+TEST(InvokeRoutesTest, TheCalleeIsToldItsOwnHost) {
+  TestApi api;
+  FakeApp third;
+  ASSERT_TRUE(api.invoke.add("third", third, "127.0.0.1:8081"));
+  ASSERT_EQ(api.call({.target = "/v1.0/invoke/third/method/m", .headers = {{"Host", "localhost:3500"}}}).status, 200);
+  EXPECT_EQ(third.authority, "127.0.0.1:8081");
+  EXPECT_EQ(third.header("host"), std::nullopt);
 }
 
 TEST(InvokeRoutesTest, DropsHopByHopHeaders) {

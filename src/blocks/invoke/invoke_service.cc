@@ -1,31 +1,54 @@
 #include "blocks/invoke/invoke_service.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tandem::invoke {
+namespace {
 
-Status InvokeService::add(std::string app_id, Endpoint& endpoint) {
+constexpr std::string_view kReason = "ERR_DIRECT_INVOKE";
+
+Error failed(Code code, std::string_view target, std::string_view why) {
+  return {code, std::string(kReason), "failed to invoke, id: " + std::string(target) + ", err: " + std::string(why)};
+}
+
+}  // namespace
+
+Status InvokeService::add(std::string app_id, Endpoint& endpoint, std::string authority) {
   if (app_id.empty()) return fail(Code::kInvalidArgument, "an app needs an app id");
-  const auto [at, added] = endpoints_.emplace(std::move(app_id), &endpoint);
+  if (authority.empty()) authority = app_id;
+  const auto [at, added] = apps_.emplace(std::move(app_id), App{&endpoint, std::move(authority)});
   if (!added) return fail(Code::kAlreadyExists, "two apps have the app id \"" + at->first + "\"");
   return {};
 }
 
-Result<Endpoint*> InvokeService::resolve(std::string_view app_id) const {
-  if (app_id.empty()) {
-    return fail(Code::kNotFound, "ERR_DIRECT_INVOKE",
+Result<Callee> InvokeService::find(std::string_view target) const {
+  if (target.empty()) {
+    return fail(Code::kNotFound, std::string(kReason),
                 "failed getting app id either from the URL path or the header dapr-app-id");
   }
-  const auto found = endpoints_.find(app_id);
-  if (found != endpoints_.end()) return found->second;
-  const std::string id(app_id);
-  return fail(Code::kNotFound, "ERR_DIRECT_INVOKE",
-              "failed to invoke, id: " + id + ", err: couldn't find service: " + id);
+  const bool is_url = target.starts_with("http://") || target.starts_with("https://");
+  const auto dots = is_url ? 0 : std::ranges::count(target, '.');
+  if (dots > 1) {
+    return fail(failed(Code::kInvalidArgument, target, "invalid app id " + std::string(target)));
+  }
+  const std::size_t dot = dots == 0 ? target.size() : target.find('.');
+  if (dots == 0 || target.substr(dot + 1) == name_space_) {
+    const auto found = apps_.find(target.substr(0, dot));
+    if (found != apps_.end()) return Callee{found->first, found->second.authority, found->second.endpoint};
+  }
+  return fail(failed(Code::kNotFound, target, "couldn't find service: " + std::string(target)));
+}
+
+Result<Endpoint*> InvokeService::resolve(std::string_view target) const {
+  auto callee = find(target);
+  if (!callee) return fail(std::move(callee.error()));
+  return callee->endpoint;
 }
 
 std::vector<std::string> InvokeService::app_ids() const {
   std::vector<std::string> ids;
-  for (const auto& [id, endpoint] : endpoints_) ids.push_back(id);
+  for (const auto& [id, app] : apps_) ids.push_back(id);
   return ids;
 }
 

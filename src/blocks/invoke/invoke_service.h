@@ -1,8 +1,8 @@
 // Service invocation: finds the app behind an app id.
 //
 // An app is an Endpoint: a net::Handler for each worker, because an exchange never changes its worker. The door that
-// took the request (api/http, a guest's outgoing HTTP, the invoke interface of WIT) rewrites the target and hands it
-// over. add() is called before the workers start; resolve() from any worker. Source:
+// took the request (api/http, a guest's outgoing HTTP, the invoke interface of WIT) rewrites the target and the
+// authority and hands it over. add() is called before the workers start; find() and resolve() from any worker. Source:
 // https://docs.dapr.io/reference/api/service_invocation_api/.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -24,16 +25,36 @@ class Endpoint {
   virtual net::Handler& handler(std::size_t worker) = 0;
 };
 
+// An app that was found. The views live as long as the service.
+struct Callee {
+  std::string_view app_id;     // without a namespace
+  std::string_view authority;  // what the app's requests name as their host
+  Endpoint* endpoint = nullptr;
+};
+
 class InvokeService final {
  public:
-  // `endpoint` outlives the service. Fails when the id is taken.
-  Status add(std::string app_id, Endpoint& endpoint);
-  // Fails with kNotFound-like codes, reason ERR_DIRECT_INVOKE and Dapr's message when nobody has that id.
-  Result<Endpoint*> resolve(std::string_view app_id) const;
+  // `name_space` is that of the process: "default" where NAMESPACE is not set, as in daprd.
+  explicit InvokeService(std::string name_space = "default") : name_space_(std::move(name_space)) {}
+
+  // `endpoint` outlives the service. `authority`: where the app itself is reached, its app id when empty. Fails when
+  // the id is taken.
+  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
+  // `target` is "id" or "id.namespace". Fails with reason ERR_DIRECT_INVOKE and Dapr's message: kNotFound when nobody
+  // has that id in that namespace, kInvalidArgument when it has more dots.
+  Result<Callee> find(std::string_view target) const;
+  Result<Endpoint*> resolve(std::string_view target) const;
+  const std::string& name_space() const { return name_space_; }
   std::vector<std::string> app_ids() const;
 
  private:
-  std::map<std::string, Endpoint*, std::less<>> endpoints_;
+  struct App {
+    Endpoint* endpoint = nullptr;
+    std::string authority;
+  };
+
+  std::string name_space_;
+  std::map<std::string, App, std::less<>> apps_;
 };
 
 }  // namespace tandem::invoke

@@ -32,5 +32,27 @@ TEST(InvokeServiceTest, NamesTheAppThatIsMissing) {
   EXPECT_EQ(InvokeService().resolve("").error().reason, "ERR_DIRECT_INVOKE");
 }
 
+TEST(InvokeServiceTest, AnIdMayNameTheNamespaceOfTheProcess) {
+  NoEndpoint orders;
+  InvokeService service;
+  ASSERT_TRUE(service.add("orders", orders, "127.0.0.1:8080"));
+  const Result<Callee> callee = service.find("orders.default");
+  ASSERT_TRUE(callee) << callee.error().message;
+  EXPECT_EQ(callee->app_id, "orders");
+  EXPECT_EQ(callee->authority, "127.0.0.1:8080");
+  EXPECT_EQ(callee->endpoint, &orders);
+  EXPECT_EQ(service.find("orders.shop").error().message,
+            "failed to invoke, id: orders.shop, err: couldn't find service: orders.shop");
+  EXPECT_EQ(service.find("orders.default.svc").error().message,
+            "failed to invoke, id: orders.default.svc, err: invalid app id orders.default.svc");
+  EXPECT_EQ(service.find("orders.default.svc").error().code, Code::kInvalidArgument);
+  EXPECT_EQ(service.find("http://a.b.c").error().code, Code::kNotFound);
+
+  InvokeService other("shop");
+  ASSERT_TRUE(other.add("orders", orders));
+  EXPECT_EQ(other.find("orders.shop")->authority, "orders");
+  EXPECT_FALSE(other.find("orders.default"));
+}
+
 }  // namespace
 }  // namespace tandem::invoke

@@ -114,6 +114,7 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
   std::size_t last_worker = 0;
   std::string method;
   std::string target;
+  std::string authority;
   std::string caller;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
@@ -131,6 +132,7 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
   void handle(std::unique_ptr<net::Exchange> exchange) override {
     method = exchange->head().method;
     target = exchange->head().target;
+    authority = exchange->head().authority;
     caller = exchange->context().app_id;
     headers.clear();
     for (const net::Header& header : exchange->head().headers) headers.emplace_back(header.name, header.value);

@@ -42,7 +42,6 @@ class TestApi final {
   explicit TestApi(Backends backends = Backends::kAll, std::function<void(ApiOptions&)> change = nullptr) : state("") {
     if (backends == Backends::kAll) add_backends();
     ApiOptions options{.app_id = "caller",
-                       .name_space = "",
                        .state = state,
                        .pubsub = pubsub,
                        .invoke = invoke,
