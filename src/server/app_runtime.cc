@@ -68,6 +68,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
         .max_body_bytes = max_body,
         .api_token = parts_.options.dapr_api_token,
         .allowed_origins = parts_.options.allowed_origins,
+        .sampler = parts_.sampler,
         .request_shutdown = parts_.request_stop,
     }));
     app_doors_.push_back(std::make_unique<Door>(parts_.sampler));

@@ -222,6 +222,10 @@ class SystemTest(DaprTest):
                    headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}).text.lower()
         self.assertRegex(text, f"(?m)^traceparent: 00-{trace}-")
 
+    def test_an_invocation_without_a_trace_starts_one(self):
+        text = get(self.url("/v1.0/invoke/mine/method/headers")).text.lower()
+        self.assertRegex(text, r"(?m)^traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
+
     def test_the_callee_is_told_its_own_host_and_namespace(self):
         own = self.tandem.app.url.removeprefix("http://")
         self.assertEqual(get(self.url("/v1.0/invoke/mine/method/authority")).text, own)

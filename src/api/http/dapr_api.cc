@@ -24,12 +24,12 @@ bool is_token(std::string_view given, std::string_view expected) {
   return difference == 0;
 }
 
-void read_trace_context(const net::RequestHead& head, TraceContext& trace) {
-  if (!trace.traceparent.empty()) return;
-  if (const auto parent = net::find_header(head.headers, "traceparent")) {
-    trace.traceparent = *parent;
-    trace.tracestate = net::find_header(head.headers, "tracestate").value_or("");
-  }
+// Continues the trace that the caller names; else that of the request which a guest's own call is made for; else starts
+// one.
+void begin_trace(const net::RequestHead& head, const telemetry::Sampler& sampler, TraceContext& trace) {
+  const std::string_view parent = net::find_header(head.headers, "traceparent").value_or("");
+  if (!trace.traceparent.empty() && !telemetry::parse_traceparent(parent)) return;
+  trace = telemetry::begin_trace(parent, net::find_header(head.headers, "tracestate").value_or(""), sampler);
 }
 
 // Dapr decodes what a route captured and refuses what does not decode, in plain text.
@@ -80,7 +80,7 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   const net::RequestHead& head = exchange->head();
   CallContext& context = exchange->context();
   context.app_id = options_.app_id;
-  read_trace_context(head, context.trace);
+  begin_trace(head, options_.sampler, context.trace);
 
   const Target target(head.target);
   const Match match = match_route(head.method, target);

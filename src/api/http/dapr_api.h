@@ -18,6 +18,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
 #include "net/http.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::api::http {
 
@@ -40,6 +41,8 @@ struct ApiOptions {
   std::string api_token;
   // As --allowed-origins of daprd: empty sends no CORS headers, "*" allows all, else a list with commas between.
   std::string allowed_origins;
+  // Of requests that bring no trace.
+  telemetry::Sampler sampler{0};
   // Starts the orderly stop; called once for each POST /v1.0/shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

@@ -191,6 +191,38 @@ TEST(DaprApiTest, TakesTheTraceOver) {
       << *api.bus->published[0].data;
 }
 
+TEST(DaprApiTest, StartsATraceWhereNoneCame) {
+  for (const HeaderList& headers : {HeaderList{}, HeaderList{{"traceparent", "nonsense"}, {"tracestate", "a=b"}}}) {
+    TestApi api(Backends::kAll, [](ApiOptions& options) { options.sampler = telemetry::Sampler(1); });
+    ASSERT_EQ(api.call({.target = "/v1.0/invoke/callee/method/m", .headers = headers}).status, 200);
+    const auto trace = telemetry::parse_traceparent(api.callee.trace.traceparent);
+    ASSERT_TRUE(trace) << api.callee.trace.traceparent;
+    EXPECT_TRUE(trace->sampled());
+    EXPECT_EQ(api.callee.header("traceparent"), api.callee.trace.traceparent);
+    EXPECT_EQ(api.callee.header("tracestate"), std::nullopt);
+
+    ASSERT_EQ(api.call({.method = "POST", .target = "/v1.0/publish/bus/t", .headers = headers, .body = "x"}).status,
+              204);
+    const std::string& event = *api.bus->published.at(0).data;
+    const auto member = [&](const std::string& name) {
+      const std::size_t at = event.find("\"" + name + "\":\"");
+      return at == std::string::npos ? std::string() : event.substr(at + name.size() + 4, 55);
+    };
+    EXPECT_TRUE(telemetry::parse_traceparent(member("traceparent"))) << event;
+    EXPECT_EQ(member("traceid"), member("traceparent"));
+  }
+}
+
+TEST(DaprApiTest, ATraceIsContinuedWithASpanOfItsOwn) {
+  TestApi api;
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  api.call({.target = "/v1.0/invoke/callee/method/m", .headers = {{"traceparent", parent}, {"tracestate", "a=b"}}});
+  EXPECT_EQ(telemetry::trace_id_of(api.callee.trace), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_NE(api.callee.trace.traceparent, parent);
+  EXPECT_EQ(api.callee.header("traceparent"), api.callee.trace.traceparent);
+  EXPECT_EQ(api.callee.header("tracestate"), "a=b");
+}
+
 TEST(DaprApiTest, EveryRequestIsAnsweredOnce) {
   TestApi api;
   for (const std::string method : {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY"}) {

@@ -26,8 +26,11 @@ bool is_dapr_routing(std::string_view name) {
   return is_one_of(name, kNames);
 }
 
-// The callee's own takes its place.
-bool is_replaced(std::string_view name) { return net::equals_ignoring_case(name, "host"); }
+// The callee's own host and the call's own span take their place.
+bool is_replaced(std::string_view name) {
+  constexpr std::array<std::string_view, 3> kNames = {"host", "traceparent", "tracestate"};
+  return is_one_of(name, kNames);
+}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -52,10 +55,14 @@ std::vector<std::string_view> connection_options(net::Headers headers) {
 }  // namespace
 
 ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, ForwardedCall call)
-    : inner_(std::move(inner)), call_(std::move(call)), head_(inner_->head()), body_(*inner_, call_.max_body_bytes) {
+    : inner_(std::move(inner)),
+      call_(std::move(call)),
+      trace_(inner_->context().trace),
+      head_(inner_->head()),
+      body_(*inner_, call_.max_body_bytes) {
   const net::Headers received = inner_->head().headers;
   const std::vector<std::string_view> options = connection_options(received);
-  headers_.reserve(received.size() + 3);
+  headers_.reserve(received.size() + 5);
   for (const net::Header& header : received) {
     const bool dropped =
         is_hop_by_hop(header.name) || is_dapr_routing(header.name) || is_replaced(header.name) ||
@@ -66,6 +73,8 @@ ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, Forwa
   headers_.push_back({"dapr-caller-app-id", call_.caller_app_id});
   headers_.push_back({"dapr-callee-app-id", call_.callee_app_id});
   if (!call_.caller_namespace.empty()) headers_.push_back({"dapr-caller-namespace", call_.caller_namespace});
+  if (!trace_.traceparent.empty()) headers_.push_back({"traceparent", trace_.traceparent});
+  if (!trace_.tracestate.empty()) headers_.push_back({"tracestate", trace_.tracestate});
   head_.target = call_.target;
   head_.authority = call_.authority;
   head_.headers = headers_;

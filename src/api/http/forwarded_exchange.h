@@ -50,6 +50,7 @@ class ForwardedExchange final : public net::Exchange {
     LimitedBody(net::Exchange& inner, std::size_t limit) : inner_(inner), left_(limit) {}
     void read(Completion<std::string_view> done) override;
     std::optional<std::string_view> take_whole() override;
+    net::Headers trailers() const override { return inner_.body().trailers(); }
 
    private:
     net::Exchange& inner_;
@@ -59,6 +60,7 @@ class ForwardedExchange final : public net::Exchange {
 
   std::unique_ptr<net::Exchange> inner_;
   ForwardedCall call_;
+  TraceContext trace_;  // the headers' own copy: whoever handles the call may take that of the context
   std::vector<net::Header> headers_;
   net::RequestHead head_;
   LimitedBody body_;

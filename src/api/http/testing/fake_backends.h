@@ -115,6 +115,7 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
   std::string method;
   std::string target;
   std::string authority;
+  TraceContext trace;
   std::string caller;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
@@ -133,6 +134,7 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
     method = exchange->head().method;
     target = exchange->head().target;
     authority = exchange->head().authority;
+    trace = exchange->context().trace;
     caller = exchange->context().app_id;
     headers.clear();
     for (const net::Header& header : exchange->head().headers) headers.emplace_back(header.name, header.value);
