@@ -42,8 +42,8 @@ struct PipelineHandler {
 
 struct ApiRule {
   std::string name;      // "state"
-  std::string version;   // "v1.0"
-  std::string protocol;  // "http", "grpc" or empty for both
+  std::string version;   // "v1" or "v1.0"
+  std::string protocol;  // "http" or "grpc"
 };
 
 struct SecretScope {

@@ -11,11 +11,10 @@
 namespace tandem::config {
 namespace {
 
-// The parts of a Configuration that are read and kept and that nothing acts on. Whoever implements one takes it out
-// here.
-constexpr std::array<std::string_view, 10> kNotActedOn = {
-    "httpPipeline", "appHttpPipeline", "accessControl", "mtls",     "nameResolution",
-    "api",          "secrets",         "wasm",          "workflow", "features",
+// The parts of a Configuration that are read and kept and that nothing acts on, because there is nothing here for them
+// to act on: no secret stores, no sidecars. Whoever implements one takes it out here.
+constexpr std::array<std::string_view, 6> kNotActedOn = {
+    "mtls", "nameResolution", "secrets", "wasm", "workflow", "features",
 };
 
 class ConfigurationReader final {
@@ -54,6 +53,7 @@ class ConfigurationReader final {
       bool inert = node == nullptr || (part == "mtls" && !out.mtls_enabled);
       if (!inert) not_enforced(spec, part, *node);
     }
+    refuse_open_doors(spec, out);
     spec.finish();
     top.finish();
     return out;
@@ -67,6 +67,19 @@ class ConfigurationReader final {
   void not_enforced(MapReader& parent, std::string_view key, const YamlNode& node) {
     diagnostics_.warning(parent.position(node),
                          fmt::format("{} is read but not enforced by this version", parent.path_of(key)));
+  }
+
+  // What would keep somebody out, and does not here: the process does not start, rather than let them in.
+  void refuse_open_doors(MapReader& spec, const Configuration& read) {
+    const auto refuse = [&](std::string_view key, std::string_view instead) {
+      diagnostics_.error(spec.position(*spec.get(key)),
+                         fmt::format("{} is not enforced by this version: take it out{}", spec.path_of(key), instead));
+    };
+    if (!read.http_pipeline.empty()) refuse("httpPipeline", "");
+    if (!read.app_http_pipeline.empty()) refuse("appHttpPipeline", "");
+    const bool denies = read.access_control &&
+                        (read.access_control->default_action != "allow" || !read.access_control->policies.empty());
+    if (denies) refuse("accessControl", "; scopes of components, and spec.api, are enforced");
   }
 
   template <class Visit>
@@ -181,8 +194,18 @@ class ConfigurationReader final {
     for (auto [key, rules] : {std::pair{"allowed", &out.api_allowed}, std::pair{"denied", &out.api_denied}}) {
       each(api, key, UnknownKeys::kWarn, [&](MapReader& rule) {
         std::string name = rule.required_text("name");
-        std::string version = rule.text_or("version", "");
-        rules->push_back({std::move(name), std::move(version), rule.choice("protocol", {"http", "grpc"}).value_or("")});
+        std::string version = rule.required_text("version");
+        // Dapr passes over a rule without one.
+        std::string protocol = rule.required_text("protocol").empty()
+                                   ? std::string()
+                                   : rule.choice("protocol", {"http", "grpc"}).value_or("");
+        if (protocol == "grpc") {
+          diagnostics_.error(rule.position(),
+                             fmt::format("{} is not enforced by this version: it keeps rules for http, "
+                                         "not for grpc; take it out",
+                                         rule.path_of("protocol")));
+        }
+        rules->push_back({std::move(name), std::move(version), std::move(protocol)});
       });
     }
     api.finish();
@@ -211,8 +234,8 @@ class ConfigurationReader final {
     if (!spec.has("accessControl")) return;
     MapReader reader = inner(spec, "accessControl", UnknownKeys::kWarn);
     AccessControl control;
-    control.default_action = reader.choice("defaultAction", {"allow", "deny"}).value_or("allow");
     control.trust_domain = reader.text_or("trustDomain", "public");
+    const auto default_action = reader.choice("defaultAction", {"allow", "deny"});
     each(reader, "policies", UnknownKeys::kWarn, [&](MapReader& policy_reader) {
       AccessPolicy policy;
       policy.app_id = policy_reader.required_text("appId");
@@ -227,6 +250,9 @@ class ConfigurationReader final {
       });
       control.policies.push_back(std::move(policy));
     });
+    // As in Dapr: one that says anything else, and not this, denies.
+    const bool empty = control.policies.empty() && !reader.has("trustDomain");
+    control.default_action = default_action.value_or(empty ? "allow" : "deny");
     reader.finish();
     out.access_control = std::move(control);
   }

@@ -397,7 +397,6 @@ spec:
 )",
                                            "c.yaml", diagnostics);
   ASSERT_TRUE(configuration);
-  EXPECT_FALSE(diagnostics.has_errors()) << diagnostics.to_string();
   EXPECT_EQ(configuration->name, "daprConfig");
   EXPECT_DOUBLE_EQ(configuration->tracing.sampling_rate, 0.5);
   EXPECT_THAT(configuration->metrics.latency_buckets_ms, ElementsAre(1, 5, 10));
@@ -418,12 +417,49 @@ spec:
   ASSERT_TRUE(configuration->access_control);
   EXPECT_EQ(configuration->access_control->policies[0].operations[0].http_verbs[0], "GET");
   std::string warnings = diagnostics.to_string();
-  for (std::string_view part : {"tracing.zipkin", "appHttpPipeline", "features", "api", "secrets", "accessControl"}) {
+  for (std::string_view part : {"tracing.zipkin", "features", "secrets"}) {
     EXPECT_THAT(warnings,
                 HasSubstr("warning: spec." + std::string(part) + " is read but not enforced by this version"));
   }
-  EXPECT_THAT(warnings, HasSubstr("c.yaml:28: warning: spec.accessControl"));
   EXPECT_THAT(warnings, Not(HasSubstr("mtls")));
+  EXPECT_THAT(warnings, Not(HasSubstr("spec.api ")));
+  // What would keep somebody out is no warning.
+  EXPECT_EQ(diagnostics.error_count(), 2U);
+  EXPECT_THAT(warnings, HasSubstr("c.yaml:13: spec.appHttpPipeline is not enforced by this version: take it out\n"));
+  EXPECT_THAT(warnings, HasSubstr("c.yaml:28: spec.accessControl is not enforced by this version: take it out"));
+}
+
+// The errors of a Configuration with this spec.
+std::string errors_of(const std::string& spec) {
+  Diagnostics diagnostics;
+  parse_configuration("apiVersion: dapr.io/v1alpha1\nkind: Configuration\nspec:\n" + spec, "c.yaml", diagnostics);
+  return diagnostics.to_string(Severity::kError);
+}
+
+TEST(Configurations, WhatIsNotEnforcedStopsTheStartOnlyWhereItRestricts) {
+  for (const char* spec :
+       {"  accessControl: {}\n", "  accessControl: {policies: []}\n", "  httpPipeline: {handlers: []}\n",
+        "  accessControl: {defaultAction: allow, trustDomain: public}\n"}) {
+    EXPECT_EQ(errors_of(spec), "") << spec;
+  }
+  for (const char* spec : {"  accessControl: {defaultAction: deny}\n", "  accessControl: {trustDomain: public}\n",
+                           "  accessControl: {defaultAction: allow, policies: [{appId: a, defaultAction: deny}]}\n"}) {
+    EXPECT_THAT(errors_of(spec), HasSubstr("c.yaml:4: spec.accessControl is not enforced")) << spec;
+  }
+  EXPECT_THAT(errors_of("  httpPipeline: {handlers: [{name: a, type: middleware.http.bearer}]}\n"),
+              HasSubstr("c.yaml:4: spec.httpPipeline is not enforced"));
+}
+
+TEST(Configurations, ARuleForAnApiIsComplete) {
+  EXPECT_EQ(errors_of("  api: {denied: [{name: state, version: v1, protocol: http}]}\n"), "");
+  EXPECT_THAT(errors_of("  api: {denied: [{name: state, version: v1, protocol: grpc}]}\n"),
+              HasSubstr("c.yaml:4: spec.api.denied[0].protocol is not enforced by this version"));
+  EXPECT_THAT(errors_of("  api: {denied: [{name: state, version: v1}]}\n"),
+              HasSubstr("c.yaml:4: spec.api.denied[0].protocol is missing"));
+  EXPECT_THAT(errors_of("  api: {allowed: [{name: state, protocol: http}]}\n"),
+              HasSubstr("c.yaml:4: spec.api.allowed[0].version is missing"));
+  EXPECT_THAT(errors_of("  api: {allowed: [{name: state, version: v1, protocol: smtp}]}\n"),
+              HasSubstr("one of http, grpc"));
 }
 
 TEST(Configurations, MistakesAreErrors) {

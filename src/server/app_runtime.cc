@@ -68,6 +68,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
         .max_body_bytes = max_body,
         .api_token = parts_.options.dapr_api_token,
         .allowed_origins = parts_.options.allowed_origins,
+        .access = parts_.http_access,
         .sampler = parts_.sampler,
         .request_shutdown = parts_.request_stop,
     }));

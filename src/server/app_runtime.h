@@ -33,6 +33,7 @@ struct ProcessParts {
   // A connection may report its last request while the workers are taken down, so these outlive them.
   std::vector<std::unique_ptr<HttpMetricsObserver>>& observers;
   const telemetry::Sampler& sampler;
+  const config::ApiAccess& http_access;
   std::function<void()> request_stop;
 };
 

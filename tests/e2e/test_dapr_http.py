@@ -261,6 +261,29 @@ class SystemTest(DaprTest):
         self.assertEqual(self.tandem.wait(), 0)
 
 
+class ConfigurationTest(DaprTest):
+    """What the Configuration restricts is kept, or the process does not start."""
+
+    def configuration(self, spec):
+        return self.write("config.yaml", "apiVersion: dapr.io/v1alpha1\nkind: Configuration\n"
+                                         f"metadata: {{name: config}}\nspec:\n  {spec}\n")
+
+    def test_an_api_that_is_denied_is_not_there(self):
+        config = self.configuration("api: {denied: [{name: state, version: v1, protocol: http}]}")
+        self.tandem = self.run_guest("hello", "--config", config)
+        self.assert_error(get(self.url("/v1.0/state/statestore/k")), 404, "ERR_DIRECT_INVOKE")
+        self.assertEqual(get(self.url("/v1.0/metadata")).status, 200)
+
+    def test_what_is_not_enforced_stops_the_start(self):
+        for spec, name in (("accessControl: {defaultAction: deny}", "spec.accessControl"),
+                           ("httpPipeline: {handlers: [{name: a, type: middleware.http.bearer}]}", "spec.httpPipeline"),
+                           ("appHttpPipeline: {handlers: [{name: a, type: x}]}", "spec.appHttpPipeline")):
+            one = self.start(guest("hello"), "--app-port", "0", "--dapr-http-port", "0", "--config",
+                             self.configuration(spec))
+            self.assertEqual(one.wait(), 1, one.output())
+            self.assertRegex(one.errors, rf"^tandem: \S*config.yaml:5: {name} is not enforced")
+
+
 class TokenTest(DaprTest):
     def test_calls_need_the_token(self):
         self.tandem = self.run_guest("hello", env={"DAPR_API_TOKEN": "the token"})

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api/http/cors.h"
+#include "api/http/endpoint_routes.h"
 #include "api/http/invoke_routes.h"
 #include "api/http/pubsub_routes.h"
 #include "api/http/router.h"
@@ -89,7 +90,13 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
     reply_text(*exchange, 401, "invalid api token");
     return;
   }
-  if (match.route == Route::kInvoke) {
+  // As in Dapr, an API that is not allowed is not there: its paths are taken for invocations, as unknown ones are.
+  const bool invokes = match.route == Route::kInvoke || !is_allowed(options_.access, match.route, target);
+  if (invokes && !is_allowed(options_.access, Route::kInvoke, target)) {
+    reply_text(*exchange, 404, "404 page not found");
+    return;
+  }
+  if (invokes) {
     invoke_app(options_, std::move(exchange), target);
     return;
   }

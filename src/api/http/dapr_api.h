@@ -17,6 +17,7 @@
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
+#include "config/api_access.h"
 #include "net/http.h"
 #include "telemetry/trace_context.h"
 
@@ -41,8 +42,10 @@ struct ApiOptions {
   std::string api_token;
   // As --allowed-origins of daprd: empty sends no CORS headers, "*" allows all, else a list with commas between.
   std::string allowed_origins;
+  // What of the API is there: spec.api of the Configuration.
+  config::ApiAccess access;
   // Of requests that bring no trace.
-  telemetry::Sampler sampler{0};
+  telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
   // Starts the orderly stop; called once for each POST /v1.0/shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

@@ -223,6 +223,41 @@ TEST(DaprApiTest, ATraceIsContinuedWithASpanOfItsOwn) {
   EXPECT_EQ(api.callee.header("tracestate"), "a=b");
 }
 
+TEST(DaprApiTest, AnApiThatIsNotAllowedIsNotThere) {
+  const auto with = [](std::vector<config::ApiRule> allowed, std::vector<config::ApiRule> denied) {
+    return [=](ApiOptions& options) {
+      config::Configuration configuration;
+      configuration.api_allowed = allowed;
+      configuration.api_denied = denied;
+      options.access = config::ApiAccess(configuration);
+    };
+  };
+  TestApi denied(Backends::kAll, with({}, {{"state", "v1", "http"}, {"shutdown", "v1.0", "http"}}));
+  for (const auto& [method, target] : {std::pair{"GET", "/v1.0/state/store/k"}, std::pair{"POST", "/v1.0/state/store"},
+                                       std::pair{"POST", "/v1.0/shutdown"}}) {
+    const Answer answer = denied.call({.method = method, .target = target, .body = "[]"});
+    EXPECT_EQ(answer.status, 404) << target;
+    EXPECT_NE(answer.body.find("ERR_DIRECT_INVOKE"), std::string::npos) << answer.body;
+  }
+  EXPECT_EQ(denied.shutdowns, 0);
+  EXPECT_EQ(denied.get("/v1.0/metadata").status, 200);
+  EXPECT_EQ(denied.get("/v1.0/invoke/callee/method/m").status, 200);
+  // Taken for an invocation, as every path that is not there.
+  EXPECT_EQ(denied.call({.target = "/v1.0/state/store/k", .headers = {{"dapr-app-id", "callee"}}}).status, 200);
+  EXPECT_EQ(denied.callee.target, "/v1.0/state/store/k");
+
+  TestApi allowed(Backends::kAll, with({{"publish", "v1", "http"}, {"metadata", "v1.0", "http"}}, {}));
+  EXPECT_EQ(allowed.post("/v1.0/publish/bus/t", "x").status, 204);
+  EXPECT_EQ(allowed.get("/v1.0/metadata").status, 200);
+  EXPECT_EQ(allowed.get("/v1.0/healthz").status, 204);
+  for (const char* target :
+       {"/v1.0/state/store/k", "/v1.0/invoke/callee/method/m", "/nothing", "/v1.0-alpha1/publish/bulk/bus/t"}) {
+    const Answer answer = allowed.call({.target = target, .headers = {{"dapr-app-id", "callee"}}});
+    EXPECT_EQ(answer.status, 404) << target;
+    EXPECT_EQ(answer.body, "404 page not found\n");
+  }
+}
+
 TEST(DaprApiTest, EveryRequestIsAnsweredOnce) {
   TestApi api;
   for (const std::string method : {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY"}) {

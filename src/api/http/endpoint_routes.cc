@@ -1,0 +1,69 @@
+#include "api/http/endpoint_routes.h"
+
+#include <cstddef>
+
+namespace tandem::api::http {
+namespace {
+
+// What follows the block's name, which is the second segment of every path but an invocation's. Of the blocks that are
+// not configured here one route stands for all.
+std::string_view rest_of(Route route) {
+  switch (route) {
+    case Route::kGetState:
+    case Route::kDeleteState: return "/{storeName}/{key}";
+    case Route::kSaveState: return "/{storeName}";
+    case Route::kBulkGetState: return "/{storeName}/bulk";
+    case Route::kStateTransaction: return "/{storeName}/transaction";
+    case Route::kQueryState: return "/{storeName}/query";
+    case Route::kPublish: return "/{pubsubname}/*";
+    case Route::kBulkPublish: return "/bulk/{pubsubname}/*";
+    case Route::kHealthz: return "";
+    case Route::kOutboundHealthz: return "/outbound";
+    case Route::kGetMetadata: return "";
+    case Route::kPutMetadata: return "/{key}";
+    case Route::kShutdown: return "";
+    case Route::kSecrets: return "/{secretStoreName}/{key}";
+    case Route::kConfiguration:
+    case Route::kLock: return "/{storeName}";
+    case Route::kCrypto:
+    case Route::kSubtleCrypto:
+    case Route::kBinding:
+    case Route::kConversation:
+    case Route::kScheduleJob:
+    case Route::kGetJob:
+    case Route::kDeleteJob: return "/{name}";
+    case Route::kActors: return "/{actorType}/{actorId}";
+    case Route::kWorkflows: return "/{workflowComponent}/{instanceID}";
+    case Route::kInvoke: return "/*";
+  }
+  return "";
+}
+
+// Parameter number `index` of "/bulk/{pubsubname}/*".
+std::string_view parameter(std::string_view rest, std::size_t index) {
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::size_t end = rest.find('/');
+    std::string_view segment = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+    const bool captures = segment.starts_with('{');
+    if (!captures && segment != "*") continue;
+    if (index-- > 0) continue;
+    return captures ? segment.substr(1, segment.size() - 2) : segment;
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_allowed(const config::ApiAccess& access, Route route, const Target& target) {
+  // Dapr's rules leave out the health checks.
+  if (!access.restricts() || is_open_route(route)) return true;
+  if (route == Route::kInvoke) return access.allows("v1.0", "invoke/*");
+  return access.allows(target[0], std::string(target[1]).append(rest_of(route)));
+}
+
+std::string_view name_parameter(Route route) { return parameter(rest_of(route), 0); }
+std::string_view item_parameter(Route route) { return parameter(rest_of(route), route == Route::kPutMetadata ? 0 : 1); }
+
+}  // namespace tandem::api::http
