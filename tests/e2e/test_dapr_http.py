@@ -235,6 +235,11 @@ class SystemTest(DaprTest):
         self.assert_error(get(self.url("/v1.0/invoke/mine.other/method/x")), 500, "ERR_DIRECT_INVOKE", "couldn't find")
         self.assert_error(get(self.url("/v1.0/invoke/mine.a.b/method/x")), 500, "ERR_DIRECT_INVOKE", "invalid app id")
 
+    def test_what_does_not_decode_is_named(self):
+        answer = get(self.url("/v1.0/state/statestore/%zz"))
+        self.assertEqual(answer.status, 400)
+        self.assertTrue(answer.text.startswith('failed to unescape request parameter "key". Error: '), answer)
+
     def test_an_invocation_is_streamed(self):
         with RawConnection(self.tandem.app.dapr_url) as raw:
             raw.send("POST /v1.0/invoke/mine/method/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -1,5 +1,7 @@
 #include "api/http/dapr_api.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "api/http/cors.h"
@@ -39,10 +41,14 @@ struct Captured {
   std::string item;
 };
 Result<Captured> decode(const Match& match) {
+  const auto wrong = [](std::string_view parameter, const Error& error) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("failed to unescape request parameter \"{}\". Error: {}", parameter, error.message));
+  };
   auto name = unescape_query(match.name);
-  if (!name) return fail(std::move(name.error()));
+  if (!name) return wrong(name_parameter(match.route), name.error());
   auto item = unescape_query(match.item);
-  if (!item) return fail(std::move(item.error()));
+  if (!item) return wrong(item_parameter(match.route), item.error());
   return Captured{std::move(*name), std::move(*item)};
 }
 
@@ -102,7 +108,7 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   }
   auto captured = decode(match);
   if (!captured) {
-    reply_text(*exchange, 400, "failed to unescape request parameter. Error: " + captured.error().message);
+    reply_text(*exchange, 400, captured.error().message);
     return;
   }
   const std::string_view query = target.query();

@@ -258,6 +258,23 @@ TEST(DaprApiTest, AnApiThatIsNotAllowedIsNotThere) {
   }
 }
 
+TEST(DaprApiTest, ASegmentThatDoesNotDecodeIsNamed) {
+  TestApi api;
+  const std::tuple<std::string, std::string, std::string> cases[] = {
+      {"GET", "/v1.0/state/store/%zz", "key"},       {"GET", "/v1.0/state/%zz/k", "storeName"},
+      {"POST", "/v1.0/state/%zz/bulk", "storeName"}, {"POST", "/v1.0/publish/%zz/t", "pubsubname"},
+      {"POST", "/v1.0/publish/bus/%zz", "*"},        {"POST", "/v1.0/publish/bulk/%zz/t", "pubsubname"},
+      {"PUT", "/v1.0/metadata/%zz", "key"},          {"GET", "/v1.0/secrets/%zz/k", "secretStoreName"},
+      {"POST", "/v1.0/bindings/%zz", "name"},
+  };
+  for (const auto& [method, target, parameter] : cases) {
+    const Answer answer = api.call({.method = method, .target = target, .body = "[]"});
+    EXPECT_EQ(answer.status, 400) << target;
+    EXPECT_EQ(answer.body,
+              "failed to unescape request parameter \"" + parameter + "\". Error: invalid URL escape \"%zz\"\n");
+  }
+}
+
 TEST(DaprApiTest, EveryRequestIsAnsweredOnce) {
   TestApi api;
   for (const std::string method : {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY"}) {
