@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,10 +14,13 @@ Environment process_environment() {
 }
 
 void print_error(std::string_view message) {
-  std::string line = "tandem: ";
-  line += message;
-  if (!line.ends_with('\n')) line += '\n';
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::string text;
+  while (!message.empty()) {
+    const std::size_t end = std::min(message.find('\n'), message.size());
+    if (end > 0) text.append("tandem: ").append(message.substr(0, end)).append("\n");
+    message.remove_prefix(std::min(end + 1, message.size()));
+  }
+  std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 

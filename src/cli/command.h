@@ -17,7 +17,7 @@ using Arguments = std::span<const std::string>;
 using Environment = std::function<std::string(std::string_view)>;
 Environment process_environment();
 
-// "tandem: <message>" on standard error; the message may have several lines.
+// "tandem: <message>" on standard error, each of its lines so.
 void print_error(std::string_view message);
 void print(std::string_view text);
 

@@ -147,10 +147,6 @@ Status Server::Impl::load_resources() {
     groups_.push_back(std::make_unique<ResourceGroup>(
         folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, metrics_, app_ids},
         diagnostics));
-    if (groups_.back()->uses_defaults()) {
-      log_.info("tandem.server",
-                "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
-    }
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
     if (one.severity == config::Severity::kWarning) {
@@ -221,6 +217,10 @@ Status Server::Impl::load_guests() {
 }
 
 Status Server::Impl::open() {
+  for (const auto& group : groups_) {
+    if (!group->uses_defaults()) continue;
+    log_.info("tandem.server", "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
+  }
   workers_->start();
   for (const auto& app : apps_) {
     if (Status opened = app->open(); !opened) return opened;

@@ -43,7 +43,8 @@ class WrongInputTest(TandemTest):
         """Standard error of a command that must fail with 1 and print nothing else."""
         done = tandem(*arguments, env=env, cwd=cwd or self.folder)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-        self.assertTrue(done.stderr.startswith("tandem: "), done.stderr)
+        self.assertTrue(done.stderr and all(line.startswith("tandem: ") for line in done.stderr.splitlines()),
+                        done.stderr)
         return done.stderr
 
     def refused_in_one_line(self, *arguments, **options):
@@ -216,6 +217,7 @@ class RunTest(TandemTest):
         self.assertEqual(len(second.error_lines), 1, second.errors)
         self.assertIn(port, second.errors)
         self.assertRegex(second.errors, "in use")
+        self.assertEqual(second.lines, [])
         self.assertEqual(first.get("/").status, 200)
 
     def test_log_as_json_prints_nothing_else(self):
