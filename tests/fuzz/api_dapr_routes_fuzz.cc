@@ -7,13 +7,13 @@
 #include <string>
 #include <string_view>
 
-#include "api/http/json.h"
 #include "api/http/testing/test_api.h"
+#include "base/json.h"
 
 namespace {
 
+using tandem::parse_json;
 using tandem::api::http::Answer;
-using tandem::api::http::parse_json;
 using tandem::api::http::TestApi;
 
 void require(bool holds) {

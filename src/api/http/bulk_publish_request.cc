@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "api/http/json.h"
 #include "base/base64.h"
+#include "base/json.h"
 #include "net/http.h"
 
 namespace tandem::api::http {

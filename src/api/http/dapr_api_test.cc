@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "api/http/cors.h"
-#include "api/http/json.h"
 #include "api/http/testing/test_api.h"
+#include "base/json.h"
 
 namespace tandem::api::http {
 namespace {

@@ -5,33 +5,22 @@
 #include <array>
 #include <utility>
 
-#include "api/http/json.h"
+#include "base/json.h"
 
 namespace tandem::api::http {
 namespace {
 
-enum class Resource { kNone, kState, kPubsub };
-// What the ErrorInfo of a rule carries as metadata.
-enum class Info { kNull, kApp, kAppAndError, kTopicAndError, kRequest };
-enum class Extra { kNone, kFieldViolation, kTransactionHelp };
-
-// kOk as code matches any. A rule with an empty `detail` has no details on the wire.
+// kOk as code matches any.
 struct Rule {
   std::string_view reason;
   Code code;
   int status;
-  std::string_view detail = {};
-  Resource resource = Resource::kNone;
-  Info info = Info::kNull;
-  Extra extra = Extra::kNone;
 };
 
 constexpr std::array kRules = {
-    Rule{"ERR_STATE_STORE_NOT_CONFIGURED", Code::kOk, 500, "DAPR_STATE_NOT_CONFIGURED", Resource::kNone, Info::kApp},
-    Rule{"ERR_STATE_STORE_NOT_FOUND", Code::kOk, 400, "DAPR_STATE_NOT_FOUND", Resource::kNone, Info::kApp},
-    Rule{"ERR_STATE_STORE_NOT_SUPPORTED", Code::kUnimplemented, 500, "DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED",
-         Resource::kState, Info::kNull, Extra::kTransactionHelp},
-    Rule{"ERR_STATE_STORE_NOT_SUPPORTED", Code::kOk, 500, "DAPR_STATE_QUERYING_NOT_SUPPORTED", Resource::kState},
+    Rule{"ERR_STATE_STORE_NOT_CONFIGURED", Code::kOk, 500},
+    Rule{"ERR_STATE_STORE_NOT_FOUND", Code::kOk, 400},
+    Rule{"ERR_STATE_STORE_NOT_SUPPORTED", Code::kOk, 500},
     Rule{"ERR_STATE_SAVE", Code::kAborted, 409},
     Rule{"ERR_STATE_SAVE", Code::kInvalidArgument, 400},
     Rule{"ERR_STATE_SAVE", Code::kOk, 500},
@@ -43,36 +32,24 @@ constexpr std::array kRules = {
     // Dapr answers 500 for every failed transaction, ETag mismatches included.
     Rule{"ERR_STATE_TRANSACTION", Code::kOk, 500},
     Rule{"ERR_NOT_SUPPORTED_STATE_OPERATION", Code::kOk, 400},
-
-    Rule{"ERR_PUBSUB_NOT_CONFIGURED", Code::kOk, 400, "DAPR_PUBSUB_NOT_CONFIGURED", Resource::kNone, Info::kRequest},
-    Rule{"ERR_PUBSUB_NOT_FOUND", Code::kOk, 404, "DAPR_PUBSUB_NOT_FOUND", Resource::kNone, Info::kRequest},
-    Rule{"ERR_PUBSUB_EMPTY", Code::kOk, 404, "DAPR_PUBSUB_NAME_EMPTY", Resource::kPubsub, Info::kRequest},
-    Rule{"ERR_TOPIC_NAME_EMPTY", Code::kOk, 404, "DAPR_PUBSUB_TOPIC_NAME_EMPTY", Resource::kPubsub, Info::kRequest},
-    Rule{"ERR_PUBSUB_FORBIDDEN", Code::kOk, 403, "DAPR_PUBSUB_FORBIDDEN", Resource::kPubsub, Info::kTopicAndError},
-    Rule{"ERR_PUBSUB_PUBLISH_MESSAGE", Code::kOk, 500, "DAPR_PUBSUB_PUBLISH_MESSAGE", Resource::kPubsub,
-         Info::kTopicAndError},
-    Rule{"ERR_PUBSUB_REQUEST_METADATA", Code::kOk, 400, "DAPR_PUBSUB_METADATA_DESERIALIZATION", Resource::kPubsub,
-         Info::kRequest},
-    Rule{"ERR_PUBSUB_CLOUD_EVENTS_SER", Code::kOk, 500, "DAPR_PUBSUB_CLOUD_EVENT_CREATION", Resource::kPubsub,
-         Info::kAppAndError},
-    Rule{"ERR_PUBSUB_EVENTS_SER", Code::kInvalidArgument, 400, "DAPR_PUBSUB_MARSHAL_ENVELOPE", Resource::kPubsub,
-         Info::kAppAndError},
-    Rule{"ERR_PUBSUB_EVENTS_SER", Code::kAlreadyExists, 400, "DAPR_PUBSUB_MARSHAL_EVENTS", Resource::kPubsub,
-         Info::kAppAndError},
-    Rule{"ERR_PUBSUB_EVENTS_SER", Code::kOk, 400, "DAPR_PUBSUB_UNMARSHAL_EVENTS", Resource::kPubsub, Info::kApp},
-
+    Rule{"ERR_PUBSUB_NOT_CONFIGURED", Code::kOk, 400},
+    Rule{"ERR_PUBSUB_NOT_FOUND", Code::kOk, 404},
+    Rule{"ERR_PUBSUB_EMPTY", Code::kOk, 404},
+    Rule{"ERR_TOPIC_NAME_EMPTY", Code::kOk, 404},
+    Rule{"ERR_PUBSUB_FORBIDDEN", Code::kOk, 403},
+    Rule{"ERR_PUBSUB_PUBLISH_MESSAGE", Code::kOk, 500},
+    Rule{"ERR_PUBSUB_REQUEST_METADATA", Code::kOk, 400},
+    Rule{"ERR_PUBSUB_CLOUD_EVENTS_SER", Code::kOk, 500},
+    Rule{"ERR_PUBSUB_EVENTS_SER", Code::kOk, 400},
     Rule{"ERR_DIRECT_INVOKE", Code::kPermissionDenied, 403},
     Rule{"ERR_DIRECT_INVOKE", Code::kOk, 500},
-
     Rule{"ERR_HEALTH_NOT_READY", Code::kOk, 500},
     Rule{"ERR_OUTBOUND_HEALTH_NOT_READY", Code::kOk, 500},
     Rule{"ERR_HEALTH_APPID_NOT_MATCH", Code::kOk, 500},
-
     Rule{"ERR_MALFORMED_REQUEST", Code::kOk, 400},
     Rule{"ERR_BODY_READ", Code::kOk, 400},
     Rule{"ERR_BAD_REQUEST", Code::kOk, 400},
     Rule{"ERR_API_UNIMPLEMENTED", Code::kOk, 501},
-
     Rule{"ERR_SECRET_STORES_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_CONFIGURATION_STORE_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_LOCK_STORE_NOT_CONFIGURED", Code::kOk, 500},
@@ -80,19 +57,14 @@ constexpr std::array kRules = {
     Rule{"ERR_INVOKE_OUTPUT_BINDING", Code::kOk, 500},
     Rule{"ERR_ACTOR_RUNTIME_NOT_FOUND", Code::kOk, 500},
     Rule{"ERR_CONVERSATION_NOT_FOUND", Code::kOk, 400},
-    Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, 500, "DAPR_SCHEDULER_SCHEDULE_JOB", Resource::kNone, Info::kApp},
-    Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, 500, "DAPR_SCHEDULER_GET_JOB", Resource::kNone, Info::kApp},
-    Rule{"DAPR_SCHEDULER_DELETE_JOB", Code::kOk, 500, "DAPR_SCHEDULER_DELETE_JOB", Resource::kNone, Info::kApp},
+    Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, 500},
+    Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, 500},
+    Rule{"DAPR_SCHEDULER_DELETE_JOB", Code::kOk, 500},
 };
 
-// A key that no store can take: the one error whose details depend on where it was found.
-constexpr Rule kIllegalKey{"ERR_MALFORMED_REQUEST",  Code::kOk,        400,
-                           "DAPR_STATE_ILLEGAL_KEY", Resource::kState, Info::kNull,
-                           Extra::kFieldViolation};
 constexpr Rule kNoAppId{"ERR_DIRECT_INVOKE", Code::kOk, 404};
 
 const Rule* find_rule(const Error& error, const ErrorSite& site) {
-  if (error.reason == kIllegalKey.reason && !site.component.empty()) return &kIllegalKey;
   if (error.reason == kNoAppId.reason && error.code == Code::kNotFound && site.component.empty()) return &kNoAppId;
   for (const Rule& rule : kRules) {
     if (rule.reason == error.reason && (rule.code == Code::kOk || rule.code == error.code)) return &rule;
@@ -113,55 +85,40 @@ void open_detail(std::string& out, std::string_view type) {
   append_member(out, "@type", fmt::format("type.googleapis.com/google.rpc.{}", type));
 }
 
-void append_extra(std::string& out, const Rule& rule, const Error& error, const ErrorSite& site) {
-  if (rule.extra == Extra::kFieldViolation) {
+void append_details(std::string& out, const ErrorDetails& details) {
+  out += ",\"details\":[";
+  if (details.violation) {
     open_detail(out, "BadRequest");
     out += ",\"field_violations\":[{";
-    if (!site.key.empty()) append_member(out, "field", site.key);
-    append_member(out, "description", error.message);
-    out += "}]}";
-  } else if (rule.extra == Extra::kTransactionHelp) {
-    open_detail(out, "Help");
-    out += ",\"links\":[{";
-    append_member(out, "description", "Check the list of state stores and the features they support");
-    append_member(out, "url", "https://docs.dapr.io/reference/components-reference/supported-state-stores/");
+    if (!details.violation->field.empty()) append_member(out, "field", details.violation->field);
+    append_member(out, "description", details.violation->description);
     out += "}]}";
   }
-}
-
-void append_resource(std::string& out, const Rule& rule, const Error& error, const ErrorSite& site) {
-  if (rule.resource == Resource::kNone) return;
-  const bool pubsub = rule.resource == Resource::kPubsub;
-  open_detail(out, "ResourceInfo");
-  append_member(out, "description", pubsub ? error.message : std::string_view());
-  append_member(out, "owner", "");
-  append_member(out, "resource_name", site.component);
-  append_member(out, "resource_type", pubsub ? "pubsub" : "state");
-  out += '}';
-}
-
-void append_info(std::string& out, const Rule& rule, const Error& error, const ErrorSite& site) {
+  if (details.help) {
+    open_detail(out, "Help");
+    out += ",\"links\":[{";
+    append_member(out, "description", details.help->description);
+    append_member(out, "url", details.help->url);
+    out += "}]}";
+  }
+  if (details.resource) {
+    open_detail(out, "ResourceInfo");
+    append_member(out, "description", details.resource->description);
+    append_member(out, "owner", "");
+    append_member(out, "resource_name", details.resource->name);
+    append_member(out, "resource_type", details.resource->type);
+    out += '}';
+  }
   open_detail(out, "ErrorInfo");
   append_member(out, "domain", "dapr.io");
   out += ",\"metadata\":";
-  const std::string_view cause = site.cause.empty() ? std::string_view(error.message) : site.cause;
-  Metadata metadata;
-  switch (rule.info) {
-    case Info::kNull: break;
-    case Info::kApp: metadata = {{"appID", std::string(site.app_id)}}; break;
-    case Info::kAppAndError: metadata = {{"appID", std::string(site.app_id)}, {"error", std::string(cause)}}; break;
-    case Info::kTopicAndError: metadata = {{"error", std::string(cause)}, {"topic", std::string(site.topic)}}; break;
-    case Info::kRequest:
-      if (site.metadata != nullptr) metadata = *site.metadata;
-      break;
-  }
-  if (rule.info == Info::kNull) {
-    out += "null";
+  if (details.metadata) {
+    append_json_map(out, *details.metadata);
   } else {
-    append_json_map(out, metadata);
+    out += "null";
   }
-  append_member(out, "reason", rule.detail);
-  out += '}';
+  append_member(out, "reason", details.reason);
+  out += "}]";
 }
 
 }  // namespace
@@ -196,13 +153,7 @@ WireError to_wire(const Error& error, const ErrorSite& site) {
   wire.body = "{";
   append_member(wire.body, "errorCode", error.reason.empty() ? std::string_view("ERROR") : error.reason);
   append_member(wire.body, "message", error.message);
-  if (rule != nullptr && !rule->detail.empty()) {
-    wire.body += ",\"details\":[";
-    append_extra(wire.body, *rule, error, site);
-    append_resource(wire.body, *rule, error, site);
-    append_info(wire.body, *rule, error, site);
-    wire.body += ']';
-  }
+  if (const auto details = details_of(error, site)) append_details(wire.body, *details);
   wire.body += '}';
   return wire;
 }

@@ -8,20 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include "base/bytes.h"
 #include "base/result.h"
+#include "blocks/error_details.h"
 
 namespace tandem::api::http {
-
-// What the failed request was about; the details of an error name it. Views outlive the call that takes them.
-struct ErrorSite {
-  std::string_view app_id;
-  std::string_view component;  // state store, pub/sub or the app that was called
-  std::string_view topic;
-  std::string_view key;
-  std::string_view cause;              // the bare cause, where the message wraps it
-  const Metadata* metadata = nullptr;  // of the request, where the details repeat it
-};
 
 struct WireError {
   int status = 500;

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "api/http/json.h"
+#include "base/json.h"
 
 namespace tandem::api::http {
 namespace {

@@ -8,7 +8,6 @@
 
 #include "api/http/error_map.h"
 #include "api/http/forwarded_exchange.h"
-#include "api/http/json.h"
 #include "api/http/reply.h"
 #include "base/base64.h"
 
@@ -47,12 +46,6 @@ std::string_view after_invoke(std::string_view path) {
   return path;
 }
 
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
 bool announces_more_than(net::Headers headers, std::size_t limit) {
   const auto value = net::find_header(headers, "content-length");
   std::size_t length = 0;
@@ -78,24 +71,6 @@ InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
   const std::size_t method = rest.find(kMethod);
   if (method == std::string_view::npos || method == 0) return {};
   return {std::string(rest.substr(0, method)), std::string(rest.substr(method + kMethod.size()))};
-}
-
-Result<std::string> normalize_method(std::string_view method) {
-  if (method.find_first_of(std::string_view("#?\0", 3)) != std::string_view::npos) {
-    return fail(Code::kInvalidArgument, fmt::format("method contains forbidden character: {}", quoted(method)));
-  }
-  for (std::size_t i = 0; i < method.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(method[i]);
-    if (byte < 0x20 || byte == 0x7F) {
-      return fail(Code::kInvalidArgument,
-                  fmt::format("method contains control character at position {}: {}", i, quoted(method)));
-    }
-  }
-  std::string cleaned = clean_path(method);
-  while (cleaned.starts_with("../")) cleaned.erase(0, 3);
-  if (cleaned == ".." || cleaned == ".") cleaned.clear();
-  if (cleaned.starts_with('/')) cleaned.erase(0, 1);
-  return cleaned;
 }
 
 void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, const Target& target) {

@@ -12,6 +12,7 @@
 #include "api/http/dapr_api.h"
 #include "api/http/target.h"
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 
 namespace tandem::api::http {
 
@@ -23,8 +24,7 @@ struct InvokeTarget {
 // `path` is as it was sent: percent-encoded and not cleaned.
 InvokeTarget find_invoke_target(std::string_view path, net::Headers headers);
 
-// Dapr's rule for methods: no '#', '?' or control characters; dot segments are resolved and cannot leave the root.
-Result<std::string> normalize_method(std::string_view method);
+using invoke::normalize_method;
 
 void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, const Target& target);
 

@@ -7,8 +7,8 @@
 
 #include "api/http/body.h"
 #include "api/http/bulk_publish_request.h"
-#include "api/http/json.h"
 #include "api/http/target.h"
+#include "base/json.h"
 
 namespace tandem::api::http {
 namespace {

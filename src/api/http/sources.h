@@ -1,92 +1,16 @@
-// What the Dapr API asks the rest of the process about itself: metadata, labels and health.
-//
-// MetadataSource and HealthSource are the server's; their functions are called from any worker. AppLabels is one object
-// an app, shared by its workers.
+// The names that this door uses for what a sidecar says of itself (blocks/sidecar/app_metadata.h).
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <mutex>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-#include "base/bytes.h"
-#include "base/completion.h"
-#include "base/result.h"
-#include "blocks/state/state_service.h"
+#include "blocks/sidecar/app_metadata.h"
 
 namespace tandem::api::http {
 
-struct ComponentInfo {
-  std::string name;
-  std::string type;     // "state.sqlite"
-  std::string version;  // "v1"
-  std::vector<std::string> capabilities;
-};
-
-struct SubscriptionInfo {
-  struct Rule {
-    std::string match;
-    std::string path;
-  };
-  std::string pubsub;
-  std::string topic;
-  Metadata metadata;
-  std::vector<Rule> rules;
-  std::string dead_letter_topic;
-  std::string type;  // DECLARATIVE, PROGRAMMATIC or STREAMING
-};
-
-// How the app is reached; zero and empty mean unknown and are left out, as Dapr does.
-struct AppConnection {
-  std::int32_t port = 0;
-  std::string protocol;
-  std::string channel_address;
-  std::int32_t max_concurrency = 0;
-};
-
-struct AppMetadata {
-  std::string runtime_version;
-  std::vector<std::string> enabled_features;
-  std::vector<ComponentInfo> components;
-  std::vector<SubscriptionInfo> subscriptions;
-  AppConnection connection;
-};
-
-class MetadataSource {
- public:
-  virtual ~MetadataSource() = default;
-  // As `app_id` may see it.
-  virtual AppMetadata describe(std::string_view app_id) const = 0;
-};
-
-class HealthSource {
- public:
-  virtual ~HealthSource() = default;
-  // What is not ready yet, by name; empty: `app_id` can be served.
-  virtual std::vector<std::string> unready(std::string_view app_id) const = 0;
-  // Whether the components answer. The completion runs on the caller's executor or in place.
-  virtual void check_outbound(state::Caller caller, Completion<void> done) = 0;
-};
-
-// The labels that PUT /v1.0/metadata/{key} sets: in memory, gone with the process. Any thread.
-class AppLabels final {
- public:
-  static constexpr std::size_t kMaxLabels = 1'000;
-
-  AppLabels() = default;
-  explicit AppLabels(Metadata labels) : labels_(std::move(labels)) {}
-
-  // Fails with kResourceExhausted when there are too many.
-  Status set(std::string key, std::string value);
-  Metadata all() const;
-
- private:
-  mutable std::mutex mutex_;
-  Metadata labels_;
-};
+using sidecar::AppConnection;
+using sidecar::AppLabels;
+using sidecar::AppMetadata;
+using sidecar::ComponentInfo;
+using sidecar::HealthSource;
+using sidecar::MetadataSource;
+using sidecar::SubscriptionInfo;
 
 }  // namespace tandem::api::http

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "api/http/json.h"
+#include "base/json.h"
 #include "net/http.h"
 
 namespace tandem::api::http {

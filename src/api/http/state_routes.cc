@@ -1,32 +1,22 @@
 #include "api/http/state_routes.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "api/http/body.h"
-#include "api/http/json.h"
 #include "api/http/state_requests.h"
 #include "api/http/target.h"
+#include "base/json.h"
+#include "blocks/state/expire_time.h"
 
 namespace tandem::api::http {
 namespace {
 
-constexpr std::string_view kTtlExpireTime = "ttlExpireTime";
-
 state::Caller caller_of(const ApiOptions& api, net::Exchange& exchange) { return {exchange.context(), api.worker}; }
-
-// RFC 3339, UTC, whole seconds: "2026-01-31T09:00:00Z".
-std::string expire_time(std::int64_t unix_ms) {
-  using std::chrono::milliseconds;
-  const std::chrono::sys_time<milliseconds> time{milliseconds(unix_ms)};
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
-}
 
 std::optional<std::string> if_match(const net::Exchange& exchange) {
   const auto etag = net::find_header(exchange.head().headers, "if-match");
@@ -143,7 +133,7 @@ void append_bulk_item(std::string& out, const state::BulkGetItem& item) {
   }
   if (value.expires_at_ms) {
     out += ",\"metadata\":";
-    append_json_map(out, {{std::string(kTtlExpireTime), expire_time(*value.expires_at_ms)}});
+    append_json_map(out, state::response_metadata(value));
   }
   out += '}';
 }
@@ -217,7 +207,7 @@ void get_state(const ApiOptions& api, SharedExchange exchange, std::string store
                   if (!response->etag.empty()) headers[count++] = {"ETag", response->etag};
                   std::string expires;
                   if (response->expires_at_ms) {
-                    expires = expire_time(*response->expires_at_ms);
+                    expires = state::expire_time(*response->expires_at_ms);
                     headers[count++] = {"metadata.ttlExpireTime", expires};
                   }
                   exchange->respond(200, net::Headers(headers).first(count), *response->data);

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "api/http/body.h"
-#include "api/http/json.h"
 #include "api/http/target.h"
+#include "base/json.h"
 
 namespace tandem::api::http {
 namespace {

@@ -67,45 +67,6 @@ void for_each_parameter(std::string_view query, Visit visit) {
 Result<std::string> unescape_query(std::string_view text) { return unescape(text, Plus::kSpace); }
 Result<std::string> unescape_path(std::string_view text) { return unescape(text, Plus::kLiteral); }
 
-std::string escape_path(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-_.~$&+,/:;=@!*'()").find(c) != std::string_view::npos;
-    if (plain && c != '\0') {
-      out += c;
-    } else {
-      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
-std::string clean_path(std::string_view path) {
-  const bool rooted = path.starts_with('/');
-  std::vector<std::string_view> kept;
-  while (!path.empty()) {
-    const std::size_t slash = path.find('/');
-    const std::string_view segment = path.substr(0, slash);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-    if (segment.empty() || segment == ".") continue;
-    if (segment != "..") {
-      kept.push_back(segment);
-    } else if (!kept.empty() && kept.back() != "..") {
-      kept.pop_back();
-    } else if (!rooted) {
-      kept.push_back(segment);
-    }
-  }
-  std::string out(rooted ? "/" : "");
-  for (const std::string_view segment : kept) {
-    if (!out.empty() && out.back() != '/') out += '/';
-    out += segment;
-  }
-  return out.empty() ? "." : out;
-}
-
 Target::Target(std::string_view target) {
   const std::size_t question = target.find('?');
   raw_path_ = target.substr(0, question);

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 
 namespace tandem::api::http {
 
@@ -20,10 +21,8 @@ namespace tandem::api::http {
 Result<std::string> unescape_query(std::string_view text);
 // Go's path decoding: %XX alone.
 Result<std::string> unescape_path(std::string_view text);
-// Percent-encodes what may not stand in a path as it is; slashes stay.
-std::string escape_path(std::string_view text);
-// Go's path.Clean: no empty, "." or ".." segments and no trailing slash.
-std::string clean_path(std::string_view path);
+using invoke::clean_path;
+using invoke::escape_path;
 
 class Target final {
  public:

@@ -1,47 +1,33 @@
 #include "api/http/unconfigured_routes.h"
 
-#include <fmt/format.h>
+#include "blocks/sidecar/unconfigured.h"
 
 namespace tandem::api::http {
 namespace {
 
-// Dapr has words of its own for most blocks, and none for a scheduler that it does not have.
-constexpr std::string_view kNoScheduler = "no scheduler is connected";
+using sidecar::Facility;
+
+Facility facility_of(Route route) {
+  switch (route) {
+    case Route::kSecrets: return Facility::kSecrets;
+    case Route::kConfiguration: return Facility::kConfiguration;
+    case Route::kLock: return Facility::kLock;
+    case Route::kCrypto: return Facility::kCrypto;
+    case Route::kBinding: return Facility::kBinding;
+    case Route::kActors: return Facility::kActors;
+    case Route::kWorkflows: return Facility::kWorkflows;
+    case Route::kConversation: return Facility::kConversation;
+    case Route::kScheduleJob: return Facility::kScheduleJob;
+    case Route::kGetJob: return Facility::kGetJob;
+    case Route::kDeleteJob: return Facility::kDeleteJob;
+    default: return Facility::kSubtleCrypto;
+  }
+}
 
 }  // namespace
 
 Error unconfigured_error(Route route, std::string_view name) {
-  switch (route) {
-    case Route::kSecrets:
-      return {Code::kFailedPrecondition, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured"};
-    case Route::kConfiguration:
-      return {Code::kFailedPrecondition, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
-              "configuration stores not configured"};
-    case Route::kLock:
-      return {Code::kFailedPrecondition, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured"};
-    case Route::kCrypto:
-      return {Code::kInternal, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured"};
-    case Route::kBinding:
-      return {Code::kInternal, "ERR_INVOKE_OUTPUT_BINDING",
-              fmt::format("error invoking output binding {}: couldn't find output binding {}", name, name)};
-    case Route::kActors:
-    case Route::kWorkflows:
-      return {Code::kInternal, "ERR_ACTOR_RUNTIME_NOT_FOUND",
-              "the state store is not configured to use the actor runtime. Have you set the - name: actorStateStore "
-              "value: \"true\" in your state store component file?"};
-    case Route::kConversation:
-      return {Code::kInvalidArgument, "ERR_CONVERSATION_NOT_FOUND",
-              fmt::format("failed finding conversation component {}", name)};
-    case Route::kScheduleJob:
-      return {Code::kInternal, "DAPR_SCHEDULER_SCHEDULE_JOB",
-              fmt::format("failed to schedule job due to: {}", kNoScheduler)};
-    case Route::kGetJob:
-      return {Code::kInternal, "DAPR_SCHEDULER_GET_JOB", fmt::format("failed to get job due to: {}", kNoScheduler)};
-    case Route::kDeleteJob:
-      return {Code::kInternal, "DAPR_SCHEDULER_DELETE_JOB",
-              fmt::format("failed to delete job due to: {}", kNoScheduler)};
-    default: return {Code::kUnimplemented, "ERR_API_UNIMPLEMENTED", "this API is currently not implemented"};
-  }
+  return sidecar::unconfigured_error(facility_of(route), name);
 }
 
 }  // namespace tandem::api::http

@@ -1,11 +1,11 @@
-#include "api/http/json.h"
+#include "base/json.h"
 
 #include <fmt/format.h>
 
 #include <cstdint>
 #include <utility>
 
-namespace tandem::api::http {
+namespace tandem {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -412,4 +412,4 @@ void append_json_map(std::string& out, const Metadata& map) {
   out += '}';
 }
 
-}  // namespace tandem::api::http
+}  // namespace tandem

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-namespace tandem::api::http {
+namespace tandem {
 
 // Go's encoding/json, which reads Dapr's requests, stops at the same depth. The check does not recurse.
 inline constexpr std::size_t kMaxJsonDepth = 10'000;
@@ -61,4 +61,4 @@ void append_json_string(std::string& out, std::string_view text);
 // Appends {"name":"value",…}.
 void append_json_map(std::string& out, const Metadata& map);
 
-}  // namespace tandem::api::http
+}  // namespace tandem

@@ -1,10 +1,10 @@
-#include "api/http/json.h"
+#include "base/json.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace tandem::api::http {
+namespace tandem {
 namespace {
 
 TEST(JsonTest, TakesEveryKindOfValueAndTrimsTheSpaceAroundIt) {
@@ -121,4 +121,4 @@ TEST(JsonTest, EscapesText) {
 }
 
 }  // namespace
-}  // namespace tandem::api::http
+}  // namespace tandem

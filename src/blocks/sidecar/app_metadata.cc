@@ -1,10 +1,10 @@
-#include "api/http/sources.h"
+#include "blocks/sidecar/app_metadata.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
-namespace tandem::api::http {
+namespace tandem::sidecar {
 
 Status AppLabels::set(std::string key, std::string value) {
   const std::scoped_lock lock(mutex_);
@@ -21,4 +21,4 @@ Metadata AppLabels::all() const {
   return labels_;
 }
 
-}  // namespace tandem::api::http
+}  // namespace tandem::sidecar

@@ -1,0 +1,30 @@
+// What Dapr has and is not configured here: each answers as daprd does when no component of its kind is loaded.
+//
+// Any thread, never throws.
+#pragma once
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace tandem::sidecar {
+
+enum class Facility {
+  kSecrets,
+  kConfiguration,
+  kLock,
+  kCrypto,
+  kSubtleCrypto,
+  kBinding,
+  kActors,
+  kWorkflows,
+  kConversation,
+  kScheduleJob,
+  kGetJob,
+  kDeleteJob,
+};
+
+// `name`: the component, binding … that the call names.
+Error unconfigured_error(Facility facility, std::string_view name);
+
+}  // namespace tandem::sidecar
