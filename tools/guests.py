@@ -49,6 +49,7 @@ GUESTS = [
     Guest("state_calls", "tests/guests/state_calls", "rust", BARE),
     Guest("keyvalue_calls", "tests/guests/keyvalue_calls", "rust", BARE),
     Guest("conformance_calls", "tests/guests/conformance_calls", "rust", BARE),
+    Guest("socket_guest", "tests/guests/socket_guest", "rust", BARE),
     Guest("hostile", "tests/guests/hostile", "rust", WASI, "reactor"),
     Guest("counter_cmd", "tests/guests/counter_cmd", "rust", WASI, "module"),
     Guest("counter_cmd_p2", "tests/guests/counter_cmd", "rust", WASI, "command", crate="counter_cmd"),

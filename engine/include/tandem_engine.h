@@ -135,6 +135,8 @@ typedef struct tdm_mount {
   bool writable;
 } tdm_mount;
 
+enum tdm_transport { TDM_TRANSPORT_TCP = 1, TDM_TRANSPORT_UDP = 2 };
+
 typedef struct tdm_program_config {
   const tdm_header* env;  // name and value
   size_t env_count;
@@ -144,8 +146,12 @@ typedef struct tdm_program_config {
   size_t mounts_count;
   uint64_t max_memory_bytes;    // all linear memories of an instance together
   uint64_t max_table_elements;  // all tables of an instance together
-  // Whether a guest's socket may connect to this address ("10.0.0.7", port); null: no sockets at all. Any thread.
-  bool (*allow_address)(void* policy, tdm_str ip, uint16_t port);
+  // What a guest's sockets reach. Both are given, or none and there are no sockets at all. Any thread.
+  // Whether the guest may look up this name.
+  bool (*allow_name)(void* policy, tdm_str name);
+  // Whether a socket may connect to this address ("10.0.0.7", port), send to it and hear from it. Asked without a name,
+  // then with each name whose lookup led to the address, until it is granted.
+  bool (*allow_address)(void* policy, int transport, tdm_str name, tdm_str ip, uint16_t port);
   void* policy;  // outlives the program
 } tdm_program_config;
 

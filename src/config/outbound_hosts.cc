@@ -192,6 +192,10 @@ Result<OutboundHosts::Entry> OutboundHosts::parse_entry(std::string_view text) {
   return entry;
 }
 
+bool OutboundHosts::is_for_sockets(const Entry& entry) {
+  return entry.scheme.empty() || entry.scheme == kTcpScheme || entry.scheme == kUdpScheme;
+}
+
 bool OutboundHosts::door_matches(const Entry& entry, std::string_view scheme, std::uint16_t port) {
   return (entry.scheme.empty() || equals_folded(entry.scheme, scheme)) && port >= entry.port_begin &&
          port < entry.port_end;
@@ -226,6 +230,15 @@ bool OutboundHosts::allows(std::string_view scheme, std::string_view host, std::
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     return door_matches(entry, scheme, port) && host_matches(entry, name, literal);
   });
+}
+
+bool OutboundHosts::has_sockets() const { return std::ranges::any_of(entries_, is_for_sockets); }
+
+bool OutboundHosts::allows_lookup(std::string_view host) const {
+  const std::string name = canonical_host(host);
+  const auto literal = IpAddress::parse(name);
+  return std::ranges::any_of(
+      entries_, [&](const Entry& entry) { return is_for_sockets(entry) && host_matches(entry, name, literal); });
 }
 
 bool OutboundHosts::allows_socket(std::string_view scheme, std::uint16_t port, const IpAddress& address) const {

@@ -91,6 +91,41 @@ TEST(OutboundHosts, AnInternalAddressNeedsAnEntryThatSaysSo) {
   EXPECT_TRUE(everything.allows_socket("udp", 53, ip("8.8.8.8")));
 }
 
+TEST(OutboundHosts, SocketsHaveSchemesOfTheirOwn) {
+  OutboundHosts list = hosts({"tcp://10.0.0.1:80", "udp://10.0.0.2:53", "http://10.0.0.3:80", "*://10.0.0.4:9"});
+  EXPECT_TRUE(list.allows_socket(kTcpScheme, 80, ip("10.0.0.1")));
+  EXPECT_FALSE(list.allows_socket(kUdpScheme, 80, ip("10.0.0.1")));
+  EXPECT_TRUE(list.allows_socket(kUdpScheme, 53, ip("10.0.0.2")));
+  EXPECT_FALSE(list.allows_socket(kTcpScheme, 53, ip("10.0.0.2")));
+  EXPECT_FALSE(list.allows_socket(kTcpScheme, 80, ip("10.0.0.3")));
+  EXPECT_TRUE(list.allows_socket(kTcpScheme, 9, ip("10.0.0.4")));
+  EXPECT_TRUE(list.allows_socket(kUdpScheme, 9, ip("10.0.0.4")));
+  EXPECT_TRUE(list.has_sockets());
+  EXPECT_TRUE(hosts({"udp://a:1"}).has_sockets());
+  EXPECT_TRUE(hosts({"*://a:1"}).has_sockets());
+  EXPECT_FALSE(hosts({"http://*:*", "redis://cache"}).has_sockets());
+  EXPECT_FALSE(OutboundHosts().has_sockets());
+}
+
+TEST(OutboundHosts, ANameIsLookedUpForASocketThatItGrants) {
+  OutboundHosts list = hosts({"tcp://db.example:5432", "udp://*.dns.example:53", "https://api.example",
+                              "tcp://10.0.0.0/8:5432", "tcp://localhost:1"});
+  for (std::string_view name :
+       {"db.example", "DB.Example.", "a.dns.example", "localhost", "x.localhost", "127.0.0.1", "10.1.2.3"}) {
+    EXPECT_TRUE(list.allows_lookup(name)) << name;
+  }
+  for (std::string_view name : {"", "example", "other.example", "dns.example", "api.example", "x.db.example",
+                                "db.example.evil", "11.0.0.1", "db.example%2e"}) {
+    EXPECT_FALSE(list.allows_lookup(name)) << name;
+  }
+  EXPECT_TRUE(hosts({"tcp://*:443"}).allows_lookup("anything.example"));
+  EXPECT_FALSE(hosts({"https://*", "tcp://10.0.0.0/8:1"}).allows_lookup("anything.example"));
+  EXPECT_TRUE(list.allows_address(kTcpScheme, "db.example", 5432, ip("93.184.216.34")));
+  EXPECT_TRUE(list.allows_address(kTcpScheme, "db.example", 5432, ip("10.0.0.1")));
+  EXPECT_FALSE(list.allows_address(kTcpScheme, "db.example", 5432, ip("192.168.0.1")));
+  EXPECT_FALSE(list.allows_address(kUdpScheme, "db.example", 5432, ip("93.184.216.34")));
+}
+
 TEST(OutboundHosts, RefusesWhatItCannotMean) {
   for (std::string entry : {"example.com",
                             "http://",

@@ -19,8 +19,11 @@ void collect(void* user, bool is_import, tdm_str kind, tdm_str name) {
                                                     std::string(view(kind)), std::string(view(name))});
 }
 
-bool ask_policy(void* policy, tdm_str ip, uint16_t port) {
-  return (*static_cast<AddressPolicy*>(policy))(view(ip), port);
+bool ask_name(void* policy, tdm_str name) { return static_cast<SocketPolicy*>(policy)->allow_name(view(name)); }
+
+bool ask_address(void* policy, int transport, tdm_str name, tdm_str ip, uint16_t port) {
+  return static_cast<SocketPolicy*>(policy)->allow_address(static_cast<Transport>(transport), view(name), view(ip),
+                                                           port);
 }
 
 }  // namespace
@@ -82,7 +85,7 @@ Result<std::unique_ptr<Program>> Program::make(const Module& module, const Linke
     mounts.push_back({span(mount.host_path), span(mount.guest_path), mount.access == Mount::Access::kReadWrite});
   }
   std::unique_ptr<Program> program(
-      new Program(options.allow_address ? std::make_unique<AddressPolicy>(std::move(options.allow_address)) : nullptr));
+      new Program(options.sockets ? std::make_unique<SocketPolicy>(std::move(*options.sockets)) : nullptr));
   tdm_program_config config{};
   config.env = env.data();
   config.env_count = env.size();
@@ -92,7 +95,8 @@ Result<std::unique_ptr<Program>> Program::make(const Module& module, const Linke
   config.mounts_count = mounts.size();
   config.max_memory_bytes = options.max_memory_bytes;
   config.max_table_elements = options.max_table_elements;
-  config.allow_address = program->policy_ ? ask_policy : nullptr;
+  config.allow_name = program->policy_ ? ask_name : nullptr;
+  config.allow_address = program->policy_ ? ask_address : nullptr;
   config.policy = program->policy_.get();
   tdm_program* raw = nullptr;
   if (tdm_error* error = tdm_program_new(module.raw(), linker.raw(), &config, &raw)) return fail(take_error(error, ""));

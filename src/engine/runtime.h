@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,8 +99,16 @@ struct Mount {
   enum class Access { kReadOnly, kReadWrite } access = Access::kReadOnly;
 };
 
-// Whether a guest's socket may connect to an address; any thread.
-using AddressPolicy = std::function<bool(std::string_view ip, std::uint16_t port)>;
+enum class Transport { kTcp = TDM_TRANSPORT_TCP, kUdp = TDM_TRANSPORT_UDP };
+
+// What a guest's sockets reach; any thread.
+struct SocketPolicy {
+  // Whether a name may be looked up.
+  std::function<bool(std::string_view name)> allow_name;
+  // Whether a socket may speak to an address. `name`: one whose lookup led there, or empty; one yes is enough.
+  std::function<bool(Transport transport, std::string_view name, std::string_view ip, std::uint16_t port)>
+      allow_address;
+};
 
 // What one app grants its guest.
 struct ProgramOptions {
@@ -108,7 +117,7 @@ struct ProgramOptions {
   std::vector<Mount> mounts;
   std::uint64_t max_memory_bytes = 256ull << 20;  // all memories of an instance together
   std::uint64_t max_table_elements = 128 * 1024;  // all tables of an instance together
-  AddressPolicy allow_address;                    // empty: no sockets
+  std::optional<SocketPolicy> sockets;            // absent: no sockets
 };
 
 class Program final {
@@ -120,8 +129,8 @@ class Program final {
   struct Delete {
     void operator()(tdm_program* program) const { tdm_program_delete(program); }
   };
-  explicit Program(std::unique_ptr<AddressPolicy> policy) : policy_(std::move(policy)) {}
-  std::unique_ptr<AddressPolicy> policy_;
+  explicit Program(std::unique_ptr<SocketPolicy> policy) : policy_(std::move(policy)) {}
+  std::unique_ptr<SocketPolicy> policy_;
   std::unique_ptr<tdm_program, Delete> program_;
 };
 

@@ -49,6 +49,21 @@ Result<std::unique_ptr<engine::Module>> load_module(engine::Runtime& runtime, co
   return module;
 }
 
+engine::SocketPolicy socket_policy(const config::OutboundHosts& allowed) {
+  const auto hosts = std::make_shared<const config::OutboundHosts>(allowed);
+  engine::SocketPolicy policy;
+  policy.allow_name = [hosts](std::string_view name) { return hosts->allows_lookup(name); };
+  policy.allow_address = [hosts](engine::Transport transport, std::string_view name, std::string_view ip,
+                                 std::uint16_t port) {
+    const auto address = config::IpAddress::parse(ip);
+    if (!address) return false;
+    const std::string_view scheme = transport == engine::Transport::kTcp ? config::kTcpScheme : config::kUdpScheme;
+    return name.empty() ? hosts->allows_socket(scheme, port, *address)
+                        : hosts->allows_address(scheme, name, port, *address);
+  };
+  return policy;
+}
+
 }  // namespace
 
 Result<std::vector<std::unique_ptr<engine::Module>>> load_modules(engine::Runtime& runtime,
@@ -109,12 +124,7 @@ Result<std::unique_ptr<engine::Program>> make_program(engine::Runtime& runtime, 
                               mount.read_only ? engine::Mount::Access::kReadOnly : engine::Mount::Access::kReadWrite});
   }
   options.max_memory_bytes = app.memory_limit_bytes.value_or(kDefaultMemoryBytes);
-  if (!allowed.empty()) {
-    options.allow_address = [allowed](std::string_view ip, std::uint16_t port) {
-      const auto address = config::IpAddress::parse(ip);
-      return address && allowed.allows_socket("tcp", port, *address);
-    };
-  }
+  if (allowed.has_sockets()) options.sockets = socket_policy(allowed);
   auto program = engine::Program::make(module, **linker, std::move(options));
   if (!program) return named(std::move(program.error()));
   return program;

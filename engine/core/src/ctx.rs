@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::http::call::Call;
 use crate::instance::Link;
+use crate::sockets::Reach;
 use crate::stdio::LogStream;
 
 /// The data of a Wasmtime store. `user` pointers and events are in the [`Link`].
@@ -17,6 +18,8 @@ pub struct Ctx {
     pub table: ResourceTable,
     pub(crate) limits: Limits,
     pub(crate) link: Arc<Link>,
+    /// None: the guest has no sockets.
+    pub(crate) reach: Option<Arc<Reach>>,
     pub(crate) call: Call,
     pub(crate) logs: [LogStream; 2],
     /// Foreign bytes that a host function is returning; they outlive the copy into the guest's memory.

@@ -14,5 +14,6 @@ mod instance_abi;
 pub mod linker;
 pub mod module;
 pub mod program;
+mod sockets;
 pub mod stdio;
 mod waker;

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use wasmtime::component::{ComponentExportIndex, InstancePre};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::ctx::{Ctx, Limits, Wasi};
 use crate::engine;
@@ -14,6 +14,7 @@ use crate::http::call::Call;
 use crate::instance::Link;
 use crate::linker::Linker;
 use crate::module::{CLI_RUN, Code, HTTP_HANDLER, Kind, Module};
+use crate::sockets::{AllowAddressFn, AllowNameFn, Policy, Reach, grant};
 use crate::stdio::{CallInput, CallOutput, LogStream};
 
 /// `tdm_mount`.
@@ -23,8 +24,6 @@ pub struct RawMount {
     guest_path: Str,
     writable: bool,
 }
-
-type AllowFn = unsafe extern "C" fn(*mut c_void, Str, u16) -> bool;
 
 /// `tdm_program_config`.
 #[repr(C)]
@@ -37,7 +36,8 @@ pub struct RawConfig {
     mounts_count: usize,
     max_memory_bytes: u64,
     max_table_elements: u64,
-    allow_address: Option<AllowFn>,
+    allow_name: Option<AllowNameFn>,
+    allow_address: Option<AllowAddressFn>,
     policy: *mut c_void,
 }
 
@@ -45,26 +45,6 @@ struct Mount {
     host_path: String,
     guest_path: String,
     perms: FsPerms,
-}
-
-/// Who says whether a socket may connect somewhere.
-#[derive(Clone, Copy)]
-struct Policy {
-    allow: AllowFn,
-    data: *mut c_void,
-}
-
-// SAFETY: the header requires the function and its data to be usable from any thread.
-unsafe impl Send for Policy {}
-// SAFETY: as above.
-unsafe impl Sync for Policy {}
-
-impl Policy {
-    fn allows(&self, address: &std::net::SocketAddr) -> bool {
-        let ip = address.ip().to_canonical().to_string();
-        // SAFETY: as the header says of allow_address.
-        unsafe { (self.allow)(self.data, Str::new(ip.as_bytes()), address.port()) }
-    }
 }
 
 /// How an instance of the program starts and which export it runs.
@@ -115,7 +95,11 @@ impl Program {
             mounts,
             max_memory_bytes: raw.max_memory_bytes as usize,
             max_table_elements: raw.max_table_elements as usize,
-            policy: raw.allow_address.map(|allow| Policy { allow, data: raw.policy }),
+            policy: raw.allow_name.zip(raw.allow_address).map(|(allow_name, allow_address)| Policy {
+                allow_name,
+                allow_address,
+                data: raw.policy,
+            }),
         };
         // A mount that cannot be opened is said now, not at the first request.
         for mount in &inner.mounts {
@@ -171,7 +155,8 @@ impl Inner {
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
         }
-        self.grant_network(&mut wasi);
+        let reach = self.policy.map(Reach::new);
+        grant(reach.as_ref(), &mut wasi);
         let wasi = match self.entry {
             Entry::P1(_) | Entry::Core(_) => Wasi::P1(Box::new(wasi.build_p1())),
             Entry::Http(..) | Entry::Command(..) => Wasi::P2(wasi.build()),
@@ -184,26 +169,7 @@ impl Inner {
             memory_bytes: 0,
             table_elements: 0,
         };
-        Ok(Ctx { wasi, table, limits, link, call: Call::none(), logs: [stdout, stderr], keep: Vec::new() })
-    }
-
-    /// Outgoing TCP and UDP to addresses that the policy allows; a guest never listens. Names are looked up only where
-    /// something may be reached.
-    fn grant_network(&self, wasi: &mut WasiCtxBuilder) {
-        use wasmtime_wasi::sockets::SocketAddrUse;
-        let Some(policy) = self.policy else {
-            wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-            return;
-        };
-        wasi.allow_ip_name_lookup(true).socket_addr_check(move |address, usage| {
-            let allowed = match usage {
-                SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => policy.allows(&address),
-                // A socket is bound before it connects or sends; port 0 on no particular address hears only answers.
-                SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
-                SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
-            };
-            Box::pin(async move { allowed })
-        });
+        Ok(Ctx { wasi, table, limits, link, reach, call: Call::none(), logs: [stdout, stderr], keep: Vec::new() })
     }
 }
 

@@ -114,7 +114,8 @@ struct ProgramConfig {
     mounts_count: usize,
     max_memory_bytes: u64,
     max_table_elements: u64,
-    allow_address: Option<extern "C" fn(User, Str, u16) -> bool>,
+    allow_name: Option<extern "C" fn(User, Str) -> bool>,
+    allow_address: Option<extern "C" fn(User, i32, Str, Str, u16) -> bool>,
     policy: User,
 }
 
@@ -424,6 +425,7 @@ impl Program {
             mounts_count: 0,
             max_memory_bytes: 64 << 20,
             max_table_elements: 10_000,
+            allow_name: None,
             allow_address: None,
             policy: std::ptr::null_mut(),
         };
