@@ -167,7 +167,7 @@ bool HttpConnection::end_request() {
         return false;
       }
     }
-    arm_read(shard_->options().body_stall_timeout);
+    if (read_deadline_ == Clock::time_point::max()) arm_read(shard_->options().body_stall_timeout);
     if (drain_requested_) drain();
     return false;
   }
@@ -256,6 +256,8 @@ bool HttpConnection::accept_request(std::size_t head_bytes) {
   body_start_ = body_begin_ = body_end_ = begin_;
   body_bytes_ = drained_bytes_ = bytes_out_ = 0;
   body_error_.reset();
+  body_waited_ = Clock::duration(0);
+  body_wanted_at_.reset();
   body_done_ = parser_->is_done();
   keep_alive_ = parser_->keep_alive();
   head_.method = parser_->method();
@@ -433,13 +435,35 @@ void HttpConnection::fetch_body() {
   }
   send_continue();
   if (closed_) return;  // sending failed: read_done_ has run
-  arm_read(shard_->options().body_stall_timeout);
+  if (!body_wanted_at_) body_wanted_at_ = Clock::now();
+  std::chrono::milliseconds limit = shard_->options().body_stall_timeout;
+  if (const auto& all = shard_->options().body_timeout) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*all - body_wait());
+    // Not left to the timer, which starts again with each byte and is coarse.
+    if (left.count() <= 0) return body_stalled();
+    limit = std::min(limit, left);
+  }
+  arm_read(limit);
   start_reading();
+}
+
+void HttpConnection::body_stalled() {
+  const auto& all = shard_->options().body_timeout;
+  body_error_ = make_error(Code::kDeadlineExceeded, all && body_wait() >= *all
+                                                        ? "the client takes too long to send the request body"
+                                                        : "the client sends no more of the request body");
+  deliver_body();
+}
+
+HttpConnection::Clock::duration HttpConnection::body_wait() const {
+  return body_waited_ + (body_wanted_at_ ? Clock::now() - *body_wanted_at_ : Clock::duration(0));
 }
 
 void HttpConnection::deliver_body() {
   if (body_begin_ == body_end_ && !body_done_ && !body_error_ && !closed_) return fetch_body();
   read_deadline_ = Clock::time_point::max();
+  body_waited_ = body_wait();
+  body_wanted_at_.reset();
   auto done = std::exchange(read_done_, nullptr);
   const auto self = shared_from_this();
   if (body_begin_ != body_end_) {
@@ -492,10 +516,7 @@ void HttpConnection::on_timeout() {
   } else if (read_deadline_ <= now) {
     read_deadline_ = Clock::time_point::max();
     if (exchange_alive_) {
-      if (read_done_) {
-        body_error_ = make_error(Code::kDeadlineExceeded, "the client sends no more of the request body");
-        deliver_body();
-      }
+      if (read_done_) body_stalled();
     } else if (answer_ == Answer::kNone && begin_ != tail_) {
       refuse(408, "the head of the request took too long\n");
       advance();

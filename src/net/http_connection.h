@@ -99,6 +99,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   bool decode_body();
   void fetch_body();
   void deliver_body();
+  void body_stalled();
+  Clock::duration body_wait() const;
   bool drainable() const;
 
   // The answer (http_answer.cc).
@@ -161,6 +163,8 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::uint64_t drained_bytes_ = 0;
   bool body_done_ = true;
   std::optional<Error> body_error_;
+  Clock::duration body_waited_{0};  // by the handler, in the reads that are over
+  std::optional<Clock::time_point> body_wanted_at_;
   Completion<std::string_view> read_done_;
 
   // Its answer.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <optional>
 
 #include "net/http_server.h"
@@ -33,6 +34,22 @@ void report_read(std::unique_ptr<Exchange> exchange) {
   const auto first = *next;
   first();
 }
+
+// A byte every ten milliseconds.
+class Trickle final {
+ public:
+  explicit Trickle(RawClient& client) : client_(client) {}
+  void turn() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + milliseconds(10);
+    client_.send("x");
+  }
+
+ private:
+  RawClient& client_;
+  std::chrono::steady_clock::time_point next_;
+};
 
 class Malformed : public testing::TestWithParam<std::string> {};
 
@@ -178,6 +195,57 @@ TEST(HttpLimits, AStalledBodyFailsTheRead) {
   RawClient client(server.port());
   client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
   EXPECT_THAT(client.read_to_end(), EndsWith("DEADLINE_EXCEEDED"));
+}
+
+// Each byte comes in time, all of them do not.
+TEST(HttpLimits, ATrickledBodyFailsTheRead) {
+  ServerOptions options;
+  options.body_timeout = milliseconds(300);
+  std::atomic<bool> over = false;
+  TestServer server(
+      [&](std::unique_ptr<Exchange> exchange) {
+        auto held = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
+        auto next = std::make_shared<std::function<void()>>();
+        *next = [&, held, next] {
+          (*held)->body().read([&, held, next](Result<std::string_view> piece) {
+            if (piece) return (*next)();
+            over = true;
+            (*held)->respond(400, {}, code_name(piece.error().code));
+            held->reset();
+            *next = nullptr;
+          });
+        };
+        const auto first = *next;
+        first();
+      },
+      options);
+  RawClient client(server.port());
+  client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n");
+  EXPECT_TRUE(wait_for([&, trickle = Trickle(client)]() mutable {
+    trickle.turn();
+    return over.load();
+  }));
+  EXPECT_THAT(client.read_to_end(), EndsWith("DEADLINE_EXCEEDED"));
+}
+
+TEST(HttpLimits, TheTimeForABodyGrowsWithItsLimit) {
+  EXPECT_EQ(time_for_body(0), std::chrono::seconds(60));
+  EXPECT_EQ(time_for_body(4 << 20), std::chrono::seconds(124));
+  EXPECT_LT(time_for_body(std::numeric_limits<std::uint64_t>::max()), std::chrono::hours(24 * 8));
+}
+
+// What a handler leaves unread is not waited for byte by byte either.
+TEST(HttpLimits, ATrickledRestEndsTheConnection) {
+  ServerOptions options;
+  options.body_stall_timeout = milliseconds(300);
+  TestServer server(ok, options);
+  RawClient client(server.port());
+  client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+  EXPECT_THAT(client.read_answer(), EndsWith("ok"));
+  EXPECT_TRUE(wait_for([&, trickle = Trickle(client)]() mutable {
+    trickle.turn();
+    return server.server().connections() == 0;
+  }));
 }
 
 TEST(HttpLimits, ABodyThatTurnsBadFailsTheRead) {

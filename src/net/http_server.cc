@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
@@ -76,6 +77,12 @@ Result<tcp::acceptor> open_listener(asio::io_context& io, const ServerOptions& o
 }
 
 }  // namespace
+
+std::chrono::milliseconds time_for_body(std::uint64_t max_body_bytes) {
+  constexpr std::uint64_t kBytesASecond = 64 * 1024;
+  constexpr std::uint64_t kLongest = 7ull * 24 * 60 * 60;  // also for a limit that stands for none
+  return std::chrono::minutes(1) + std::chrono::seconds(std::min(max_body_bytes / kBytesASecond, kLongest));
+}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(Workers& workers, ServerOptions options,
                                                        HandlerFactory factory) {

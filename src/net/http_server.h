@@ -55,13 +55,20 @@ struct ServerOptions {
   std::optional<std::uint64_t> max_body_bytes;  // over it: 413; unset: streamed without a limit
   std::size_t max_connections = 10000;          // over it: 503 and closed
 
-  std::chrono::milliseconds head_timeout{10'000};        // from the first byte (or the connection) to the end of a head
-  std::chrono::milliseconds idle_timeout{75'000};        // between requests
-  std::chrono::milliseconds body_stall_timeout{60'000};  // while a handler waits for body bytes
+  std::chrono::milliseconds head_timeout{10'000};  // from the first byte (or the connection) to the end of a head
+  std::chrono::milliseconds idle_timeout{75'000};  // between requests
+  // While a handler waits for body bytes; and for all of what a handler left unread, after its answer.
+  std::chrono::milliseconds body_stall_timeout{60'000};
+  // All waits for one body together, so that a byte now and then does not hold a handler for ever. Unset where bodies
+  // may be streams without an end; else time_for_body().
+  std::optional<std::chrono::milliseconds> body_timeout;
   std::chrono::milliseconds write_stall_timeout{60'000};  // while the client takes no bytes
 
   ServerObserver* observer = nullptr;  // outlives the server
 };
+
+// For a body of up to so many bytes: one minute, and what it takes at 64 KiB a second.
+std::chrono::milliseconds time_for_body(std::uint64_t max_body_bytes);
 
 // How a drain ended.
 enum class Drained {

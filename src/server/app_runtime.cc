@@ -91,6 +91,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
   dapr.port = wanted_dapr_port;
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
+  dapr.body_timeout = net::time_for_body(max_body);
   dapr.observer = &observer("/v1.0");
   auto dapr_server = net::HttpServer::listen(
       parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *apis_[worker.index()]; });
