@@ -36,14 +36,19 @@ CONTRACTS = {
     "net/http.h": {"blocks"},  # the exchange: service invocation hands it from app to app
 }
 
-# Prefix of an #include -> the rooms that may have it.
+# Rooms whose folders are siblings that do not see each other: what two doors need lies below them, in blocks.
+SIBLINGS = {"api"}
+
+# Prefix of an #include -> the rooms, or folders of rooms, that may have it.
 LIBRARIES = {
     "boost/beast": {"net"},
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
-    "grpcpp/": {"net", "api", "components"},
+    "grpcpp/": {"net", "api/grpc", "components"},
+    "grpc/": {"net", "api/grpc", "components"},
+    "google/protobuf/": {"api/grpc", "components"},
     "tandem_engine": {"engine"},
     "tandem_wit": {"engine", "host"},
 }
@@ -61,13 +66,20 @@ def room_of(path):
     return path.parts[0] if len(path.parts) > 1 else None
 
 
-def check_include(room, target):
-    """Why `room` may not include `target`, or None."""
+def folder_of(path):
+    """`room/folder` for a path below src/ that lies in a folder of its room, else the room."""
+    return "/".join(path.parts[:2]) if len(path.parts) > 2 else room_of(path)
+
+
+def check_include(room, folder, target):
+    """Why a file of `room`, in `folder` of it, may not include `target`, or None."""
     for prefix, owners in LIBRARIES.items():
-        if target.startswith(prefix) and room not in owners:
+        if target.startswith(prefix) and not {room, folder} & owners:
             return f"{prefix} stays inside {' and '.join(sorted(owners))}"
     other = target.split("/")[0] if "/" in target else None
     if other not in ALLOWED or other in (room, "base"):
+    if other == room and room in SIBLINGS and not target.startswith(f"{folder}/"):
+        return f"the folders of {room} do not see each other"
         return None
     if other in ALLOWED[room] or room in CONTRACTS.get(target, ()):
         return None
@@ -86,7 +98,7 @@ def check_includes(root):
             continue
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
             match = INCLUDE.match(line)
-            problem = match and check_include(room, match.group(1))
+            problem = match and check_include(room, folder_of(path.relative_to(src)), match.group(1))
             if problem:
                 yield path, number, f"{match.group(1)}: {problem}"
 

@@ -54,6 +54,18 @@ class CheckLayers(unittest.TestCase):
                     self.assert_breach(f"{room} may not include {other}/")
             self.write(f"src/{room}/x.cc", "")
 
+    def test_doors_never_see_each_other(self):
+        self.write("src/api/http/x.cc", '#include "api/http/y.h"\n')
+        self.assert_clean()
+        self.write("src/api/grpc/x.cc", '#include "api/http/y.h"\n')
+        self.assert_breach("src/api/grpc/x.cc:1: api/http/y.h: the folders of api do not see each other")
+
+    def test_a_library_may_belong_to_one_folder_of_a_room(self):
+        self.write("src/api/grpc/x.cc", "#include <grpcpp/server.h>\n")
+        self.assert_clean()
+        self.write("src/api/http/x.cc", "#include <grpcpp/server.h>\n")
+        self.assert_breach("grpcpp/ stays inside api/grpc and components and net")
+
     def test_only_cli_and_main_see_server(self):
         self.write("src/app/x.cc", '#include "server/server.h"\n')
         self.assert_breach("app may not include server/")

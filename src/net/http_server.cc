@@ -4,19 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
 
+#include "net/listening_socket.h"
 #include "net/server_shard.h"
 
 namespace tandem::net {
 namespace {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
+using boost::asio::ip::tcp;
 
 // Counts tasks that were run, or destroyed because their worker stopped.
 class Finished final {
@@ -41,39 +40,8 @@ class Finished final {
   int pending_ = 0;
 };
 
-std::unexpected<Error> cannot_listen(const ServerOptions& options, Code code, std::string why) {
-  const bool v6 = options.address.find(':') != std::string::npos;
-  std::string message = "cannot listen on " + (v6 ? "[" + options.address + "]" : options.address) + ":" +
-                        std::to_string(options.port) + " for " + options.purpose + ": " + std::move(why);
-  if (!options.hint.empty()) message += "; " + options.hint;
-  return fail(code, std::move(message));
-}
-
-Result<tcp::acceptor> open_listener(asio::io_context& io, const ServerOptions& options) {
-  boost::system::error_code error;
-  const std::string literal = options.address == "localhost" ? "127.0.0.1" : options.address;
-  const auto address = asio::ip::make_address(literal, error);
-  if (error) {
-    return cannot_listen(options, Code::kInvalidArgument, "\"" + options.address + "\" is not an IP address");
-  }
-  const tcp::endpoint endpoint(address, options.port);
-  tcp::acceptor listener(io);
-  listener.open(endpoint.protocol(), error);
-  if (!error) listener.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) listener.bind(endpoint, error);
-  if (!error) listener.listen(asio::socket_base::max_listen_connections, error);
-  if (!error) return listener;
-  if (error == asio::error::address_in_use) {
-    return cannot_listen(options, Code::kAlreadyExists, "address already in use");
-  }
-  if (error == asio::error::access_denied) {
-    return cannot_listen(options, Code::kPermissionDenied,
-                         "permission denied (ports below 1024 need the privilege to bind them)");
-  }
-  if (error == boost::system::errc::address_not_available) {
-    return cannot_listen(options, Code::kInvalidArgument, "this machine does not have that address");
-  }
-  return cannot_listen(options, Code::kUnavailable, error.message());
+ListenOn place_of(const ServerOptions& options) {
+  return {options.address, options.port, options.purpose, options.hint};
 }
 
 }  // namespace
@@ -86,11 +54,11 @@ std::chrono::milliseconds time_for_body(std::uint64_t max_body_bytes) {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(Workers& workers, ServerOptions options,
                                                        HandlerFactory factory) {
-  Result<tcp::acceptor> listener = open_listener(workers[0].io(), options);
+  Result<tcp::acceptor> listener = open_listener(workers[0].io(), place_of(options));
   if (!listener) return fail(std::move(listener.error()));
   boost::system::error_code error;
   const tcp::endpoint endpoint = listener->local_endpoint(error);
-  if (error) return cannot_listen(options, Code::kInternal, error.message());
+  if (error) return cannot_listen(place_of(options), Code::kInternal, error.message());
 
   auto shared = std::make_shared<ServerShared>();
   shared->options = std::move(options);
@@ -98,7 +66,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(Workers& workers, ServerO
   for (std::size_t i = 0; i < workers.size(); ++i) {
     const int copy = ::fcntl(listener->native_handle(), F_DUPFD_CLOEXEC, 0);
     if (copy < 0) {
-      return cannot_listen(shared->options, Code::kResourceExhausted, "too many open files; raise the limit");
+      return cannot_listen(place_of(shared->options), Code::kResourceExhausted, "too many open files; raise the limit");
     }
     shards.push_back(std::make_shared<ServerShard>(workers[i], factory(workers[i]), shared, endpoint.protocol(), copy));
     shared->shards.push_back(shards.back());

@@ -1,0 +1,38 @@
+// What the gRPC door needs of the process: the blocks, who the caller is, the limits.
+//
+// Made by the server, one for each app. What is referred to outlives the door.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "blocks/invoke/invoke_service.h"
+#include "blocks/pubsub/pubsub_service.h"
+#include "blocks/sidecar/app_metadata.h"
+#include "blocks/state/state_service.h"
+
+namespace tandem::api::grpc {
+
+struct ApiOptions {
+  // Who calls: the port says so, never a header.
+  std::string app_id;
+  state::StateService& state;
+  pubsub::PubsubService& pubsub;
+  const invoke::InvokeService& invoke;
+  const sidecar::MetadataSource& metadata;
+  // Shared with the app's other doors.
+  sidecar::AppLabels& labels;
+  // All workers, by their number. Completions that come late run on one of them, and so do the apps that are called.
+  std::vector<Executor*> workers;
+  // Of a message in either direction, as --max-body-size of daprd: 4 MiB.
+  std::size_t max_message_bytes = std::size_t{4} << 20;
+  // Empty: no token is asked for.
+  std::string api_token;
+  // Starts the orderly stop; called once for each Shutdown, after it was answered.
+  std::function<void()> request_shutdown;
+};
+
+}  // namespace tandem::api::grpc

@@ -1,0 +1,37 @@
+// What comes with a call besides its message: the token, the deadline, the trace, the caller's other metadata.
+//
+// Plain functions, any thread, never throw.
+#pragma once
+
+#include <grpcpp/server_context.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/call_context.h"
+
+namespace tandem::api::grpc {
+
+// The first value of a metadata key; bytes for a "-bin" key.
+std::optional<std::string_view> find_metadata(const ::grpc::ServerContextBase& server, std::string_view key);
+
+// The context of a call by `app_id`.
+CallContext context_of(const ::grpc::ServerContextBase& server, std::string app_id);
+
+// As daprd refuses a call without `token` in dapr-api-token; nullopt: it may go on. An empty `token` asks for none.
+std::optional<::grpc::Status> check_token(const ::grpc::ServerContextBase& server, std::string_view token);
+
+// OpenCensus's binary form of a span context, as a traceparent; empty when it is not one.
+std::string traceparent_of_binary(std::string_view bytes);
+
+// A map of a message as the blocks know it.
+template <class Map>
+Metadata to_metadata(const Map& map) {
+  Metadata metadata;
+  for (const auto& [name, value] : map) metadata.emplace(name, value);
+  return metadata;
+}
+
+}  // namespace tandem::api::grpc

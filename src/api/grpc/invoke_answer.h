@@ -1,0 +1,47 @@
+// The HTTP answer of a called app on its way into the answer of InvokeService.
+//
+// A sink belongs to the worker that calls the app. Headers become metadata of the call as daprd has it: lower case,
+// those that HTTP itself defines with "dapr-" before them, the status in dapr-http-status.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/grpc/unary_call.h"
+#include "dapr/proto/common/v1/common.pb.h"
+#include "net/response_sink.h"
+
+namespace tandem::api::grpc {
+
+using MetadataPairs = std::vector<std::pair<std::string, std::string>>;
+
+// What may travel as metadata; the rest is left out.
+MetadataPairs metadata_of_headers(net::Headers headers);
+
+class InvokeAnswer final : public net::ResponseSink {
+ public:
+  // Over `limit` bytes the call fails with RESOURCE_EXHAUSTED.
+  InvokeAnswer(SharedCall call, std::string app_id, std::size_t limit,
+               ::dapr::proto::common::v1::InvokeResponse& response)
+      : call_(std::move(call)), app_id_(std::move(app_id)), limit_(limit), response_(response) {}
+
+  void on_head(int status, net::Headers headers) override;
+  void on_body(std::string_view piece, Completion<void> resume) override;
+  void on_end(net::Headers trailers) override;
+  void on_error(Error error) override;
+
+ private:
+  const SharedCall call_;
+  const std::string app_id_;
+  const std::size_t limit_;
+  ::dapr::proto::common::v1::InvokeResponse& response_;  // touched only once the answer is claimed
+  int status_ = 0;
+  std::string content_type_;
+  MetadataPairs headers_;
+  std::string body_;
+  std::size_t size_ = 0;  // also of what is over the limit and not kept
+};
+
+}  // namespace tandem::api::grpc

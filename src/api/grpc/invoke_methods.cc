@@ -1,0 +1,130 @@
+#include "api/grpc/invoke_methods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "api/grpc/call_metadata.h"
+#include "api/grpc/error_map.h"
+#include "api/grpc/invoke_answer.h"
+#include "blocks/invoke/method.h"
+#include "net/in_process.h"
+
+namespace tandem::api::grpc {
+namespace {
+
+using ::dapr::proto::common::v1::HTTPExtension;
+using ::dapr::proto::common::v1::InvokeRequest;
+
+// Metadata of a call that are no headers of the request that it becomes: one connection's, the message's own, the
+// trace, which is told apart, and who calls whom, which is ours to say.
+constexpr std::array<std::string_view, 21> kNoHeaders = {"connection",
+                                                         "keep-alive",
+                                                         "proxy-connection",
+                                                         "transfer-encoding",
+                                                         "upgrade",
+                                                         "http2-settings",
+                                                         "te",
+                                                         "trailer",
+                                                         "host",
+                                                         "proxy-authorization",
+                                                         "proxy-authenticate",
+                                                         "content-type",
+                                                         "content-length",
+                                                         "traceparent",
+                                                         "tracestate",
+                                                         "destination-app-id",
+                                                         "dapr-app-id",
+                                                         "dapr-caller-app-id",
+                                                         "dapr-callee-app-id",
+                                                         "dapr-caller-namespace",
+                                                         "dapr-api-token"};
+
+bool is_header(std::string_view key, std::string_view api_token) {
+  // Without a token of our own the caller's is for the app.
+  if (key == "dapr-api-token" && api_token.empty()) return true;
+  return !key.ends_with("-bin") && std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
+}
+
+net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextBase& server, const CallContext& context,
+                             const InvokeRequest& message, const invoke::Callee& callee) {
+  net::OwnedHeaders headers;
+  for (const auto& [key_ref, value_ref] : server.client_metadata()) {
+    const std::string_view key(key_ref.data(), key_ref.size());
+    if (!is_header(key, api.api_token)) continue;
+    // What gRPC reserves goes on under Dapr's prefix.
+    headers.push_back({(key.starts_with("grpc-") ? "dapr-" : "") + std::string(key),
+                       std::string(value_ref.data(), value_ref.size())});
+  }
+  if (!context.trace.traceparent.empty()) headers.push_back({"traceparent", context.trace.traceparent});
+  if (!context.trace.tracestate.empty()) headers.push_back({"tracestate", context.trace.tracestate});
+  const std::string type = message.data().type_url().empty() ? message.content_type() : "application/x-protobuf";
+  if (!type.empty()) headers.push_back({"content-type", type});
+  headers.push_back({"dapr-caller-app-id", api.app_id});
+  headers.push_back({"dapr-callee-app-id", std::string(callee.app_id)});
+  if (!api.invoke.name_space().empty()) headers.push_back({"dapr-caller-namespace", api.invoke.name_space()});
+  return headers;
+}
+
+// Why an app that speaks HTTP cannot be called with this; empty: it can.
+std::string_view refusal_of(const InvokeRequest& message) {
+  if (!message.has_http_extension()) return "rpc error: code = InvalidArgument desc = missing HTTP extension field";
+  const HTTPExtension::Verb verb = message.http_extension().verb();
+  if (verb == HTTPExtension::NONE || verb == HTTPExtension::CONNECT || !HTTPExtension::Verb_IsValid(verb)) {
+    return "rpc error: code = InvalidArgument desc = invalid HTTP verb";
+  }
+  return {};
+}
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+}
+
+}  // namespace
+
+void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall& call,
+                    const ::grpc::ServerContextBase& server, const wire::InvokeServiceRequest& request,
+                    ::dapr::proto::common::v1::InvokeResponse& response) {
+  const InvokeRequest& message = request.message();
+  const auto refuse = [&](std::string_view cause) { call->fail(to_status(invoke_failed(request.id(), cause))); };
+  const auto method = invoke::normalize_method(message.method());
+  if (!method) {
+    return refuse("rpc error: code = InvalidArgument desc = invalid method: " + method.error().message);
+  }
+  if (request.id().empty()) return refuse("app id is empty");
+  const auto callee = api.invoke.find(request.id());
+  if (!callee) {
+    Error error = callee.error();
+    error.code = Code::kInternal;
+    call->fail(to_status(error));
+    return;
+  }
+  if (const std::string_view why = refusal_of(message); !why.empty()) {
+    // Another app's sidecar would have said so in its own words.
+    const bool own = callee->app_id == api.app_id;
+    return refuse(own ? std::string(why)
+                      : fmt::format("rpc error: code = Internal desc = error invoking app channel: {}", why));
+  }
+  const std::string& query = message.http_extension().querystring();
+  if (!is_printable(query)) return refuse("the query string has characters that must be escaped");
+
+  net::OwnedRequest http{.method = HTTPExtension::Verb_Name(message.http_extension().verb()),
+                         .authority = std::string(callee->authority),
+                         .target = "/" + invoke::escape_path(*method),
+                         .headers = headers_of(api, server, call->context(), message, *callee)};
+  if (!query.empty()) http.target.append("?").append(query);
+  auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response);
+  api.workers[worker]->post([&handler = callee->endpoint->handler(worker), http = std::move(http),
+                             body = message.data().value(), context = call->context(),
+                             answer = std::move(answer)]() mutable {
+    handler.handle(
+        net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(answer)));
+  });
+}
+
+}  // namespace tandem::api::grpc

@@ -1,0 +1,37 @@
+// Every method that the typed service has not: those of Dapr's service that belong to a block which is not configured
+// here answer as daprd does then, its other ones and all other services UNIMPLEMENTED by name.
+//
+// Owned by the door, outlives the gRPC server that it is registered with. Runs on gRPC's threads.
+#pragma once
+
+#include <grpcpp/generic/async_generic_service.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/grpc/api_options.h"
+#include "base/error.h"
+
+namespace tandem::api::grpc {
+
+// The error for a method, "/package.Service/Method"; `name` is what its request names, where the error repeats it.
+Error unserved_error(std::string_view method, std::string_view name);
+// Whether that error repeats a name from the request.
+bool names_component(std::string_view method);
+// The first field of a message when it is a string, the name in the requests that have one; empty when it is not.
+std::string first_string_field(std::string_view message);
+
+class UnservedMethods final : public ::grpc::CallbackGenericService {
+ public:
+  // `options` outlive the service.
+  explicit UnservedMethods(const ApiOptions& options) : api_(options) {}
+
+ private:
+  class Call;
+  ::grpc::ServerGenericBidiReactor* CreateReactor(::grpc::GenericCallbackServerContext* server) override;
+
+  const ApiOptions& api_;
+};
+
+}  // namespace tandem::api::grpc
