@@ -33,6 +33,9 @@ config::Component read_component(const std::string& folder) {
   config::Resources resources;
   config::Diagnostics diagnostics;
   config::parse_resources(text.str(), path, resources, diagnostics);
+  for (config::Component& component : resources.components) {
+    config::resolve_secrets(component, config::environment_secrets(), diagnostics);
+  }
   EXPECT_EQ(diagnostics.to_string(), "");
   EXPECT_EQ(resources.components.size(), 1u);
   return resources.components.empty() ? config::Component() : resources.components.front();

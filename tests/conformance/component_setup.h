@@ -22,8 +22,8 @@ class WorkFolder final {
   std::filesystem::path folder_;
 };
 
-// The component in src/components/<folder>/conformance.yaml; fails the test when there is not exactly one, without
-// mistakes.
+// The component in src/components/<folder>/conformance.yaml, with what it takes from the environment; fails the test
+// when there is not exactly one, without mistakes.
 config::Component read_component(const std::string& folder);
 
 }  // namespace tandem::conformance
