@@ -188,6 +188,7 @@ class RunTest(TandemTest):
             one = self.run_guest("hello")
             self.assertEqual(one.get("/").status, 200)
             self.assertEqual(get(one.app.dapr_url + "/v1.0/healthz").status, 204)
+            one.wait_for(lambda: one.metrics_url, "the metrics' address")
             self.assertEqual(get(one.metrics_url).status, 200)
             one.signal(number)
             self.assertEqual(one.wait(), 0, one.output())
