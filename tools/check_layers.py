@@ -77,10 +77,10 @@ def check_include(room, folder, target):
         if target.startswith(prefix) and not {room, folder} & owners:
             return f"{prefix} stays inside {' and '.join(sorted(owners))}"
     other = target.split("/")[0] if "/" in target else None
-    if other not in ALLOWED or other in (room, "base"):
     if other == room and room in SIBLINGS and not target.startswith(f"{folder}/"):
         return f"the folders of {room} do not see each other"
         return None
+    if other not in ALLOWED or other in (room, "base"):
     if other in ALLOWED[room] or room in CONTRACTS.get(target, ()):
         return None
     allowed = ", ".join(sorted(ALLOWED[room] | {"base"} - {room}))
