@@ -79,8 +79,8 @@ def check_include(room, folder, target):
     other = target.split("/")[0] if "/" in target else None
     if other == room and room in SIBLINGS and not target.startswith(f"{folder}/"):
         return f"the folders of {room} do not see each other"
-        return None
     if other not in ALLOWED or other in (room, "base"):
+        return None
     if other in ALLOWED[room] or room in CONTRACTS.get(target, ()):
         return None
     allowed = ", ".join(sorted(ALLOWED[room] | {"base"} - {room}))
