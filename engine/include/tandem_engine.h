@@ -65,6 +65,7 @@ typedef struct tdm_engine tdm_engine;
 typedef struct tdm_engine_config {
   uint32_t max_instances;       // instances alive at once in the whole process
   uint64_t max_memory_bytes;    // linear memory of one instance, the upper bound for every program
+  uint64_t max_total_memory_bytes; // linear memory of all instances together: a guest that would go over it gets no more; 0: no bound
   uint64_t max_table_elements;  // elements of one table
   uint64_t max_stack_bytes;     // stack of a guest
   uint64_t keep_resident_bytes; // memory of a slot that is cleared instead of given back between two instances
@@ -174,7 +175,9 @@ typedef struct tdm_request {
   const tdm_header* headers;
   size_t headers_count;
   tdm_str body;     // what is there already
-  bool body_whole;  // nothing follows `body`
+  bool body_whole;  // nothing follows `body` but these
+  const tdm_header* trailers;
+  size_t trailers_count;
 } tdm_request;
 
 // Time-outs that a guest may set on its own request, in nanoseconds; 0: not set.
@@ -220,7 +223,8 @@ typedef struct tdm_instance_events {
   // http_body_end(). The views live during the callback.
   void (*http_send)(void* user, tdm_exchange* exchange, const tdm_request* request, const tdm_timeouts* timeouts);
   void (*http_body)(void* user, tdm_exchange* exchange, tdm_str piece);
-  void (*http_body_end)(void* user, tdm_exchange* exchange, bool complete);
+  void (*http_body_end)(void* user, tdm_exchange* exchange, bool complete, const tdm_header* trailers,
+                        size_t trailers_count);
   // The guest has read what was pushed: more may be pushed.
   void (*http_want_body)(void* user, tdm_exchange* exchange);
   // The guest does not want the answer any more. The reference is still to be released.
@@ -244,7 +248,9 @@ enum tdm_poll {
 // tdm_instance_start() and the functions below.
 int tdm_instance_poll(tdm_instance* instance);
 // Gives an idle instance a call; poll it then. For a command the body is its stdin, and its stdout is the body of an
-// answer with status 200; an exit with another status than 0 is TDM_FAILED. A command runs once: then it is dead. `request` and all it points to live until done.
+// answer with status 200; an exit with another status than 0 is TDM_FAILED. A command runs once: then it is dead.
+// `request` and all it points to live until done; the body is copied. Between polls its pointers may be moved to another
+// copy of the same head: they are read anew each time that the guest asks.
 void tdm_instance_start(tdm_instance* instance, const tdm_request* request, void* call);
 // For programs of TDM_MODULE_CORE instead of tdm_instance_start(): calls an export. After done, tdm_instance_results()
 // copies up to `capacity` results and returns how many there are.
@@ -260,8 +266,8 @@ size_t tdm_instance_resource_count(const tdm_instance* instance);
 
 // More of the request's body, after want_body. Copied.
 void tdm_call_body(tdm_instance* instance, tdm_str piece);
-// The body is over; with `complete` false the guest sees a broken connection.
-void tdm_call_body_end(tdm_instance* instance, bool complete);
+// The body is over; with `complete` false the guest sees a broken connection. The trailers are copied.
+void tdm_call_body_end(tdm_instance* instance, bool complete, const tdm_header* trailers, size_t trailers_count);
 // What answer() or answer_body() gave has been written: the next piece may come.
 void tdm_call_drained(tdm_instance* instance);
 // The client is gone: what the guest still writes is thrown away. The guest is not stopped.

@@ -76,6 +76,8 @@ void tdm_reply_value(tdm_reply* reply, const tdm_bytes* value);
 // The item, or none when `item` is null.
 void tdm_reply_item(tdm_reply* reply, const tdm_item* item);
 void tdm_reply_items(tdm_reply* reply, const tdm_bulk_item* items, size_t count);
+// `more`: another page follows, behind the last key or behind `next` keys.
+void tdm_reply_keys(tdm_reply* reply, const tdm_str* keys, size_t count, bool more, tdm_str last, uint64_t next);
 void tdm_reply_failures(tdm_reply* reply, const tdm_failed_entry* entries, size_t count);
 void tdm_reply_response(tdm_reply* reply, uint16_t status, const tdm_header* headers, size_t headers_count,
                         tdm_bytes body);
@@ -117,6 +119,8 @@ typedef struct tdm_state_vtable {
   void (*set_many)(void* user, tdm_str store, const tdm_state_entry* entries, size_t count, tdm_reply* reply);
   void (*remove_many)(void* user, tdm_str store, const tdm_state_entry* entries, size_t count, tdm_reply* reply);
   void (*transact)(void* user, tdm_str store, const tdm_state_entry* operations, size_t count, tdm_reply* reply);
+  // For wasi:keyvalue: keys, a page of those behind `after` (empty: all), without the first `skip` of them.
+  void (*list_keys)(void* user, tdm_str store, tdm_str after, uint64_t skip, tdm_reply* reply);
   // For wasi:keyvalue: the name of the store that the guest means by `identifier`, as a value. Errors: NOT_FOUND when
   // there is none, PERMISSION_DENIED when the app may not use it.
   void (*find_store)(void* user, tdm_str identifier, tdm_reply* reply);

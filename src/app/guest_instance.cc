@@ -61,8 +61,40 @@ void GuestInstance::fill_request(const net::RequestHead& head) {
   request_.headers_count = request_headers_.size();
 }
 
+// Copies the head into memory of our own: the engine reads it through request_ each time that the guest asks.
+void GuestInstance::own_request() {
+  std::vector<tdm_str*> parts{&request_.method, &request_.scheme, &request_.authority, &request_.target};
+  for (tdm_header& header : request_headers_) {
+    parts.push_back(&header.name);
+    parts.push_back(&header.value);
+  }
+  std::size_t size = 0;
+  for (const tdm_str* part : parts) size += part->len;
+  owned_request_.clear();
+  owned_request_.reserve(size);
+  for (tdm_str* part : parts) {
+    const std::size_t at = owned_request_.size();
+    owned_request_ += engine::view(*part);
+    *part = engine::span(std::string_view(owned_request_).substr(at));
+  }
+  // The engine has copied the rest.
+  request_.body = engine::span({});
+  request_.trailers_count = 0;
+}
+
+void GuestInstance::give_back_exchange() {
+  if (!busy_ || !answer_over_ || !body_over_ || (!exchange_ && !stream_)) return;
+  own_request();
+  if (stream_) {
+    stream_->detach();
+    stream_.reset();
+  }
+  exchange_.reset();
+}
+
 void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
   busy_ = true;
+  answer_over_ = false;
   ++token_->call;
   exchange_ = std::move(exchange);
   CallContext& incoming = exchange_->context();
@@ -73,16 +105,18 @@ void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
   fill_request(exchange_->head());
   const std::optional<std::string_view> body = exchange_->body().take_whole();
   request_.body = engine::span(body.value_or(std::string_view{}));
-  request_.body_whole = body.has_value();
+  request_.body_whole = body_over_ = body.has_value();
+  const engine::Fields trailers = body_over_ ? request_trailers() : engine::Fields();
+  request_.trailers = trailers.data();
+  request_.trailers_count = trailers.size();
   instance_->start(request_);
 }
 
 engine::PollState GuestInstance::poll() { return instance_->poll(); }
 
 void GuestInstance::expire() {
-  shared_.log.warn(
-      "tandem.app", "a call ran out of time and its instance was stopped",
-      {{"target", exchange() ? exchange()->head().target : std::string_view("?")}, {"trace_id", trace_id()}});
+  shared_.log.warn("tandem.app", "a call ran out of time and its instance was stopped",
+                   {{"target", engine::view(request_.target)}, {"trace_id", trace_id()}});
   if (exchange_) {
     answer_text(*exchange_, 504, "the app did not answer in time\n");
   } else if (stream_) {
@@ -98,8 +132,6 @@ bool GuestInstance::worn_out() const {
          instance_->memory_bytes() >= options.instance_retire_bytes ||
          instance_->resource_count() >= options.instance_max_handles;
 }
-
-net::Exchange* GuestInstance::exchange() { return exchange_.get(); }
 
 // 00-<32 hex digits of the trace>-…
 std::string_view GuestInstance::trace_id() const {
@@ -122,6 +154,7 @@ void GuestInstance::on_answer(int status, engine::Fields headers, std::string_vi
     stream_->start(status, scratch_, body);
     return;
   }
+  answer_over_ = true;
   if (exchange_->head().method == "HEAD" && net::find_header(scratch_, "content-length")) {
     exchange_->start(status, scratch_);
     exchange_->finish();
@@ -132,22 +165,40 @@ void GuestInstance::on_answer(int status, engine::Fields headers, std::string_vi
 
 void GuestInstance::on_answer_error(std::string_view error) {
   shared_.log.warn("tandem.app", "the guest answered with an error", {{"error", error}, {"trace_id", trace_id()}});
+  answer_over_ = true;
   answer_text(*exchange_, 500, "the app answered with an error\n");
 }
 
 void GuestInstance::on_answer_body(std::string_view piece) { stream_->write(piece); }
-void GuestInstance::on_answer_end(engine::Fields trailers) { stream_->finish(trailers); }
-void GuestInstance::on_answer_cut() { stream_->cut(); }
+void GuestInstance::on_answer_end(engine::Fields trailers) {
+  answer_over_ = true;
+  stream_->finish(trailers);
+}
+void GuestInstance::on_answer_cut() {
+  answer_over_ = true;
+  stream_->cut();
+}
+
+net::BodySource& GuestInstance::request_body() { return stream_ ? stream_->exchange().body() : exchange_->body(); }
+
+// What followed the body that has been read, until the next call.
+engine::Fields GuestInstance::request_trailers() {
+  trailers_.clear();
+  for (const net::Header& trailer : request_body().trailers()) {
+    trailers_.push_back({engine::span(trailer.name), engine::span(trailer.value)});
+  }
+  return trailers_;
+}
 
 void GuestInstance::on_want_body() {
-  net::Exchange& source = stream_ ? stream_->exchange() : *exchange_;
-  source.body().read([token = token_, call = token_->call](Result<std::string_view> piece) {
+  request_body().read([token = token_, call = token_->call](Result<std::string_view> piece) {
     if (!token->instance || token->call != call || !token->instance->busy_) return;
     engine::Instance& instance = *token->instance->instance_;
+    token->instance->body_over_ = !piece || piece->empty();
     if (!piece) {
       instance.body_broken();
     } else if (piece->empty()) {
-      instance.body_complete();
+      instance.body_complete(token->instance->request_trailers());
     } else {
       instance.body(*piece);
     }
@@ -181,7 +232,9 @@ void GuestInstance::on_http_send(tdm_exchange* exchange, const tdm_request& requ
   shared_.outbound.send(exchange, request, timeouts, call_);
 }
 void GuestInstance::on_http_body(tdm_exchange* exchange, std::string_view piece) { Outbound::body(exchange, piece); }
-void GuestInstance::on_http_body_end(tdm_exchange* exchange, bool complete) { Outbound::body_end(exchange, complete); }
+void GuestInstance::on_http_body_end(tdm_exchange* exchange, bool complete, engine::Fields trailers) {
+  Outbound::body_end(exchange, complete, trailers);
+}
 void GuestInstance::on_http_want_body(tdm_exchange* exchange) { Outbound::want_body(exchange); }
 void GuestInstance::on_http_cancel(tdm_exchange* exchange) { Outbound::cancel(exchange); }
 

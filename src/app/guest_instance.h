@@ -1,8 +1,9 @@
 // One instance of an app's guest and the call that it runs: between an Exchange and the engine's events.
 //
 // Owned by its GuestPool; that worker's thread only. start() takes a call when the instance is idle; poll() runs it,
-// through the pool's PollGate. A call that is over leaves its exchange behind until the poll has returned, so that the
-// next request of the same connection finds this instance idle.
+// through the pool's PollGate. The exchange is given back when its answer is over and its body is read, even if the
+// guest runs on: the instance keeps a copy of the head then, and the connection goes on with its next request. Giving
+// it back waits until the poll has returned, so that this next request finds the instance idle.
 #pragma once
 
 #include <chrono>
@@ -54,6 +55,8 @@ class GuestInstance final : public host::GuestCaller {
   // Used up by one of the limits.
   bool worn_out() const;
   void drop_finished() { finished_.reset(); }
+  // After a poll that left the call running: gives back an exchange that the guest needs no more.
+  void give_back_exchange();
 
   // host::GuestCaller
   const CallContext& context() const override { return call_; }
@@ -73,7 +76,7 @@ class GuestInstance final : public host::GuestCaller {
   void on_done(engine::Outcome outcome, bool answered, std::string_view error) override;
   void on_http_send(tdm_exchange* exchange, const tdm_request& request, const tdm_timeouts& timeouts) override;
   void on_http_body(tdm_exchange* exchange, std::string_view piece) override;
-  void on_http_body_end(tdm_exchange* exchange, bool complete) override;
+  void on_http_body_end(tdm_exchange* exchange, bool complete, engine::Fields trailers) override;
   void on_http_want_body(tdm_exchange* exchange) override;
   void on_http_cancel(tdm_exchange* exchange) override;
 
@@ -86,9 +89,10 @@ class GuestInstance final : public host::GuestCaller {
 
   GuestInstance(GuestPool& pool, GuestContext& context);
   void fill_request(const net::RequestHead& head);
+  void own_request();
+  net::BodySource& request_body();
+  engine::Fields request_trailers();
   std::string_view trace_id() const;
-  net::Exchange* exchange();
-
   GuestPool& pool_;
   GuestContext& shared_;
   std::unique_ptr<engine::Instance> instance_;
@@ -97,11 +101,15 @@ class GuestInstance final : public host::GuestCaller {
 
   // The running call.
   bool busy_ = false;
+  bool answer_over_ = false;
+  bool body_over_ = false;                   // the guest has all of the request's body
   std::unique_ptr<net::Exchange> exchange_;  // until the answer streams
   std::shared_ptr<AnswerStream> stream_;     // from then on
   std::unique_ptr<net::Exchange> finished_;
   tdm_request request_{};
   std::vector<tdm_header> request_headers_;
+  std::vector<tdm_header> trailers_;
+  std::string owned_request_;  // what request_ points to when the exchange is gone
   CallContext call_;
   Clock::time_point started_{};
   Clock::time_point deadline_{};

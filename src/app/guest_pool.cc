@@ -91,7 +91,7 @@ void GuestPool::run(GuestInstance& guest) {
 
 // Still inside the gate: whatever this sets off on the worker is put off until it returns.
 void GuestPool::finished(GuestInstance& guest, engine::PollState state) {
-  if (state == engine::PollState::kPending) return;
+  if (state == engine::PollState::kPending) return guest.give_back_exchange();
   guest.drop_finished();
   if (state == engine::PollState::kDead || guest.worn_out() || stopping_) {
     remove(guest);

@@ -116,10 +116,15 @@ class OutboundCall final : public std::enable_shared_from_this<OutboundCall> {
     piece_ = piece;
     deliver();
   }
-  void end(bool complete) {
+  void end(bool complete, engine::Fields trailers) {
+    for (const tdm_header& field : trailers) {
+      trailers_.push_back({std::string(engine::view(field.name)), std::string(engine::view(field.value))});
+    }
+    for (const net::OwnedHeader& trailer : trailers_) trailer_views_.push_back({trailer.name, trailer.value});
     (complete ? ended_ : broken_) = true;
     deliver();
   }
+  net::Headers trailers() const { return trailer_views_; }
   void read(Completion<std::string_view> done) {
     reader_ = std::move(done);
     if (std::exchange(delivered_, false)) {
@@ -149,6 +154,8 @@ class OutboundCall final : public std::enable_shared_from_this<OutboundCall> {
   Completion<void> resume_;
   Completion<std::string_view> reader_;
   std::string piece_;
+  net::OwnedHeaders trailers_;
+  std::vector<net::Header> trailer_views_;
   bool delivered_ = false;
   bool ended_ = false;
   bool broken_ = false;
@@ -161,6 +168,7 @@ class GuestBody final : public net::BodySource {
   explicit GuestBody(std::shared_ptr<OutboundCall> call) : call_(std::move(call)) {}
   void read(Completion<std::string_view> done) override { call_->read(std::move(done)); }
   std::optional<std::string_view> take_whole() override { return std::nullopt; }
+  net::Headers trailers() const override { return call_->trailers(); }
 
  private:
   const std::shared_ptr<OutboundCall> call_;
@@ -226,10 +234,11 @@ void Outbound::send(tdm_exchange* exchange, const tdm_request& request, const td
   }
 
   net::RequestBody body;
-  if (request.body_whole) {
+  if (request.body_whole && request.trailers_count == 0) {
     body = std::string(engine::view(request.body));
   } else {
     call->first_piece(engine::view(request.body));
+    if (request.body_whole) call->end(true, {request.trailers, request.trailers_count});
     body = std::make_unique<GuestBody>(call);
   }
 
@@ -272,7 +281,9 @@ void Outbound::send(tdm_exchange* exchange, const tdm_request& request, const td
 }
 
 void Outbound::body(tdm_exchange* exchange, std::string_view piece) { OutboundCall::of(exchange).push(piece); }
-void Outbound::body_end(tdm_exchange* exchange, bool complete) { OutboundCall::of(exchange).end(complete); }
+void Outbound::body_end(tdm_exchange* exchange, bool complete, engine::Fields trailers) {
+  OutboundCall::of(exchange).end(complete, trailers);
+}
 void Outbound::want_body(tdm_exchange* exchange) { OutboundCall::of(exchange).answer_wanted(); }
 void Outbound::cancel(tdm_exchange* exchange) { OutboundCall::of(exchange).cancel(); }
 

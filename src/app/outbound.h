@@ -39,7 +39,7 @@ class Outbound final {
   void send(tdm_exchange* exchange, const tdm_request& request, const tdm_timeouts& timeouts,
             const CallContext& context);
   static void body(tdm_exchange* exchange, std::string_view piece);
-  static void body_end(tdm_exchange* exchange, bool complete);
+  static void body_end(tdm_exchange* exchange, bool complete, engine::Fields trailers);
   static void want_body(tdm_exchange* exchange);
   static void cancel(tdm_exchange* exchange);
 

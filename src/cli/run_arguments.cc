@@ -136,6 +136,8 @@ void read_process(FlagReader& reader, RunArguments& out) {
     options.workers = static_cast<std::size_t>(*count);
 
   reader.exclude("--cache-folder", "--no-cache", "give one of them");
+  options.guest_memory_bytes = reader.take("--total-memory-limit", parse_memory);
+
   CacheFolder cache =
       choose_cache_folder(reader.flags(), [&](std::string_view name) { return reader.environment(name); });
   options.cache_folder = std::move(cache.path);

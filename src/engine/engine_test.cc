@@ -103,7 +103,7 @@ class Recorder final : public InstanceEvents {
   }
   void on_http_send(tdm_exchange*, const tdm_request&, const tdm_timeouts&) override {}
   void on_http_body(tdm_exchange*, std::string_view) override {}
-  void on_http_body_end(tdm_exchange*, bool) override {}
+  void on_http_body_end(tdm_exchange*, bool, Fields) override {}
   void on_http_want_body(tdm_exchange*) override {}
   void on_http_cancel(tdm_exchange*) override {}
 
@@ -199,7 +199,7 @@ TEST_F(EngineTest, A_command_asks_for_input_that_is_not_there_yet) {
   instance->drained();
   instance->body("two");
   instance->poll();
-  instance->body_complete();
+  instance->body_complete({});
   instance->poll();
   EXPECT_TRUE(events_.done);
   EXPECT_EQ(events_.answer, "onetwo");

@@ -37,8 +37,10 @@ const tdm_instance_events kEvents = {
                     const tdm_timeouts* timeouts) { at(user).on_http_send(exchange, *request, *timeouts); },
     .http_body = [](void* user, tdm_exchange* exchange,
                     tdm_str piece) { at(user).on_http_body(exchange, view(piece)); },
-    .http_body_end = [](void* user, tdm_exchange* exchange,
-                        bool complete) { at(user).on_http_body_end(exchange, complete); },
+    .http_body_end =
+        [](void* user, tdm_exchange* exchange, bool complete, const tdm_header* trailers, size_t trailers_count) {
+          at(user).on_http_body_end(exchange, complete, {trailers, trailers_count});
+        },
     .http_want_body = [](void* user, tdm_exchange* exchange) { at(user).on_http_want_body(exchange); },
     .http_cancel = [](void* user, tdm_exchange* exchange) { at(user).on_http_cancel(exchange); },
 };

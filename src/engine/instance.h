@@ -40,7 +40,7 @@ class InstanceEvents {
   virtual void on_done(Outcome outcome, bool answered, std::string_view error) = 0;
   virtual void on_http_send(tdm_exchange* exchange, const tdm_request& request, const tdm_timeouts& timeouts) = 0;
   virtual void on_http_body(tdm_exchange* exchange, std::string_view piece) = 0;
-  virtual void on_http_body_end(tdm_exchange* exchange, bool complete) = 0;
+  virtual void on_http_body_end(tdm_exchange* exchange, bool complete, Fields trailers) = 0;
   virtual void on_http_want_body(tdm_exchange* exchange) = 0;
   virtual void on_http_cancel(tdm_exchange* exchange) = 0;
 };
@@ -59,7 +59,7 @@ class Instance final {
 
   // Not inside an event.
   PollState poll() { return static_cast<PollState>(tdm_instance_poll(raw_)); }
-  // `request` and all it points to live until on_done().
+  // `request` and all it points to live until on_done(). Between polls its head may be moved to another copy.
   void start(const tdm_request& request) { tdm_instance_start(raw_, &request, nullptr); }
 
   // Instead of start() for programs of ModuleKind::kCore: calls an export with numbers, each as wide as 64 bits.
@@ -74,8 +74,8 @@ class Instance final {
   }
 
   void body(std::string_view piece) { tdm_call_body(raw_, span(piece)); }
-  void body_complete() { tdm_call_body_end(raw_, true); }
-  void body_broken() { tdm_call_body_end(raw_, false); }
+  void body_complete(Fields trailers) { tdm_call_body_end(raw_, true, trailers.data(), trailers.size()); }
+  void body_broken() { tdm_call_body_end(raw_, false, nullptr, 0); }
   void drained() { tdm_call_drained(raw_); }
   void discard_answer() { tdm_call_discard(raw_); }
 

@@ -41,6 +41,7 @@ Result<std::unique_ptr<Runtime>> Runtime::make(const RuntimeOptions& options) {
   tdm_engine_config config{};
   config.max_instances = options.max_instances;
   config.max_memory_bytes = options.max_memory_bytes;
+  config.max_total_memory_bytes = options.max_total_memory_bytes;
   config.max_table_elements = options.max_table_elements;
   config.max_stack_bytes = options.max_stack_bytes;
   config.keep_resident_bytes = options.keep_resident_bytes;

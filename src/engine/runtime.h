@@ -28,6 +28,7 @@ Error take_error(tdm_error* error, std::string_view what);
 struct RuntimeOptions {
   std::uint32_t max_instances = 1000;              // alive at once in the process
   std::uint64_t max_memory_bytes = 4ull << 30;     // of one linear memory; programs have their own, lower limit
+  std::uint64_t max_total_memory_bytes = 0;        // of all linear memories together; 0: no bound
   std::uint64_t max_table_elements = 128 * 1024;   // of one table
   std::uint64_t max_stack_bytes = 1024 * 1024;     // of a guest
   std::uint64_t keep_resident_bytes = 256 * 1024;  // of a slot, cleared rather than given back

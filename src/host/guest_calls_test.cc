@@ -160,7 +160,7 @@ class Guest final : public GuestCaller {
   void on_done(engine::Outcome, bool, std::string_view) override { done = true; }
   void on_http_send(tdm_exchange*, const tdm_request&, const tdm_timeouts&) override {}
   void on_http_body(tdm_exchange*, std::string_view) override {}
-  void on_http_body_end(tdm_exchange*, bool) override {}
+  void on_http_body_end(tdm_exchange*, bool, engine::Fields) override {}
   void on_http_want_body(tdm_exchange*) override {}
   void on_http_cancel(tdm_exchange*) override {}
 

@@ -95,6 +95,15 @@ void GuestReply::items(Result<std::vector<state::BulkGetItem>> result) {
   tdm_reply_items(take(), items.data(), items.size());
 }
 
+void GuestReply::keys(Result<state::KeyPage> result) {
+  if (!result) return error(result.error());
+  std::vector<tdm_str> keys;
+  keys.reserve(result->keys.size());
+  for (const std::string& key : result->keys) keys.push_back(span(key));
+  const tdm_str last = span(result->last ? std::string_view(*result->last) : std::string_view());
+  tdm_reply_keys(take(), keys.data(), keys.size(), result->last.has_value(), last, result->next);
+}
+
 void GuestReply::failures(Result<std::vector<pubsub::BulkPublishFailure>> result) {
   if (!result) return error(result.error());
   std::vector<tdm_failed_entry> entries;

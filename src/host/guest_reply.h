@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/state/state_service.h"
 #include "blocks/state/state_store.h"
 #include "engine/runtime.h"
 #include "net/response_sink.h"
@@ -47,6 +48,7 @@ class GuestReply final {
   // Null `data` is no item.
   void item(Result<state::GetResponse> result);
   void items(Result<std::vector<state::BulkGetItem>> result);
+  void keys(Result<state::KeyPage> result);
   void failures(Result<std::vector<pubsub::BulkPublishFailure>> result);
   void response(Result<InvokeResponse> result);
 

@@ -119,6 +119,13 @@ void transact(void* user, tdm_str store, const tdm_state_entry* operations, std:
   guest.services().state.transact(as_caller(guest), view(store), std::move(*made), nullptr, answer_done(reply));
 }
 
+void list_keys(void* user, tdm_str store, tdm_str after, std::uint64_t skip, tdm_reply* reply) noexcept {
+  GuestCaller& guest = caller_of(user);
+  guest.services().state.list_keys(
+      as_caller(guest), view(store), view(after), skip,
+      [reply = GuestReply(reply)](Result<state::KeyPage> page) mutable { reply.keys(std::move(page)); });
+}
+
 void find_store_of(void* user, tdm_str identifier, tdm_reply* reply) noexcept {
   GuestCaller& guest = caller_of(user);
   Result<std::string> name = find_store(guest.services().state, guest.context().app_id, view(identifier));
@@ -198,6 +205,7 @@ const tdm_state_vtable& state_vtable() {
       .set_many = set_many,
       .remove_many = remove_many,
       .transact = transact,
+      .list_keys = list_keys,
       .find_store = find_store_of,
   };
   return kTable;

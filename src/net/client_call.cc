@@ -206,9 +206,17 @@ void ClientCall::write_piece(std::string_view piece) {
   const bool last = piece.empty();
   chunk_head_.clear();
   if (chunked_) append_chunk_size(chunk_head_, piece.size());
-  const std::string_view suffix = chunked_ ? "\r\n" : "";
+  suffix_.clear();
+  if (chunked_ && last) {
+    const auto& source = std::get<std::unique_ptr<BodySource>>(request_.body);
+    for (const Header& trailer : source ? source->trailers() : Headers()) {
+      if (valid_header(trailer) && !is_framing_header(trailer.name))
+        append_header(suffix_, trailer.name, trailer.value);
+    }
+  }
+  if (chunked_) suffix_ += "\r\n";
   const std::array<asio::const_buffer, 3> parts{asio::buffer(chunk_head_), asio::buffer(piece.data(), piece.size()),
-                                                asio::buffer(suffix.data(), suffix.size())};
+                                                asio::buffer(suffix_)};
   transport_->write(parts, [self = shared_from_this(), last](const boost::system::error_code& error, std::size_t) {
     if (self->phase_ == Phase::kOver) return;
     if (error) return self->write_failed(error);

@@ -87,6 +87,7 @@ class ClientCall final : public std::enable_shared_from_this<ClientCall>, privat
 
   std::string head_;
   std::string chunk_head_;
+  std::string suffix_;  // the end of a chunk, and the trailers after the last one
   std::string_view piece_;
   bool chunked_ = false;
   std::uint64_t length_left_ = 0;  // of a streamed body with a length

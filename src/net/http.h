@@ -52,6 +52,10 @@ class BodySource {
   // The whole body when all of it has already arrived (an empty view for no body), else nullopt. When it returns a
   // value the source is at its end. The view lives as long as the source.
   virtual std::optional<std::string_view> take_whole() = 0;
+
+  // What followed the body (RFC 9110, 6.5), once its end has come by either way. Valid names and values, untouched
+  // otherwise; the views live until the end of the source.
+  virtual Headers trailers() const { return {}; }
 };
 
 // One request and its answer. Whoever holds it must answer: respond() once, or start(), write()…, finish(). Destroying

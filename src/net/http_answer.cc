@@ -50,6 +50,7 @@ void ServerExchange::abort() { connection_->abort(); }
 bool ServerExchange::gone() const { return connection_->gone_; }
 void ServerExchange::read(Completion<std::string_view> done) { connection_->read_body(std::move(done)); }
 std::optional<std::string_view> ServerExchange::take_whole() { return connection_->take_whole_body(); }
+Headers ServerExchange::trailers() const { return connection_->trailers(); }
 
 // Status line and headers without those that frame the body. False when they are not valid HTTP.
 bool HttpConnection::begin_head(int status, Headers headers) {

@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <future>
 
 #include "net/in_process.h"
-#include "net/resolver.h"
 #include "net/testing/raw_client.h"
 #include "net/testing/scripted_server.h"
 
@@ -147,48 +147,6 @@ TEST_F(HttpClientTest, ResolvesNames) {
   EXPECT_THAT(outcome.body, HasSubstr("localhost:" + std::to_string(server.port())));
 }
 
-TEST(HttpClientNames, ANameThatHangsHoldsNeitherOtherCallsNorTheEnd) {
-  TestServer server(echo);
-  std::promise<void> let_go;
-  std::atomic<bool> asked = false;
-  ResolverOptions names;
-  names.look_up = [&asked, hangs = let_go.get_future().share()](const std::string& host) -> Result<Addresses> {
-    if (host == "slow.test") {
-      asked = true;
-      hangs.wait();
-    }
-    return Addresses{boost::asio::ip::address_v4::loopback()};
-  };
-  std::vector<std::future<Outcome>> outcomes;
-  {
-    Workers workers(1, std::move(names));
-    std::unique_ptr<HttpClient> client;
-    workers.start();
-    for (const std::string host : {"slow.test", "other.test", "localhost"}) {
-      std::promise<Outcome> promise;
-      outcomes.push_back(promise.get_future());
-      workers[0].post([&, host, promise = std::move(promise)]() mutable {
-        if (!client) client = std::make_unique<HttpClient>(workers[0]);
-        ClientRequest request;
-        request.host = host;
-        request.port = server.port();
-        client->send(std::move(request), std::make_unique<CollectingSink>(std::move(promise)));
-      });
-    }
-    for (const int other : {1, 2}) {
-      ASSERT_EQ(outcomes[other].wait_for(std::chrono::seconds(10)), std::future_status::ready);
-      const Outcome outcome = outcomes[other].get();
-      EXPECT_EQ(outcome.status, 200) << outcome.error->message;
-    }
-    EXPECT_TRUE(wait_for([&] { return asked.load(); }));
-    workers[0].post([&] { client.reset(); });
-    const Outcome slow = outcomes[0].get();
-    ASSERT_TRUE(slow.error);
-    EXPECT_EQ(slow.error->code, Code::kCancelled);
-  }
-  let_go.set_value();
-}
-
 TEST_F(HttpClientTest, StreamsBothWays) {
   // Sends back every piece as it comes.
   TestServer server([](std::unique_ptr<Exchange> exchange) {
@@ -198,6 +156,10 @@ TEST_F(HttpClientTest, StreamsBothWays) {
         self->exchange->body().read([self](Result<std::string_view> piece) {
           ASSERT_TRUE(piece.has_value());
           if (piece->empty()) {
+            const Headers trailers = self->exchange->body().trailers();
+            ASSERT_EQ(trailers.size(), 1u);
+            EXPECT_EQ(trailers[0].name, "X-Sum");
+            EXPECT_EQ(trailers[0].value, "17");
             const Header trailer{"X-Done", "yes"};
             self->exchange->finish({&trailer, 1});
             self->exchange.reset();
@@ -219,6 +181,8 @@ TEST_F(HttpClientTest, StreamsBothWays) {
       done(std::string_view(piece));
     }
     std::optional<std::string_view> take_whole() override { return std::nullopt; }
+    Headers trailers() const override { return sum; }
+    const std::array<Header, 2> sum{{{"X-Sum", "17"}, {"Content-Length", "1"}}};
     int left = 200;
     std::string piece;
   };

@@ -46,6 +46,7 @@ class ServerExchange final : public Exchange, public BodySource {
 
   void read(Completion<std::string_view> done) override;
   std::optional<std::string_view> take_whole() override;
+  Headers trailers() const override;
 
  private:
   std::shared_ptr<HttpConnection> connection_;
@@ -96,6 +97,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   // Request body (http_connection.cc).
   void read_body(Completion<std::string_view> done);
   std::optional<std::string_view> take_whole_body();
+  Headers trailers() const { return body_done_ && !body_error_ ? parser_->trailers() : Headers(); }
   bool decode_body();
   void fetch_body();
   void deliver_body();

@@ -133,13 +133,17 @@ class Crossing final : public std::enable_shared_from_this<Crossing> {
         from_(std::move(from)),
         to_(std::move(to)),
         exchange_(std::move(exchange)) {
-    if (const auto bytes = exchange_->body().take_whole()) whole_body.emplace(*bytes);
+    if (const auto bytes = exchange_->body().take_whole()) {
+      whole_body.emplace(*bytes);
+      trailers.emplace(exchange_->body().trailers());
+    }
     look();
   }
 
   const CopiedHead head;
   CallContext context;                    // the proxy's
-  std::optional<std::string> whole_body;  // until the proxy takes it
+  std::optional<std::string> whole_body;  // what has not been read of it
+  std::optional<CopiedHeaders> trailers;  // when the body's end has come
 
   // On `from`.
 
@@ -212,7 +216,7 @@ class Crossing final : public std::enable_shared_from_this<Crossing> {
   void bring_written(Status status);
 
   // On `to`.
-  void take_piece(Result<std::string> piece);
+  void take_piece(Result<std::string> piece, std::optional<CopiedHeaders> after);
   void take_written(Status status);
 
   const std::shared_ptr<Shore> from_;
@@ -253,10 +257,15 @@ void Crossing::bring_piece(Result<std::string_view> piece) {
   } else {
     copy = std::unexpected(std::move(piece.error()));
   }
-  to_->post([self = shared_from_this(), copy = std::move(copy)]() mutable { self->take_piece(std::move(copy)); });
+  std::optional<CopiedHeaders> after;
+  if (piece && piece->empty() && exchange_) after.emplace(exchange_->body().trailers());
+  to_->post([self = shared_from_this(), copy = std::move(copy), after = std::move(after)]() mutable {
+    self->take_piece(std::move(copy), std::move(after));
+  });
 }
 
-void Crossing::take_piece(Result<std::string> piece) {
+void Crossing::take_piece(Result<std::string> piece, std::optional<CopiedHeaders> after) {
+  if (after) trailers = std::move(after);
   auto done = std::exchange(read_done_, nullptr);
   if (!done) return;
   if (!piece) return done(std::unexpected(std::move(piece.error())));
@@ -290,16 +299,13 @@ void Crossing::take_written(Status status) {
 // The exchange as `to` sees it.
 class Proxy final : public Exchange, public BodySource {
  public:
-  explicit Proxy(std::shared_ptr<Crossing> crossing) : crossing_(std::move(crossing)) {
-    crossing_->arrive();
-    if (crossing_->whole_body) whole_body_ = make_body(std::move(*crossing_->whole_body));
-  }
+  explicit Proxy(std::shared_ptr<Crossing> crossing) : crossing_(std::move(crossing)) { crossing_->arrive(); }
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
   ~Proxy() override { crossing_->proxy_destroyed(); }
 
   const RequestHead& head() const override { return crossing_->head.view(); }
-  BodySource& body() override { return whole_body_ ? *whole_body_ : *this; }
+  BodySource& body() override { return *this; }
   CallContext& context() override { return crossing_->context; }
   bool gone() const override { return crossing_->gone(); }
 
@@ -320,13 +326,19 @@ class Proxy final : public Exchange, public BodySource {
     crossing_->send([](Exchange& exchange) { exchange.abort(); });
   }
 
-  // The body, when it was not whole.
-  void read(Completion<std::string_view> done) override { crossing_->read(std::move(done)); }
-  std::optional<std::string_view> take_whole() override { return std::nullopt; }
+  void read(Completion<std::string_view> done) override {
+    if (const auto whole = take_whole()) return done(*whole);
+    crossing_->read(std::move(done));
+  }
+  std::optional<std::string_view> take_whole() override {
+    if (!crossing_->whole_body) return std::nullopt;
+    return std::exchange(taken_, true) ? std::string_view() : std::string_view(*crossing_->whole_body);
+  }
+  Headers trailers() const override { return crossing_->trailers ? crossing_->trailers->view() : Headers(); }
 
  private:
   const std::shared_ptr<Crossing> crossing_;
-  std::unique_ptr<BodySource> whole_body_;
+  bool taken_ = false;  // of a body that came whole
 };
 
 void Crossing::depart(Handler& target) {

@@ -32,6 +32,11 @@ class MeteredStore final : public state::Store {
   void bulk_remove(const CallContext& context, std::vector<state::DeleteRequest> requests,
                    Completion<void> done) override;
   void transact(const CallContext& context, std::vector<state::Operation> operations, Completion<void> done) override;
+  // Not an operation of Dapr's: not counted.
+  void list_keys(const CallContext& context, state::ListRequest request,
+                 Completion<std::vector<std::string>> done) override {
+    store_->list_keys(context, std::move(request), std::move(done));
+  }
   void close(SteadyTime deadline) override { store_->close(deadline); }
 
  private:

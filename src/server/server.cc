@@ -10,7 +10,8 @@
 
 #include "base/version.h"
 #include "server/app_runtime.h"
-#include "server/guest_metrics.h"
+#include "server/app_meters.h"
+#include "server/memory_budget.h"
 #include "server/metrics_door.h"
 
 namespace tandem::server {
@@ -196,24 +197,25 @@ Status Server::Impl::load_guests() {
   engine::RuntimeOptions engine_options;
   engine_options.cache_folder = options_.cache_folder;
   std::uint64_t instances = 0;
-  std::uint64_t memory = 0;
   for (const auto& app : options_.apps) {
     const app::GuestOptions guest = guest_options(app, {});
     // A worker may make one more while the one before is being taken down.
     instances += guest.max_instances + workers_->size();
-    memory = std::max(memory, app.memory_limit_bytes.value_or(0));
   }
   engine_options.max_instances = static_cast<std::uint32_t>(std::min<std::uint64_t>(instances, kMaxInstances));
   auto runtime = engine::Runtime::make(engine_options);
   if (!runtime) return fail(std::move(runtime.error()));
   runtime_ = std::move(*runtime);
-  log_.debug("tandem.engine", "instance slots", {{"count", std::to_string(engine_options.max_instances)}});
+  log_.info("tandem.engine", "room for guests",
+            {{"instances", std::to_string(engine_options.max_instances)},
+             {"memory_mib", std::to_string(engine_options.max_total_memory_bytes >> 20)}});
   auto modules = load_modules(*runtime_, options_.apps, log_);
   if (!modules) return fail(std::move(modules.error()));
   for (std::size_t i = 0; i < apps_.size(); ++i) {
     if (Status attached = apps_[i]->attach(*runtime_, *(*modules)[i]); !attached) return attached;
   }
   return {};
+  engine_options.max_total_memory_bytes = options_.guest_memory_bytes.value_or(default_guest_memory());
 }
 
 Status Server::Impl::open() {

@@ -191,6 +191,20 @@ class MemoryTest(HostileTest):
             self.assertLess(usage.peak - before, 2 * 64 * MIB + 32 * MIB)
             self.assert_serving(tandem)
 
+    def test_all_guests_together_keep_a_limit(self):
+        tandem = self.run_hostile("--memory-limit", "64Mi", "--total-memory-limit", "100Mi", "--instances", "8", "--workers",
+                                  "1")
+        usage = Usage(tandem)
+        self.assertEqual(tandem.get("/ok").text, "ok")
+        before = usage.resident
+        usage.reset_peak()
+        for _ in range(3):
+            answers = together(8, lambda _: tandem.get("/eat"))
+            self.assertLessEqual({answer.status for answer in answers}, {200, 500, 503})
+            self.assertIn(200, {answer.status for answer in answers})
+            self.assertLess(usage.peak - before, 100 * MIB + 32 * MIB)
+            self.assert_serving(tandem)
+
     def test_a_large_instance_is_given_back(self):
         tandem = self.run_hostile("--memory-limit", "256Mi", "--instances", "1", "--workers", "1")
         usage = Usage(tandem)
@@ -241,6 +255,18 @@ class FairnessTest(HostileTest):
         finally:
             for raw in spinning:
                 raw.close()
+        tandem.kill()
+
+    def test_a_connection_goes_on_while_its_guest_runs_on(self):
+        tandem = self.run_hostile("--workers", "1", "--instances", "3", "--request-timeout", "100s")
+        # The second and third request are read before the first guest has returned, which it never does.
+        with RawConnection(tandem.app.url) as raw:
+            for path in ("/spin-after-answer", "/never-return", "/ok"):
+                raw.send(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+            answers = b""
+            while answers.count(b"\r\n\r\nok") < 3:
+                answers += raw.read_until(b"ok")
+            self.assertEqual(answers.count(b"HTTP/1.1 200 OK\r\n"), 3, answers)
         tandem.kill()
 
     def test_another_app_is_served_while_one_spins(self):

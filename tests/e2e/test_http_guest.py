@@ -136,8 +136,13 @@ class RequestTest(TandemTest):
             self.assertTrue(text.startswith(b"HTTP/1.1 200 OK\r\n"), text)
             raw.send(f"2\r\nef\r\n0\r\nx-sum: 6\r\n\r\nGET /method HTTP/1.1\r\nconnection: close\r\n{HEAD}")
             text += raw.read_all()
-        self.assertIn(b"\r\n0\r\n", text)
+        self.assertIn(b"\r\n0\r\nx-sum: 6\r\n\r\n", text)
         self.assertTrue(text.endswith(b"GET"), text)
+        # All of it at once.
+        with RawConnection(self.echo.app.url) as raw:
+            raw.send(f"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nconnection: close\r\n{HEAD}"
+                     "3\r\nabc\r\n0\r\nX-Sum: 3\r\nx-two: 2\r\n\r\n")
+            self.assertTrue(raw.read_all().endswith(b"\r\n0\r\nx-sum: 3\r\nx-two: 2\r\n\r\n"))
 
     def test_broken_framing_is_refused(self):
         for wrong in ("transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",

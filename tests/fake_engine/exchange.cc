@@ -55,7 +55,8 @@ void tdm_exchange::flush_out() {
   }
   if (out.buffer.empty() && out.end != BodyOut::End::kOpen) {
     out_over_ = true;
-    instance->tell(instance->events_.http_body_end, instance->user_, this, out.end == BodyOut::End::kFinished);
+    instance->tell(instance->events_.http_body_end, instance->user_, this, out.end == BodyOut::End::kFinished,
+                   static_cast<const tdm_header*>(nullptr), static_cast<size_t>(0));
   }
 }
 

@@ -129,7 +129,7 @@ const tdm_instance_events Guest::kEvents = {
     .http_send = [](void* user, tdm_exchange* exchange, const tdm_request*,
                     const tdm_timeouts*) { at(user).exchange = exchange; },
     .http_body = [](void*, tdm_exchange*, tdm_str) {},
-    .http_body_end = [](void*, tdm_exchange*, bool) {},
+    .http_body_end = [](void*, tdm_exchange*, bool, const tdm_header*, size_t) {},
     .http_want_body = [](void*, tdm_exchange*) {},
     .http_cancel = [](void* user, tdm_exchange*) { at(user).cancelled = true; },
 };

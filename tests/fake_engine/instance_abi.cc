@@ -75,7 +75,7 @@ void tdm_call_body(tdm_instance* instance, tdm_str piece) {
   instance->waker().fire();
 }
 
-void tdm_call_body_end(tdm_instance* instance, bool complete) {
+void tdm_call_body_end(tdm_instance* instance, bool complete, const tdm_header*, size_t) {
   const Using use(instance);
   require(instance->running, "tdm_call_body_end() is for a running call");
   require(std::exchange(instance->body.asked, false), "the end of the request's body follows want_body");

@@ -94,6 +94,9 @@ void tdm_reply_item(tdm_reply*, const tdm_item*) {
 void tdm_reply_items(tdm_reply*, const tdm_bulk_item*, size_t) {
   violated("a reply is answered with what its function is documented to give");
 }
+void tdm_reply_keys(tdm_reply*, const tdm_str*, size_t, bool, tdm_str, uint64_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
 void tdm_reply_failures(tdm_reply*, const tdm_failed_entry*, size_t) {
   violated("a reply is answered with what its function is documented to give");
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <memory>
@@ -23,6 +24,16 @@ using namespace tandem::engine;
 
 void require(bool holds) {
   if (!holds) std::abort();
+}
+
+// What a result holds; an error ends the run with its text.
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    std::abort();
+  }
+  return std::move(*result);
 }
 
 constexpr std::array<std::string_view, 4> kModules{
@@ -120,7 +131,7 @@ class Guest final : public InstanceEvents {
   }
   void body_end(bool complete) {
     if (!running_ || !std::exchange(wants_, false)) return;
-    complete ? instance_->body_complete() : instance_->body_broken();
+    complete ? instance_->body_complete({}) : instance_->body_broken();
   }
   void drained() {
     if (running_ && std::exchange(in_flight_, false)) instance_->drained();
@@ -168,7 +179,7 @@ class Guest final : public InstanceEvents {
   }
   void on_http_send(tdm_exchange*, const tdm_request&, const tdm_timeouts&) override { std::abort(); }
   void on_http_body(tdm_exchange*, std::string_view) override { std::abort(); }
-  void on_http_body_end(tdm_exchange*, bool) override { std::abort(); }
+  void on_http_body_end(tdm_exchange*, bool, Fields) override { std::abort(); }
   void on_http_want_body(tdm_exchange*) override { std::abort(); }
   void on_http_cancel(tdm_exchange*) override { std::abort(); }
 
@@ -187,11 +198,11 @@ struct Programs {
     options.max_instances = 4;
     options.max_memory_bytes = 16 << 20;
     options.tick_ms = 1;
-    runtime = std::move(*Runtime::make(options));
+    runtime = must(Runtime::make(options));
     for (const std::string_view text : kModules) {
-      const auto module = std::move(*Module::load(*runtime, text));
-      const auto linker = std::move(*Linker::make(*runtime));
-      programs.push_back(std::move(*Program::make(*module, *linker, {})));
+      const auto module = must(Module::load(*runtime, text));
+      const auto linker = must(Linker::make(*runtime));
+      programs.push_back(must(Program::make(*module, *linker, {})));
     }
   }
   std::unique_ptr<Runtime> runtime;
@@ -205,7 +216,7 @@ void load_garbage(Runtime& runtime, std::string_view bytes) {
     return;
   }
   (*module)->names();
-  const auto linker = std::move(*Linker::make(runtime));
+  const auto linker = must(Linker::make(runtime));
   linker->missing(**module);
   ProgramOptions options;
   options.max_memory_bytes = 1 << 20;

@@ -37,7 +37,8 @@ pub fn check_folder(folder: &Path) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(format!("cannot make the cache folder {shown}: {error}")),
     }
-    let meta = fs::symlink_metadata(folder).map_err(|error| format!("cannot look at the cache folder {shown}: {error}"))?;
+    let meta =
+        fs::symlink_metadata(folder).map_err(|error| format!("cannot look at the cache folder {shown}: {error}"))?;
     // SAFETY: geteuid has no preconditions.
     let me = unsafe { libc::geteuid() };
     if !meta.is_dir() {
@@ -47,7 +48,10 @@ pub fn check_folder(folder: &Path) -> Result<(), String> {
         return Err(format!("the cache folder {shown} belongs to user {}, not to {me}: not used", meta.uid()));
     }
     if meta.mode() & 0o077 != 0 {
-        return Err(format!("the cache folder {shown} is open to other users (mode {:o}): not used; chmod 700 it", meta.mode() & 0o777));
+        return Err(format!(
+            "the cache folder {shown} is open to other users (mode {:o}): not used; chmod 700 it",
+            meta.mode() & 0o777
+        ));
     }
     Ok(())
 }

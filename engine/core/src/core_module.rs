@@ -126,7 +126,11 @@ pub(crate) async fn serve(store: &mut Store<Ctx>, link: &std::sync::Arc<Link>, p
         if ty.params().len() != arguments.len() {
             bail!("{export} takes {} arguments, not {}", ty.params().len(), arguments.len());
         }
-        let values = arguments.iter().zip(ty.params()).map(|(number, ty)| value_of(*number, &ty)).collect::<Result<Vec<Val>>>()?;
+        let values = arguments
+            .iter()
+            .zip(ty.params())
+            .map(|(number, ty)| value_of(*number, &ty))
+            .collect::<Result<Vec<Val>>>()?;
         let mut results = vec![Val::I32(0); ty.results().len()];
         store.set_epoch_deadline(1);
         function.call_async(&mut *store, &values, &mut results).await?;

@@ -1,12 +1,14 @@
 //! What a running guest carries: its WASI, its handles, its limits, and the way to its owner.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::engine;
 use crate::http::call::Call;
 use crate::instance::Link;
 use crate::sockets::Reach;
@@ -62,8 +64,36 @@ impl WasiView for Ctx {
     }
 }
 
+/// The linear memory of all instances of an engine together.
+pub(crate) struct Budget {
+    max_bytes: usize,
+    used_bytes: AtomicUsize,
+}
+
+impl Budget {
+    /// 0: no bound.
+    pub fn new(max_bytes: u64) -> Budget {
+        let max_bytes = if max_bytes == 0 { usize::MAX } else { max_bytes as usize };
+        Budget { max_bytes, used_bytes: AtomicUsize::new(0) }
+    }
+
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.used_bytes.load(Ordering::Relaxed).saturating_add(bytes) <= self.max_bytes
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.max_bytes);
+        self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// Bounds on what one instance may grow to, over all of its memories and tables.
 pub struct Limits {
+    pub(crate) shared: Arc<engine::Shared>,
     pub max_memory_bytes: usize,
     pub max_table_elements: usize,
     pub memory_bytes: usize,
@@ -74,6 +104,10 @@ impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         let total = self.memory_bytes.saturating_sub(current).saturating_add(desired);
         if total > self.max_memory_bytes || maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        // A memory never shrinks.
+        if !self.shared.budget.take(desired.saturating_sub(current)) {
             return Ok(false);
         }
         self.memory_bytes = total;
@@ -87,5 +121,11 @@ impl ResourceLimiter for Limits {
         }
         self.table_elements = total;
         Ok(true)
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.shared.budget.give_back(self.memory_bytes);
     }
 }

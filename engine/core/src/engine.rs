@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use crate::ctx::Budget;
 use crate::ffi::{Error, ErrorKind, Str, guard};
 
 /// `tdm_engine_config`.
@@ -15,6 +16,7 @@ use crate::ffi::{Error, ErrorKind, Str, guard};
 pub struct EngineConfig {
     pub max_instances: u32,
     pub max_memory_bytes: u64,
+    pub max_total_memory_bytes: u64,
     pub max_table_elements: u64,
     pub max_stack_bytes: u64,
     pub keep_resident_bytes: u64,
@@ -32,6 +34,7 @@ pub struct Shared {
     /// Runs WASI's timers and sockets on one thread of its own; guests run on the workers that poll them.
     pub(crate) tokio: tokio::runtime::Runtime,
     pub(crate) cache_folder: Option<PathBuf>,
+    pub(crate) budget: Budget,
     stop: Arc<AtomicBool>,
     ticker: Option<JoinHandle<()>>,
 }
@@ -86,7 +89,9 @@ impl Engine {
             .enable_time()
             .enable_io()
             .build()
-            .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start the thread for WASI's clocks: {error}")))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Io, format!("cannot start the thread for WASI's clocks: {error}"))
+            })?;
 
         let stop = Arc::new(AtomicBool::new(false));
         let ticker = std::thread::Builder::new()
@@ -106,7 +111,16 @@ impl Engine {
             })
             .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start the epoch thread: {error}")))?;
 
-        Ok(Engine { shared: Arc::new(Shared { wasmtime, tokio, cache_folder, stop, ticker: Some(ticker) }) })
+        Ok(Engine {
+            shared: Arc::new(Shared {
+                wasmtime,
+                tokio,
+                cache_folder,
+                budget: Budget::new(config.max_total_memory_bytes),
+                stop,
+                ticker: Some(ticker),
+            }),
+        })
     }
 }
 

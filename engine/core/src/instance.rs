@@ -4,7 +4,7 @@
 //! for the next one; [`Link`] is what it shares with the C++ side. What the guest produced leaves at the end of each poll,
 //! so that an answer written in several steps is one event, and no callback runs while a lock is held.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,10 @@ use std::task::{Context, Poll, Waker};
 
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::core_module::{self, CoreCall};
 use crate::ctx::Ctx;
 use crate::ffi::{Error, ErrorKind, Header, Str, panic_text};
 use crate::http::bind::push_call;
-use crate::core_module::{self, CoreCall};
 use crate::http::body::{BodyIn, BodyOut, Shared, lock};
 use crate::http::call::{Answer, Foreign, Request, Response, flush_answer};
 use crate::http::exchange::{Exchange, Timeouts};
@@ -44,7 +44,7 @@ pub struct Events {
     done: unsafe extern "C" fn(User, User, i32, bool, *const Error),
     http_send: unsafe extern "C" fn(User, *const Exchange, *const Request, *const Timeouts),
     http_body: unsafe extern "C" fn(User, *const Exchange, Str),
-    http_body_end: unsafe extern "C" fn(User, *const Exchange, bool),
+    http_body_end: unsafe extern "C" fn(User, *const Exchange, bool, *const Header, usize),
     http_want_body: unsafe extern "C" fn(User, *const Exchange),
     http_cancel: unsafe extern "C" fn(User, *const Exchange),
 }
@@ -223,8 +223,8 @@ impl Link {
     pub fn http_body(&self, exchange: *const Exchange, piece: Str) {
         unsafe { (self.events.http_body)(self.user, exchange, piece) };
     }
-    pub fn http_body_end(&self, exchange: *const Exchange, complete: bool) {
-        unsafe { (self.events.http_body_end)(self.user, exchange, complete) };
+    pub fn http_body_end(&self, exchange: *const Exchange, complete: bool, trailers: &[Header]) {
+        unsafe { (self.events.http_body_end)(self.user, exchange, complete, trailers.as_ptr(), trailers.len()) };
     }
     pub fn http_want_body(&self, exchange: *const Exchange) {
         unsafe { (self.events.http_want_body)(self.user, exchange) };
@@ -303,11 +303,16 @@ pub struct Instance {
     link: Arc<Link>,
     waker: Waker,
     program: Arc<Inner>,
+    /// The last poll ended in the middle of the guest's work, and nothing of it has left yet.
+    held: Cell<bool>,
 }
 
 impl Instance {
     pub(crate) fn new(program: &Program, events: Events, user: User, waker: User) -> Result<Instance, Error> {
         let inner = program.inner.clone();
+        if !inner.engine.budget.has_room(inner.start_bytes.load(Ordering::Relaxed)) {
+            return Err(Error::new(ErrorKind::Limit, "the memory of all guests together is used up: try again later"));
+        }
         let waker = Arc::new(InstanceWaker::new(waker, events.wake, events.release_waker));
         let link = Arc::new(Link {
             events,
@@ -342,7 +347,13 @@ impl Instance {
             Ok(UpdateDeadline::Yield(1))
         });
         let driver = drive(inner.clone(), store, link.clone());
-        Ok(Instance { driver: RefCell::new(Some(Box::pin(driver))), link, waker: waker.into(), program: inner })
+        Ok(Instance {
+            driver: RefCell::new(Some(Box::pin(driver))),
+            link,
+            waker: waker.into(),
+            program: inner,
+            held: Cell::new(false),
+        })
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -383,8 +394,15 @@ impl Instance {
                 self.link.flush();
                 return DEAD;
             }
-            self.link.flush();
-            if self.link.yielded.swap(false, Ordering::Relaxed) {
+            let yielded = self.link.yielded.swap(false, Ordering::Relaxed);
+            // A slice that ends between an answer's head and its end would make two writes of one: what is there leaves
+            // at the end of the next slice at the latest.
+            let hold = yielded && !self.held.get();
+            self.held.set(hold);
+            if !hold {
+                self.link.flush();
+            }
+            if yielded {
                 self.link.waker.reschedule();
                 return PENDING;
             }
@@ -410,7 +428,7 @@ impl Drop for Instance {
 /// Starts the guest and runs its calls, one after the other, until something kills it.
 async fn drive(program: Arc<Inner>, mut store: Store<Ctx>, link: Arc<Link>) -> Error {
     let result = match &program.entry {
-        Entry::Http(pre, index) => serve(&mut store, &link, pre, *index).await,
+        Entry::Http(pre, index) => serve(&mut store, &link, pre, *index, &program.start_bytes).await,
         Entry::Command(pre, index) => run_command(&mut store, &link, pre, *index).await,
         Entry::P1(pre) => run_p1(&mut store, &link, pre).await,
         Entry::Core(pre) => core_module::serve(&mut store, &link, pre).await,
@@ -427,12 +445,14 @@ async fn serve(
     link: &Arc<Link>,
     pre: &wasmtime::component::InstancePre<Ctx>,
     index: wasmtime::component::ComponentExportIndex,
+    start_bytes: &AtomicUsize,
 ) -> wasmtime::Result<()> {
     let instance = pre.instantiate_async(&mut *store).await?;
-    let handle = instance.get_typed_func::<
-        (wasmtime::component::Resource<crate::http::bind::IncomingRequest>, wasmtime::component::Resource<crate::http::bind::ResponseOutparam>),
-        (),
-    >(&mut *store, &index)?;
+    start_bytes.store(store.data().limits.memory_bytes, Ordering::Relaxed);
+    let handle = instance.get_typed_func::<(
+        wasmtime::component::Resource<crate::http::bind::IncomingRequest>,
+        wasmtime::component::Resource<crate::http::bind::ResponseOutparam>,
+    ), ()>(&mut *store, &index)?;
     loop {
         let request = next_call(link).await;
         let arguments = {

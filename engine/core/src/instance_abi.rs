@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
-use crate::ffi::{Error, Str, fence, guard};
+use crate::ffi::{Error, Header, Str, fence, guard};
 use crate::http::body::{InEnd, lock};
-use crate::http::call::{Foreign, Request, initial_body};
+use crate::http::call::{Foreign, Request, initial_body, received_trailers};
 use crate::instance::{DEAD, Events, Instance, discard_body};
 use crate::program::Program;
 
@@ -81,10 +81,16 @@ pub unsafe extern "C" fn tdm_call_body(instance: *mut Instance, piece: Str) {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_call_body_end(instance: *mut Instance, complete: bool) {
+pub unsafe extern "C" fn tdm_call_body_end(
+    instance: *mut Instance,
+    complete: bool,
+    trailers: *const Header,
+    trailers_count: usize,
+) {
     fence((), || {
         let body = unsafe { &*instance }.link().state().body.clone();
-        lock(&body).finish(if complete { InEnd::Complete(None) } else { InEnd::Broken });
+        let trailers = unsafe { received_trailers(trailers, trailers_count) };
+        lock(&body).finish(if complete { InEnd::Complete(trailers) } else { InEnd::Broken });
     });
 }
 

@@ -89,7 +89,9 @@ impl Linker {
                 .component_type()
                 .imports(&self.engine.wasmtime)
                 .filter_map(|(name, item)| match item.ty {
-                    ComponentItem::ComponentInstance(_) if self.served.iter().any(|served| provides(served, name)) => None,
+                    ComponentItem::ComponentInstance(_) if self.served.iter().any(|served| provides(served, name)) => {
+                        None
+                    }
                     ComponentItem::Type(_) => None,
                     ComponentItem::ComponentInstance(_) => Some(("interface", name.to_string())),
                     _ => Some(("function", name.to_string())),
@@ -110,7 +112,9 @@ fn provides(served: &str, import: &str) -> bool {
     if served == import {
         return true;
     }
-    let (Some((name, have)), Some((wanted_name, want))) = (served.split_once('@'), import.split_once('@')) else { return false };
+    let (Some((name, have)), Some((wanted_name, want))) = (served.split_once('@'), import.split_once('@')) else {
+        return false;
+    };
     name == wanted_name && track(have).is_some() && track(have) == track(want)
 }
 
@@ -146,7 +150,12 @@ pub unsafe extern "C" fn tdm_linker_delete(linker: *mut Linker) {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_linker_each_missing(linker: *const Linker, module: *const Module, each: NameFn, user: *mut c_void) {
+pub unsafe extern "C" fn tdm_linker_each_missing(
+    linker: *const Linker,
+    module: *const Module,
+    each: NameFn,
+    user: *mut c_void,
+) {
     let missing = fence(Vec::new(), || unsafe { (*linker).missing(&*module) });
     for (kind, name) in missing {
         unsafe { each(user, true, Str::new(kind.as_bytes()), Str::new(name.as_bytes())) };

@@ -46,7 +46,8 @@ fn is_component(bytes: &[u8]) -> bool {
 fn kind_of(engine: &wasmtime::Engine, code: &Code) -> Kind {
     match code {
         Code::Component(component) => {
-            let has = |prefix: &str| component.component_type().exports(engine).any(|(name, _)| name.starts_with(prefix));
+            let has =
+                |prefix: &str| component.component_type().exports(engine).any(|(name, _)| name.starts_with(prefix));
             if has(HTTP_HANDLER) {
                 Kind::Http
             } else if has(CLI_RUN) {
@@ -70,12 +71,16 @@ impl Module {
         let wasm: &[u8] = if bytes.starts_with(b"\0asm") {
             bytes
         } else {
-            text = wat::parse_bytes(bytes)
-                .map_err(|error| Error::new(ErrorKind::Invalid, format!("neither WebAssembly nor its text form: {error}")))?;
+            text = wat::parse_bytes(bytes).map_err(|error| {
+                Error::new(ErrorKind::Invalid, format!("neither WebAssembly nor its text form: {error}"))
+            })?;
             &text
         };
         if wasmtime::Engine::detect_precompiled(wasm).is_some() {
-            return Err(Error::new(ErrorKind::Invalid, "a compiled module (.cwasm) is not accepted: give the .wasm it was made from"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a compiled module (.cwasm) is not accepted: give the .wasm it was made from",
+            ));
         }
         let component = is_component(wasm);
         let mut cache_note = String::new();
@@ -111,7 +116,8 @@ impl Module {
         }
         let invalid = |error: wasmtime::Error| {
             let text = format!("{error:#}");
-            let kind = if text.contains("exceeds") || text.contains("limit") { ErrorKind::Limit } else { ErrorKind::Invalid };
+            let kind =
+                if text.contains("exceeds") || text.contains("limit") { ErrorKind::Limit } else { ErrorKind::Invalid };
             Error::new(kind, text)
         };
         let code = if component {
@@ -141,13 +147,15 @@ impl Module {
             Code::Component(component) => {
                 let ty = component.component_type();
                 names.extend(ty.imports(engine).map(|(name, item)| (true, component_item(&item.ty), name.to_string())));
-                names.extend(ty.exports(engine).map(|(name, item)| (false, component_item(&item.ty), name.to_string())));
+                names
+                    .extend(ty.exports(engine).map(|(name, item)| (false, component_item(&item.ty), name.to_string())));
             }
             Code::Core(module) => {
                 for import in module.imports() {
                     names.push((true, core_item(&import.ty()), format!("{}.{}", import.module(), import.name())));
                 }
-                names.extend(module.exports().map(|export| (false, core_item(&export.ty()), export.name().to_string())));
+                names
+                    .extend(module.exports().map(|export| (false, core_item(&export.ty()), export.name().to_string())));
             }
         }
         names

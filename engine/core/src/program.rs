@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi::{FsPerms, WasiCtx};
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     mounts: Vec<Mount>,
     max_memory_bytes: usize,
     max_table_elements: usize,
+    /// Linear memory of a new instance; 0 before there was one.
+    pub start_bytes: AtomicUsize,
     policy: Option<Policy>,
 }
 
@@ -95,6 +98,7 @@ impl Program {
             mounts,
             max_memory_bytes: raw.max_memory_bytes as usize,
             max_table_elements: raw.max_table_elements as usize,
+            start_bytes: AtomicUsize::new(0),
             policy: raw.allow_name.zip(raw.allow_address).map(|(allow_name, allow_address)| Policy {
                 allow_name,
                 allow_address,
@@ -112,9 +116,13 @@ impl Program {
 }
 
 fn entry(module: &Module, linker: &Linker) -> Result<Entry, Error> {
-    let missing: Vec<String> = linker.missing(module).into_iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+    let missing: Vec<String> =
+        linker.missing(module).into_iter().map(|(kind, name)| format!("{kind} {name}")).collect();
     if !missing.is_empty() {
-        return Err(Error::new(ErrorKind::Link, format!("the module imports what is not there: {}", missing.join(", "))));
+        return Err(Error::new(
+            ErrorKind::Link,
+            format!("the module imports what is not there: {}", missing.join(", ")),
+        ));
     }
     let unlinked = |error: wasmtime::Error| {
         let kind = if format!("{error:#}").contains("exceed") { ErrorKind::Limit } else { ErrorKind::Link };
@@ -122,13 +130,16 @@ fn entry(module: &Module, linker: &Linker) -> Result<Entry, Error> {
     };
     match (&module.code, module.kind) {
         (Code::Component(component), Kind::Http | Kind::Command) => {
-            let (prefix, function) = if module.kind == Kind::Http { (HTTP_HANDLER, "handle") } else { (CLI_RUN, "run") };
+            let (prefix, function) =
+                if module.kind == Kind::Http { (HTTP_HANDLER, "handle") } else { (CLI_RUN, "run") };
             let pre = linker.component.instantiate_pre(component).map_err(unlinked)?;
             let interface = module.names().into_iter().find(|(import, _, name)| !import && name.starts_with(prefix));
             let index = interface
                 .and_then(|(_, _, name)| component.get_export_index(None, &name))
                 .and_then(|interface| component.get_export_index(Some(&interface), function))
-                .ok_or_else(|| Error::new(ErrorKind::Link, format!("the module does not export {prefix}'s {function}")))?;
+                .ok_or_else(|| {
+                    Error::new(ErrorKind::Link, format!("the module does not export {prefix}'s {function}"))
+                })?;
             Ok(if module.kind == Kind::Http { Entry::Http(pre, index) } else { Entry::Command(pre, index) })
         }
         (Code::Core(core), Kind::P1Command) => Ok(Entry::P1(linker.core.instantiate_pre(core).map_err(unlinked)?)),
@@ -164,6 +175,7 @@ impl Inner {
         let mut table = wasmtime::component::ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let limits = Limits {
+            shared: self.engine.clone(),
             max_memory_bytes: self.max_memory_bytes,
             max_table_elements: self.max_table_elements,
             memory_bytes: 0,

@@ -87,6 +87,9 @@ trait Draft: 'static {
     const BATCH: &str;
     type Number: Copy + Into<i128> + TryFrom<i128> + Lift + Lower + 'static;
     type Cursor: Lift + Lower + 'static;
+    /// The key behind which a page starts, or how many keys are before it.
+    fn place(cursor: &Self::Cursor) -> (&str, u64);
+    fn cursor(last: String, next: u64) -> Self::Cursor;
     /// One answer of get-many.
     type Pair: Lower + 'static;
     fn pair(key: String, value: Value) -> Self::Pair;
@@ -106,6 +109,12 @@ impl Draft for Draft1 {
     type Number = u64;
     type Cursor = u64;
     type Pair = Option<(String, &'static [u8])>;
+    fn place(cursor: &u64) -> (&str, u64) {
+        ("", *cursor)
+    }
+    fn cursor(_: String, next: u64) -> u64 {
+        next
+    }
     fn pair(key: String, value: Value) -> Self::Pair {
         value.map(|value| (key, value))
     }
@@ -121,6 +130,12 @@ impl Draft for Draft2 {
     type Number = i64;
     type Cursor = String;
     type Pair = (String, Value);
+    fn place(cursor: &String) -> (&str, u64) {
+        (cursor, 0)
+    }
+    fn cursor(last: String, _: u64) -> String {
+        last
+    }
     fn pair(key: String, value: Value) -> Self::Pair {
         (key, value)
     }
@@ -186,6 +201,11 @@ fn pairs<D: Draft>(ctx: &mut Ctx, outcome: Outcome) -> Result<Vec<D::Pair>, Erro
     Ok(pairs)
 }
 
+fn keys<D: Draft>(_: &mut Ctx, outcome: Outcome) -> Result<KeyResponse<D::Cursor>, Error> {
+    let page = outcome.keys()?;
+    Ok(KeyResponse { keys: page.keys, cursor: page.next.map(|(last, next)| D::cursor(last, next)) })
+}
+
 fn add_store<D: Draft>(l: &mut LinkerInstance<'_, Ctx>, vtable: Vtable) -> Result<()> {
     type This = Resource<Bucket>;
     resource::<Bucket>(l, "bucket")?;
@@ -230,12 +250,18 @@ fn add_store<D: Draft>(l: &mut LinkerInstance<'_, Ctx>, vtable: Vtable) -> Resul
         },
         done,
     )?;
-    l.func_wrap("[method]bucket.list-keys", |store: Store<'_>, (this, _): (This, Option<D::Cursor>)| {
-        let name = &store.data().table.get(&this)?.store;
-        let message =
-            format!("listing the keys of state store {name} is not supported: Dapr's state API cannot list keys");
-        Ok((Result::<KeyResponse<D::Cursor>, Error>::Err(Error::Other(message)),))
-    })
+    import(
+        l,
+        "[method]bucket.list-keys",
+        move |store, (this, cursor): (This, Option<D::Cursor>), ticket| {
+            let name = store_of(store, &this)?;
+            let (after, skip) = cursor.as_ref().map_or(("", 0), D::place);
+            let after = Str::new(after.as_bytes());
+            unsafe { (vtable.list_keys)(store.data().user(), name, after, skip, ticket.into_raw()) };
+            Ok(())
+        },
+        keys::<D>,
+    )
 }
 
 fn add_batch<D: Draft>(l: &mut LinkerInstance<'_, Ctx>, vtable: Vtable) -> Result<()> {

@@ -80,6 +80,12 @@ pub struct BulkItem {
     pub item: Result<Option<Item>, Error>,
 }
 
+/// A page of keys. None: it is the last.
+pub struct Keys {
+    pub keys: Vec<String>,
+    pub next: Option<(String, u64)>,
+}
+
 pub struct FailedEntry {
     pub entry_id: String,
     pub error: Error,
@@ -98,6 +104,7 @@ pub enum Outcome {
     Value(Option<ForeignBytes>),
     Item(Option<Item>),
     Items(Vec<BulkItem>),
+    Keys(Keys),
     Failures(Vec<FailedEntry>),
     Response(Box<Response>),
 }
@@ -134,6 +141,13 @@ impl Outcome {
     pub fn items(self) -> Result<Vec<BulkItem>, Error> {
         match self {
             Outcome::Items(items) => Ok(items),
+            other => other.other_kind(),
+        }
+    }
+
+    pub fn keys(self) -> Result<Keys, Error> {
+        match self {
+            Outcome::Keys(keys) => Ok(keys),
             other => other.other_kind(),
         }
     }
@@ -353,6 +367,24 @@ pub unsafe extern "C" fn tdm_reply_item(reply: *const Reply, raw: *const RawItem
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tdm_reply_items(reply: *const Reply, items: *const RawBulkItem, count: usize) {
     unsafe { answer(reply, || Outcome::Items(slice(items, count).iter().map(|raw| bulk_item(raw)).collect())) };
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_reply_keys(
+    reply: *const Reply,
+    keys: *const Str,
+    count: usize,
+    more: bool,
+    last: Str,
+    next: u64,
+) {
+    let outcome = || unsafe {
+        let keys = slice(keys, count).iter().map(|key| key.text()).collect();
+        Outcome::Keys(Keys { keys, next: more.then(|| (last.text(), next)) })
+    };
+    unsafe { answer(reply, outcome) };
 }
 
 /// # Safety

@@ -32,6 +32,7 @@ pub struct Vtable {
     pub set_many: ManyFn,
     pub remove_many: ManyFn,
     pub transact: ManyFn,
+    pub list_keys: unsafe extern "C" fn(User, Str, Str, u64, *const Reply),
     pub find_store: unsafe extern "C" fn(User, Str, *const Reply),
 }
 

@@ -13,6 +13,7 @@ namespace tandem::state {
 namespace {
 
 constexpr std::string_view kSeparator = "||";
+constexpr std::size_t kKeysPerPage = 1000;
 
 // What stands before a key: "" or "<first>||" or "<first>.<second>||".
 struct Prefix {
@@ -281,6 +282,40 @@ void StateService::bulk_get(Caller caller, std::string_view store, std::vector<s
       [](const Error& e) { return Error{Code::kInternal, "ERR_STATE_BULK_GET", e.message}; },
       [&](Completion<Items> completion) {
         entry->store->bulk_get(caller.context, std::move(keys), std::move(completion));
+      });
+}
+
+void StateService::list_keys(Caller caller, std::string_view store, std::string_view after, std::size_t skip,
+                             Completion<KeyPage> done) {
+  using Keys = std::vector<std::string>;
+  Error error;
+  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
+  if (entry == nullptr) return done(fail(std::move(error)));
+  const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
+  ListRequest request{.prefix = prefix, .skip = skip, .limit = kKeysPerPage};
+  if (!after.empty()) request.after = prefix + std::string(after);
+  Completion<Keys> strip = [done = std::move(done), length = prefix.size(), skip](Result<Keys> keys) mutable {
+    if (!keys) return done(fail(std::move(keys.error())));
+    KeyPage page;
+    if (keys->size() == kKeysPerPage) {
+      page.last = keys->back().substr(length);
+      page.next = skip + keys->size();
+    }
+    for (std::string& key : *keys) {
+      key.erase(0, length);
+      // Without a prefix of one's own, what has one is another app's.
+      if (key.find(kSeparator) == std::string::npos) page.keys.push_back(std::move(key));
+    }
+    done(std::move(page));
+  };
+  Impl::run<Keys>(
+      caller, *entry->store, std::move(strip),
+      [entry](const Error& e) {
+        return Error{e.code == Code::kUnimplemented ? e.code : Code::kInternal, "ERR_STATE_STORE_NOT_SUPPORTED",
+                     "failed listing the keys of state store " + entry->name + ": " + e.message};
+      },
+      [&](Completion<Keys> completion) {
+        entry->store->list_keys(caller.context, std::move(request), std::move(completion));
       });
 }
 

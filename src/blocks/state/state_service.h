@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,14 @@ struct Caller {
   Executor& executor;
 };
 
+// Keys as the app knows them. Keys of other apps are left out, so a page may be shorter than the store had it.
+struct KeyPage {
+  std::vector<std::string> keys;
+  // Of the next page: as `after`, or as `skip`. Empty: this is the last page.
+  std::optional<std::string> last;
+  std::size_t next = 0;
+};
+
 class StateService final {
  public:
   // `name_space` is the value of NAMESPACE, for kNamespace.
@@ -74,6 +83,10 @@ class StateService final {
   void bulk_remove(Caller caller, std::string_view store, std::vector<DeleteRequest> requests, Completion<void> done);
   void transact(Caller caller, std::string_view store, std::vector<Operation> operations, const Metadata* metadata,
                 Completion<void> done);
+
+  // A page of the keys behind `after`, then behind `skip` more. Fails with kUnimplemented where the store cannot.
+  void list_keys(Caller caller, std::string_view store, std::string_view after, std::size_t skip,
+                 Completion<KeyPage> done);
 
   // Pings every store; the completion runs on the caller's executor with the first failure.
   void ping_all(Caller caller, Completion<void> done);

@@ -143,6 +143,10 @@ void Store::bulk_remove(const CallContext& context, std::vector<DeleteRequest> r
   }
 }
 
+void Store::list_keys(const CallContext&, ListRequest, Completion<std::vector<std::string>> done) {
+  done(fail(Code::kUnimplemented, "this state store cannot list its keys"));
+}
+
 void Store::transact(const CallContext&, std::vector<Operation>, Completion<void> done) {
   done(fail(Code::kUnimplemented, "the state store does not support transactions"));
 }

@@ -26,6 +26,9 @@ namespace tandem::state {
 
 enum class Concurrency { kUnspecified, kFirstWrite, kLastWrite };
 enum class Consistency { kUnspecified, kEventual, kStrong };
+// What a value is: bytes that nobody looks into, or one JSON value, which a store that knows JSON may keep as such. It
+// comes back as equal JSON then, perhaps with other white space and another order of members.
+enum class ValueForm { kBytes, kJson };
 
 // What a store can do beyond get, set and delete; the names are the capabilities that Dapr's metadata API lists.
 struct Features {
@@ -51,6 +54,7 @@ struct GetResponse {
 struct SetRequest {
   std::string key;
   SharedBytes value;
+  ValueForm form = ValueForm::kBytes;
   // Write only while the stored ETag is this one. Reason ERR_STATE_ETAG_MISMATCH style failures use kAborted (mismatch)
   // and kInvalidArgument (not an ETag of this store).
   std::optional<std::string> etag;
@@ -68,6 +72,14 @@ struct DeleteRequest {
   Concurrency concurrency = Concurrency::kUnspecified;
   Consistency consistency = Consistency::kUnspecified;
   Metadata metadata;
+};
+
+// A page of keys, in the order of their bytes.
+struct ListRequest {
+  std::string prefix;     // of all keys wanted
+  std::string after;      // only keys behind this one, with the prefix; empty: from the first
+  std::size_t skip = 0;   // so many of them first
+  std::size_t limit = 0;  // at most so many
 };
 
 using Operation = std::variant<SetRequest, DeleteRequest>;
@@ -103,6 +115,10 @@ class Store {
   virtual void set(const CallContext& context, SetRequest request, Completion<void> done) = 0;
   // Deleting a missing key succeeds, unless an ETag was given.
   virtual void remove(const CallContext& context, DeleteRequest request, Completion<void> done) = 0;
+
+  // Keys whose values have not expired; fewer than the limit: there are no more. Not a part of Dapr's API, and no store
+  // has to be able to: wasi:keyvalue's `list-keys` asks for it. Default: kUnimplemented.
+  virtual void list_keys(const CallContext& context, ListRequest request, Completion<std::vector<std::string>> done);
 
   // The defaults call the single operation for each item. A bulk write is not atomic: it stops at nothing, and fails
   // with the first error (an ETag failure before any other) after all items were tried.

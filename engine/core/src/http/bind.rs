@@ -134,7 +134,9 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
 }
 
 fn add_fields(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
-    l.func_wrap("[constructor]fields", |mut store: Store, (): ()| Ok((store.data_mut().table.push(Fields::default())?,)))?;
+    l.func_wrap("[constructor]fields", |mut store: Store, (): ()| {
+        Ok((store.data_mut().table.push(Fields::default())?,))
+    })?;
     l.func_wrap("[static]fields.from-list", |mut store: Store, (entries,): (Vec<(WasmStr, WasmList<u8>)>,)| {
         let mut fields = Fields::default();
         for (name, value) in &entries {
@@ -153,15 +155,21 @@ fn add_fields(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let name = name.to_str(&store)?;
         Ok((store.data().table.get(&this)?.has(&name),))
     })?;
-    l.func_wrap("[method]fields.set", |mut store: Store, (this, name, values): (Resource<Fields>, String, Vec<Vec<u8>>)| {
-        Ok((store.data_mut().table.get_mut(&this)?.set(&name, &values)?,))
-    })?;
+    l.func_wrap(
+        "[method]fields.set",
+        |mut store: Store, (this, name, values): (Resource<Fields>, String, Vec<Vec<u8>>)| {
+            Ok((store.data_mut().table.get_mut(&this)?.set(&name, &values)?,))
+        },
+    )?;
     l.func_wrap("[method]fields.delete", |mut store: Store, (this, name): (Resource<Fields>, String)| {
         Ok((store.data_mut().table.get_mut(&this)?.delete(&name),))
     })?;
-    l.func_wrap("[method]fields.append", |mut store: Store, (this, name, value): (Resource<Fields>, String, Vec<u8>)| {
-        Ok((store.data_mut().table.get_mut(&this)?.append(&name, &value)?,))
-    })?;
+    l.func_wrap(
+        "[method]fields.append",
+        |mut store: Store, (this, name, value): (Resource<Fields>, String, Vec<u8>)| {
+            Ok((store.data_mut().table.get_mut(&this)?.append(&name, &value)?,))
+        },
+    )?;
     l.func_wrap("[method]fields.entries", |store: Store, (this,): (Resource<Fields>,)| {
         Ok((store.data().table.get(&this)?.entries().to_vec(),))
     })?;
@@ -256,7 +264,8 @@ fn add_outgoing_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[constructor]outgoing-request", |mut store: Store, (headers,): (Resource<Fields>,)| {
         let table = &mut store.data_mut().table;
         let headers = table.delete(headers)?;
-        let request = OutgoingRequest { method: Method::Get, scheme: None, authority: None, target: None, headers, body: None };
+        let request =
+            OutgoingRequest { method: Method::Get, scheme: None, authority: None, target: None, headers, body: None };
         Ok((table.push(request)?,))
     })?;
     l.func_wrap("[method]outgoing-request.body", |mut store: Store, (this,): (This,)| {
@@ -272,7 +281,9 @@ fn add_outgoing_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         Ok((store.data().table.get(&this)?.method.clone(),))
     })?;
     l.func_wrap("[method]outgoing-request.set-method", |mut store: Store, (this, method): (This, Method)| {
-        let token = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(&b));
+        let token = |name: &String| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(&b))
+        };
         if matches!(&method, Method::Other(name) if !token(name)) {
             return Ok((Nothing::Err(()),));
         }
@@ -282,13 +293,16 @@ fn add_outgoing_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[method]outgoing-request.path-with-query", |store: Store, (this,): (This,)| {
         Ok((store.data().table.get(&this)?.target.clone(),))
     })?;
-    l.func_wrap("[method]outgoing-request.set-path-with-query", |mut store: Store, (this, target): (This, Option<String>)| {
-        if target.as_ref().is_some_and(|target| target.bytes().any(|byte| byte <= b' ' || byte == 0x7f)) {
-            return Ok((Nothing::Err(()),));
-        }
-        store.data_mut().table.get_mut(&this)?.target = target;
-        Ok((Nothing::Ok(()),))
-    })?;
+    l.func_wrap(
+        "[method]outgoing-request.set-path-with-query",
+        |mut store: Store, (this, target): (This, Option<String>)| {
+            if target.as_ref().is_some_and(|target| target.bytes().any(|byte| byte <= b' ' || byte == 0x7f)) {
+                return Ok((Nothing::Err(()),));
+            }
+            store.data_mut().table.get_mut(&this)?.target = target;
+            Ok((Nothing::Ok(()),))
+        },
+    )?;
     l.func_wrap("[method]outgoing-request.scheme", |store: Store, (this,): (This,)| {
         Ok((store.data().table.get(&this)?.scheme.clone(),))
     })?;
@@ -299,14 +313,19 @@ fn add_outgoing_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[method]outgoing-request.authority", |store: Store, (this,): (This,)| {
         Ok((store.data().table.get(&this)?.authority.clone(),))
     })?;
-    l.func_wrap("[method]outgoing-request.set-authority", |mut store: Store, (this, authority): (This, Option<String>)| {
-        let bad = |authority: &String| authority.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'/' || byte == b'@');
-        if authority.as_ref().is_some_and(bad) {
-            return Ok((Nothing::Err(()),));
-        }
-        store.data_mut().table.get_mut(&this)?.authority = authority;
-        Ok((Nothing::Ok(()),))
-    })?;
+    l.func_wrap(
+        "[method]outgoing-request.set-authority",
+        |mut store: Store, (this, authority): (This, Option<String>)| {
+            let bad = |authority: &String| {
+                authority.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'/' || byte == b'@')
+            };
+            if authority.as_ref().is_some_and(bad) {
+                return Ok((Nothing::Err(()),));
+            }
+            store.data_mut().table.get_mut(&this)?.authority = authority;
+            Ok((Nothing::Ok(()),))
+        },
+    )?;
     l.func_wrap("[method]outgoing-request.headers", |mut store: Store, (this,): (This,)| {
         let table = &mut store.data_mut().table;
         let headers = table.get(&this)?.headers.read_only();
@@ -389,7 +408,8 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let ctx = store.data_mut();
         let headers = ctx.table.delete(headers)?;
         // SAFETY: the request lives while its call runs.
-        let head = ctx.call.request(ctx.call.number).is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
+        let head =
+            ctx.call.request(ctx.call.number).is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
         Ok((ctx.table.push(OutgoingResponse { status: 200, headers, body: None, head })?,))
     })?;
     l.func_wrap("[method]outgoing-response.status-code", |store: Store, (this,): (This,)| {
@@ -429,17 +449,21 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let stream: DynOutputStream = Box::new(OutStream { body, link: ctx.link.clone() });
         Ok((Ok(ctx.table.push(stream)?),))
     })?;
-    l.func_wrap("[static]outgoing-body.finish", |mut store: Store, (this, trailers): (Resource<OutgoingBody>, Option<Resource<Fields>>)| {
-        let ctx = store.data_mut();
-        let trailers = trailers.map(|trailers| ctx.table.delete(trailers)).transpose()?;
-        let body = ctx.table.delete(this)?;
-        ctx.link.mark_dirty();
-        let finished = lock(&body.0).finish(trailers);
-        Ok((finished.map_err(|declared| ErrorCode::HttpResponseBodySize(Some(declared))),))
-    })?;
+    l.func_wrap(
+        "[static]outgoing-body.finish",
+        |mut store: Store, (this, trailers): (Resource<OutgoingBody>, Option<Resource<Fields>>)| {
+            let ctx = store.data_mut();
+            let trailers = trailers.map(|trailers| ctx.table.delete(trailers)).transpose()?;
+            let body = ctx.table.delete(this)?;
+            ctx.link.mark_dirty();
+            let finished = lock(&body.0).finish(trailers);
+            Ok((finished.map_err(|declared| ErrorCode::HttpResponseBodySize(Some(declared))),))
+        },
+    )?;
     l.func_wrap(
         "[static]response-outparam.set",
-        |mut store: Store, (param, response): (Resource<ResponseOutparam>, Result<Resource<OutgoingResponse>, ErrorCode>)| {
+        |mut store: Store,
+         (param, response): (Resource<ResponseOutparam>, Result<Resource<OutgoingResponse>, ErrorCode>)| {
             let ctx = store.data_mut();
             let number = ctx.table.delete(param)?.0;
             if number != ctx.call.number {
@@ -460,7 +484,10 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
 
 type Handled = Result<Resource<FutureResponse>, ErrorCode>;
 
-fn handle(mut store: Store, (request, options): (Resource<OutgoingRequest>, Option<Resource<RequestOptions>>)) -> Result<(Handled,)> {
+fn handle(
+    mut store: Store,
+    (request, options): (Resource<OutgoingRequest>, Option<Resource<RequestOptions>>),
+) -> Result<(Handled,)> {
     let ctx = store.data_mut();
     let timeouts = options.map(|options| ctx.table.delete(options)).transpose()?.unwrap_or_default().0;
     let request = ctx.table.delete(request)?;
@@ -482,7 +509,9 @@ fn handle(mut store: Store, (request, options): (Resource<OutgoingRequest>, Opti
 }
 
 /// The two handles that a call of `incoming-handler.handle` gets.
-pub fn push_call(table: &mut ResourceTable, number: u64) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
+pub fn push_call(
+    table: &mut ResourceTable,
+    number: u64,
+) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
     Ok((table.push(IncomingRequest(number))?, table.push(ResponseOutparam(number))?))
 }
-

@@ -176,6 +176,8 @@ pub struct BodyOut {
     /// Content-Length, when the guest gave one.
     pub declared: Option<u64>,
     pub written: u64,
+    /// The guest tried to write more than it had declared.
+    overrun: bool,
     /// The answer to HEAD: its Content-Length speaks of a body that is not sent.
     pub head: bool,
     stream_taken: bool,
@@ -207,8 +209,7 @@ impl BodyOut {
     /// The guest's finish. With the wrong length the body is cut and the declared length comes back.
     pub fn finish(&mut self, trailers: Option<Fields>) -> Result<(), u64> {
         if let Some(declared) = self.declared
-            && declared != self.written
-            && !(self.head && self.written == 0)
+            && (self.overrun || (declared != self.written && !(self.head && self.written == 0)))
         {
             self.end = Some(OutEnd::Cut);
             return Err(declared);
@@ -250,7 +251,10 @@ impl OutputStream for OutStream {
         }
         let written = body.written + bytes.len() as u64;
         if body.declared.is_some_and(|declared| written > declared) {
-            return Err(StreamError::LastOperationFailed(BodyError("the body is longer than its Content-Length").into()));
+            body.overrun = true;
+            return Err(StreamError::LastOperationFailed(
+                BodyError("the body is longer than its Content-Length").into(),
+            ));
         }
         body.written = written;
         if !body.discard {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::body::{BodyIn, BodyOut, InEnd, OutEnd, Shared, lock};
 use super::fields::Fields;
-use crate::ffi::{Header, Str};
+use crate::ffi::{Header, Str, slice};
 use crate::instance::Link;
 
 /// `tdm_request`.
@@ -18,6 +18,8 @@ pub struct Request {
     pub headers_count: usize,
     pub body: Str,
     pub body_whole: bool,
+    pub trailers: *const Header,
+    pub trailers_count: usize,
 }
 
 /// A pointer that the C++ side keeps valid while its call runs.
@@ -189,6 +191,14 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
     true
 }
 
+/// What followed a body; None: nothing.
+///
+/// # Safety
+/// The spans live for this call.
+pub unsafe fn received_trailers(trailers: *const Header, count: usize) -> Option<Fields> {
+    (count > 0).then(|| Fields::received(unsafe { slice(trailers, count) }))
+}
+
 /// The body that a call starts with.
 pub fn initial_body(request: &Request) -> BodyIn {
     let mut body = BodyIn::default();
@@ -198,7 +208,8 @@ pub fn initial_body(request: &Request) -> BodyIn {
         body.push(bytes::Bytes::copy_from_slice(bytes));
     }
     if request.body_whole {
-        body.finish(InEnd::Complete(None));
+        // SAFETY: as above.
+        body.finish(InEnd::Complete(unsafe { received_trailers(request.trailers, request.trailers_count) }));
     }
     body
 }

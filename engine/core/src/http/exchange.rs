@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use wasmtime_wasi_io::poll::Pollable;
 
 use super::body::{BodyIn, BodyOut, InEnd, OutEnd, Shared, lock};
-use super::call::Request;
+use super::call::{Request, received_trailers};
 use super::fields::Fields;
 use super::types::{ErrorCode, Method, Scheme};
 use crate::ffi::{Header, Str, fence, slice};
@@ -123,16 +123,17 @@ impl Exchange {
     }
 
     fn send(self: &Arc<Exchange>, link: &Link, request: &Outgoing) {
+        let mut trailers = None;
         let (buffer, whole) = match &self.out {
             None => (Vec::new(), true),
             Some(out) => {
                 let mut out = lock(out);
                 let whole = matches!(out.end, Some(OutEnd::Finished(_)));
                 let buffer = std::mem::take(&mut out.buffer);
-                if whole {
-                    out.end = Some(OutEnd::Cut);
-                } else {
+                if !whole {
                     out.in_flight = !buffer.is_empty();
+                } else if let Some(OutEnd::Finished(fields)) = out.end.replace(OutEnd::Cut) {
+                    trailers = fields;
                 }
                 out.wake();
                 (buffer, whole)
@@ -140,6 +141,7 @@ impl Exchange {
         };
         self.state().out_over = whole;
         let headers = request.headers.spans(if whole { "content-length" } else { "" });
+        let trailers = trailers.as_ref().map(|fields| fields.spans("")).unwrap_or_default();
         let raw = Request {
             method: Str::new(request.method.as_str().as_bytes()),
             scheme: Str::new(request.scheme.as_ref().map_or("http", Scheme::as_str).as_bytes()),
@@ -149,6 +151,8 @@ impl Exchange {
             headers_count: headers.len(),
             body: Str::new(&buffer),
             body_whole: whole,
+            trailers: trailers.as_ptr(),
+            trailers_count: trailers.len(),
         };
         link.http_send(Arc::into_raw(self.clone()), &raw, &request.timeouts);
     }
@@ -172,10 +176,15 @@ impl Exchange {
             body.wake();
         }
         if body.buffer.is_empty() && body.end.is_some() {
-            let complete = matches!(body.end.replace(OutEnd::Cut), Some(OutEnd::Finished(_)));
+            let end = body.end.replace(OutEnd::Cut);
             drop(body);
             self.state().out_over = true;
-            link.http_body_end(Arc::as_ptr(self), complete);
+            let (complete, trailers) = match &end {
+                Some(OutEnd::Finished(trailers)) => (true, trailers.as_ref()),
+                _ => (false, None),
+            };
+            let trailers = trailers.map(|fields| fields.spans("")).unwrap_or_default();
+            link.http_body_end(Arc::as_ptr(self), complete, &trailers);
         }
     }
 }
@@ -229,7 +238,12 @@ impl Pollable for Hold {
 /// # Safety
 /// `exchange` came with http_send and is not released; headers as the header file says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_exchange_respond(exchange: *const Exchange, status: u16, headers: *const Header, count: usize) {
+pub unsafe extern "C" fn tdm_exchange_respond(
+    exchange: *const Exchange,
+    status: u16,
+    headers: *const Header,
+    count: usize,
+) {
     fence((), || unsafe { (*exchange).set_head(Ok((status, Fields::received(slice(headers, count))))) });
 }
 
@@ -245,7 +259,7 @@ pub unsafe extern "C" fn tdm_exchange_body(exchange: *const Exchange, piece: Str
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tdm_exchange_body_end(exchange: *const Exchange, trailers: *const Header, count: usize) {
     fence((), || {
-        let trailers = (count > 0).then(|| Fields::received(unsafe { slice(trailers, count) }));
+        let trailers = unsafe { received_trailers(trailers, count) };
         lock(unsafe { &(*exchange).body }).finish(InEnd::Complete(trailers));
     });
 }

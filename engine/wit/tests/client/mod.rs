@@ -90,6 +90,7 @@ struct StateVtable {
     set_many: Many,
     remove_many: Many,
     transact: Many,
+    list_keys: unsafe extern "C" fn(User, Str, Str, u64, Reply),
     find_store: unsafe extern "C" fn(User, Str, Reply),
 }
 
@@ -97,6 +98,7 @@ struct StateVtable {
 struct EngineConfig {
     max_instances: u32,
     max_memory_bytes: u64,
+    max_total_memory_bytes: u64,
     max_table_elements: u64,
     max_stack_bytes: u64,
     keep_resident_bytes: u64,
@@ -142,6 +144,8 @@ struct Request {
     headers_count: usize,
     body: Str,
     body_whole: bool,
+    trailers: *const Header,
+    trailers_count: usize,
 }
 
 unsafe extern "C" {
@@ -343,6 +347,10 @@ unsafe extern "C" fn no_keys(_: User, _: Str, _: *const Str, _: usize, reply: Re
     unsafe { tdm_reply_error(reply, 12, Str::NONE, Str::NONE) };
 }
 
+unsafe extern "C" fn no_list(_: User, _: Str, _: Str, _: u64, reply: Reply) {
+    unsafe { tdm_reply_error(reply, 12, Str::NONE, Str::NONE) };
+}
+
 static STATE: StateVtable = StateVtable {
     get,
     get_item,
@@ -354,6 +362,7 @@ static STATE: StateVtable = StateVtable {
     set_many: no_many,
     remove_many: no_many,
     transact: no_many,
+    list_keys: no_list,
     find_store,
 };
 
@@ -410,6 +419,7 @@ impl Program {
         let engine = EngineConfig {
             max_instances: 16,
             max_memory_bytes: 64 << 20,
+            max_total_memory_bytes: 0,
             max_table_elements: 10_000,
             max_stack_bytes: 512 << 10,
             keep_resident_bytes: 0,
@@ -454,6 +464,8 @@ impl Program {
             headers_count: 0,
             body: Str::NONE,
             body_whole: true,
+            trailers: std::ptr::null(),
+            trailers_count: 0,
         });
         unsafe {
             check(tdm_instance_new(self.program, &EVENTS, user, user, &mut raw)).expect("a slot");

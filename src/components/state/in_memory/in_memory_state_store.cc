@@ -5,6 +5,7 @@
 #include <atomic>
 #include <bitset>
 #include <chrono>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -110,6 +111,24 @@ class InMemoryStateStore::Table final {
       }
     }
     return {};
+  }
+
+  std::vector<std::string> list(const state::ListRequest& request) {
+    const std::int64_t now = clock_();
+    const std::size_t wanted = request.skip > SIZE_MAX - request.limit ? SIZE_MAX : request.skip + request.limit;
+    std::set<std::string> first;  // of those that fit
+    for (Stripe& stripe : stripes_) {
+      std::lock_guard lock(stripe.mutex);
+      for (const auto& [key, item] : stripe.items) {
+        if (!key.starts_with(request.prefix) || key <= request.after) continue;
+        if (item.expires_at_ms != 0 && item.expires_at_ms <= now) continue;
+        if (first.size() >= wanted && key >= *first.rbegin()) continue;
+        first.insert(key);
+        if (first.size() > wanted) first.erase(std::prev(first.end()));
+      }
+    }
+    const std::size_t skip = std::min(request.skip, first.size());
+    return {std::next(first.begin(), static_cast<std::ptrdiff_t>(skip)), first.end()};
   }
 
   // Removes some expired values; true when there may be more.
@@ -246,6 +265,11 @@ void InMemoryStateStore::remove(const CallContext&, DeleteRequest request, Compl
 
 void InMemoryStateStore::transact(const CallContext&, std::vector<state::Operation> operations, Completion<void> done) {
   done(table_->transact(std::move(operations)));
+}
+
+void InMemoryStateStore::list_keys(const CallContext&, state::ListRequest request,
+                                   Completion<std::vector<std::string>> done) {
+  done(table_->list(request));
 }
 
 void InMemoryStateStore::close(SteadyTime) { table_->clear(); }

@@ -35,6 +35,9 @@ class InMemoryStateStore final : public state::Store {
   void set(const CallContext& context, state::SetRequest request, Completion<void> done) override;
   void remove(const CallContext& context, state::DeleteRequest request, Completion<void> done) override;
   void transact(const CallContext& context, std::vector<state::Operation> operations, Completion<void> done) override;
+  // Looks at every key, a stripe at a time: keys that come and go meanwhile may be missed or listed.
+  void list_keys(const CallContext& context, state::ListRequest request,
+                 Completion<std::vector<std::string>> done) override;
   void close(SteadyTime deadline) override;
 
   // Values held, expired ones that no sweep has met included.

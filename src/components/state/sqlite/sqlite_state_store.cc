@@ -136,6 +136,13 @@ void SqliteStateStore::bulk_get(const CallContext& context, std::vector<std::str
   });
 }
 
+void SqliteStateStore::list_keys(const CallContext& context, state::ListRequest request,
+                                 Completion<std::vector<std::string>> done) {
+  read<std::vector<std::string>>(context, std::move(done), [request = std::move(request)](Reader& reader) {
+    return reader.statements.list(request);
+  });
+}
+
 void SqliteStateStore::set(const CallContext& context, state::SetRequest request, Completion<void> done) {
   writes_->submit(std::move(request), deadline_of(context), std::move(done));
 }

@@ -39,6 +39,8 @@ class SqliteStateStore final : public state::Store {
   void bulk_get(const CallContext& context, std::vector<std::string> keys,
                 Completion<std::vector<state::BulkGetItem>> done) override;
   void transact(const CallContext& context, std::vector<state::Operation> operations, Completion<void> done) override;
+  void list_keys(const CallContext& context, state::ListRequest request,
+                 Completion<std::vector<std::string>> done) override;
   void close(SteadyTime deadline) override;
 
  private:

@@ -1,5 +1,7 @@
 #include "components/state/sqlite/statements.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/base64.h"
@@ -91,7 +93,35 @@ Result<ReadStatements> ReadStatements::prepare(Database& database, const std::st
       database.prepare("SELECT value, is_binary, etag, CAST(strftime('%s', expiration_time) AS INTEGER) FROM " + table +
                        " WHERE key = ?1 AND " + std::string(kAlive));
   if (!get) return fail(std::move(get.error()));
-  return ReadStatements(std::move(*get));
+  // ?2 ends the range of the prefix; null: nothing does.
+  Result<Statement> list =
+      database.prepare("SELECT key FROM " + table + " WHERE key >= ?1 AND (?2 IS NULL OR key < ?2) AND key > ?3 AND " +
+                       std::string(kAlive) + " ORDER BY key LIMIT ?4 OFFSET ?5");
+  if (!list) return fail(std::move(list.error()));
+  return ReadStatements(std::move(*get), std::move(*list));
+}
+
+Result<std::vector<std::string>> ReadStatements::list(const state::ListRequest& request) {
+  StatementUse use(list_);
+  list_.bind(1, request.prefix);
+  std::string end = request.prefix;
+  if (end.empty()) {
+    list_.bind_null(2);
+  } else {
+    ++end.back();  // UTF-8 has no byte 255
+    list_.bind(2, end);
+  }
+  constexpr std::size_t kMost = std::numeric_limits<std::int64_t>::max();
+  list_.bind(3, request.after);
+  list_.bind(4, static_cast<std::int64_t>(std::min(request.limit, kMost)));
+  list_.bind(5, static_cast<std::int64_t>(std::min(request.skip, kMost)));
+  std::vector<std::string> keys;
+  for (;;) {
+    const Result<bool> row = list_.step();
+    if (!row) return fail(row.error());
+    if (!*row) return keys;
+    keys.emplace_back(list_.text(0));
+  }
 }
 
 Result<state::GetResponse> ReadStatements::get(std::string_view key) {

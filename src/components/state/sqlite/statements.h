@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "blocks/state/state_store.h"
@@ -19,11 +20,13 @@ class ReadStatements final {
 
   // A missing or expired key is a success with null data.
   Result<state::GetResponse> get(std::string_view key);
+  Result<std::vector<std::string>> list(const state::ListRequest& request);
 
  private:
-  explicit ReadStatements(Statement get) : get_(std::move(get)) {}
+  ReadStatements(Statement get, Statement list) : get_(std::move(get)), list_(std::move(list)) {}
 
   Statement get_;
+  Statement list_;
 };
 
 class WriteStatements final {
