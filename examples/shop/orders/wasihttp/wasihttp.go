@@ -51,6 +51,7 @@ func Serve(request *types.IncomingRequest, out *types.ResponseOutparam, app func
 	types.ResponseOutparamSet(out, wit.Ok[*types.OutgoingResponse, types.ErrorCode](response))
 	// A client that has left is no failure of the app.
 	_ = write(body, answer.Body)
+	collect()
 }
 
 // Do sends a request to http://authority/path and waits for the whole answer.
