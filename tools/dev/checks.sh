@@ -45,11 +45,16 @@ for path in sys.argv[1:]:
 PYTHON
 }
 
-# The sources that differ from the last commit, or from the branch that this one will go to when there is one.
+# lint_tidy all: every source. lint_tidy changed: those that differ from the last commit, or from the branch that this
+# one will go to when there is one.
 lint_tidy() {
   local base=HEAD changed
-  ! git rev-parse -q --verify origin/main >/dev/null || base=$(git merge-base HEAD origin/main)
-  changed=$({ git diff --name-only --diff-filter=d "$base" -- '*.cc'; git ls-files --others --exclude-standard -- '*.cc'; } | sort -u)
+  if [ "$1" = all ]; then
+    changed=$(cpp_sources | grep '\.cc$')
+  else
+    ! git rev-parse -q --verify origin/main >/dev/null || base=$(git merge-base HEAD origin/main)
+    changed=$({ git diff --name-only --diff-filter=d "$base" -- '*.cc'; git ls-files --others --exclude-standard -- '*.cc'; } | sort -u)
+  fi
   [ -n "$changed" ] || { note "no C++ source has changed"; return 0; }
   [ -f build/dev/compile_commands.json ] || fail "clang-tidy reads build/dev/compile_commands.json: run ./dev build dev first"
   # A source that the build does not know (a fuzz target in a build without the fuzzer) cannot be read without its flags.
@@ -60,11 +65,18 @@ lint_tidy() {
 }
 
 command_lint() {
-  plan 6
-  prepare
+  local sources=changed
+  case ${1:-} in
+    "") ;;
+    --all) sources=all ;;
+    --fast) sources=none ;;
+    *) fail "./dev lint takes --all or --fast, not \"$1\"" ;;
+  esac
+  # The fast form is for a machine that is set up: a test runs it.
+  if [ "$sources" = none ]; then plan 3 && find_toolchains; else plan 6 && prepare; fi
   step "format" lint_format
   step "layers and file length" python3 -B tools/check_layers.py
   step "scripts" lint_scripts
-  step "clang-tidy on changed files" lint_tidy
+  [ "$sources" = none ] || step "clang-tidy on $sources files" lint_tidy "$sources"
   say "clean"
 }
