@@ -41,10 +41,10 @@ find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(GTest REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url)
-include(GoogleTest)
-
 find_program(PROTOC protoc REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+include(GoogleTest)
+
 # The engine's C ABI, and the Rust library behind it as one static library that cargo builds outside the clone, so that a
 # fresh clone builds warm. Rooms compile against the ABI; programs link the library (tandem_link_engine).
 function(tandem_engine_library)
@@ -70,8 +70,6 @@ function(tandem_engine_library)
   target_link_libraries(tandem_engine_rust INTERFACE tandem_engine_abi ${out} Threads::Threads dl m)
 endfunction()
 
-# tandem_link_engine(<program> [FAKE]): what is behind the engine's C ABI in this program.
-function(tandem_link_engine program)
 # proto/ compiled, and gRPC behind it. Linked statically: the shared libraries (gRPC, protobuf and some fifty of Abseil's)
 # would add more to the start of every `tandem` than all the rest of it takes. Without TLS, which gRPC here has no use for.
 function(tandem_proto_library)
@@ -105,6 +103,8 @@ function(tandem_proto_library)
   target_link_libraries(tandem_proto PUBLIC ${libraries} ${abseil} Threads::Threads dl)
 endfunction()
 
+# tandem_link_engine(<program> [FAKE]): what is behind the engine's C ABI in this program.
+function(tandem_link_engine program)
   if(TANDEM_FAKE_ENGINE OR "FAKE" IN_LIST ARGN)
     target_link_libraries(${program} PRIVATE tandem_fake_engine)
   else()
