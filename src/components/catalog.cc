@@ -9,6 +9,8 @@
 #include "components/component_schemas.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
 #include "components/state/in_memory/in_memory_state_store.h"
+#include "components/state/postgresql/postgresql_metadata.h"
+#include "components/state/postgresql/postgresql_state_store.h"
 #include "components/state/sqlite/sqlite_state_store.h"
 
 namespace tandem::components {
@@ -56,6 +58,17 @@ Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
   return std::move(*store);
 }
 
+Result<std::unique_ptr<state::Store>> make_postgresql_store(const Making& making) {
+  const Result<PostgresqlStateOptions> options = read_postgresql_state_options(making.metadata, making.component.version);
+  if (!options) return fail(options.error());
+  Result<std::unique_ptr<PostgresqlStateStore>> store = PostgresqlStateStore::open(
+      *options, [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
+        if (log != nullptr) log->warn("tandem.state.postgresql", problem, {{"component", name}});
+      });
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
 Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& making) {
   const std::int64_t handlers = making.metadata.get_int("maxConcurrentHandlers", 1);
   if (handlers < 1 || handlers > 10'000) {
@@ -74,6 +87,8 @@ struct StoreLine {
 };
 const StoreLine kStores[] = {
     {kInMemoryStateSchema, "state.in-memory", make_in_memory_store},
+    {kPostgresqlStateV1Schema, "state.postgresql", make_postgresql_store},
+    {kPostgresqlStateV2Schema, "state.postgresql", make_postgresql_store},
     {kSqliteStateSchema, "state.sqlite", make_sqlite_store},
 };
 
@@ -138,7 +153,9 @@ Result<Catalog> Catalog::load() {
     for (SchemaField& field : runtime_fields(schema->type)) schema->fields.push_back(std::move(field));
     catalog.schemas_.push_back(std::move(*schema));
   }
-  std::ranges::sort(catalog.schemas_, {}, &ComponentSchema::full_type);
+  std::ranges::sort(catalog.schemas_, {}, [](const ComponentSchema& schema) {
+    return std::pair(schema.full_type(), schema.version);
+  });
   return catalog;
 }
 

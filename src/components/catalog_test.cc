@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -43,11 +44,17 @@ class CatalogTest : public testing::Test {
 TEST_F(CatalogTest, KnowsItsComponents) {
   std::vector<std::string> types;
   for (const config::ComponentSchema& schema : catalog_.schemas()) types.push_back(schema.full_type());
-  EXPECT_THAT(types, ElementsAre("pubsub.in-memory", "state.in-memory", "state.sqlite"));
+  EXPECT_THAT(types,
+              testing::IsSupersetOf({"pubsub.in-memory", "state.in-memory", "state.postgresql", "state.sqlite"}));
+  EXPECT_TRUE(std::ranges::is_sorted(types));
   EXPECT_NE(catalog_.find("state.sqlite", "v1"), nullptr);
   EXPECT_NE(catalog_.find("state.sqlite", ""), nullptr);
   EXPECT_EQ(catalog_.find("state.sqlite", "v2"), nullptr);
   EXPECT_TRUE(catalog_.find("state.sqlite", "v1")->has_capability("transactional"));
+  EXPECT_EQ(catalog_.find("state.postgresql", "")->version, "v1");
+  EXPECT_NE(catalog_.find("state.postgresql", "v1")->find("tableName"), nullptr);
+  EXPECT_EQ(catalog_.find("state.postgresql", "v2")->find("tableName"), nullptr);
+  EXPECT_NE(catalog_.find("state.postgresql", "v2")->find("tablePrefix"), nullptr);
 }
 
 TEST_F(CatalogTest, MakesAStore) {
@@ -74,6 +81,19 @@ TEST_F(CatalogTest, MakesABroker) {
   EXPECT_EQ(diagnostics_.to_string(), "");
 }
 
+TEST_F(CatalogTest, RefusesToLogInThroughACloud) {
+  for (const char* version : {"v1", "v2"}) {
+    for (const char* key : {"useAzureAD", "useAWSIAM"}) {
+      const std::string metadata =
+          "  - name: connectionString\n    value: host=localhost\n  - name: " + std::string(key) +
+          "\n    value: \"true\"\n";
+      EXPECT_FALSE(catalog_.make_store(component("state.postgresql", metadata, version), surroundings_, diagnostics_));
+      EXPECT_THAT(diagnostics_.to_string(), HasSubstr(std::string(key) + ": tokens of "));
+    }
+  }
+  EXPECT_EQ(diagnostics_.error_count(), 4u) << diagnostics_.to_string();
+}
+
 TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
   EXPECT_FALSE(catalog_.make_store(component("state.sqlite", ""), surroundings_, diagnostics_));
   EXPECT_FALSE(catalog_.make_store(component("state.nosuch", ""), surroundings_, diagnostics_));
@@ -89,7 +109,8 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
                                     surroundings_, diagnostics_));
   const std::string text = diagnostics_.to_string();
   EXPECT_THAT(text, HasSubstr("connectionString"));
-  EXPECT_THAT(text, HasSubstr("there is no state.nosuch/v1; built in: state.in-memory/v1, state.sqlite/v1"));
+  EXPECT_THAT(text,
+              testing::ContainsRegex("there is no state.nosuch/v1; built in: state.in-memory/v1, .*state.sqlite/v1"));
   EXPECT_THAT(text, HasSubstr("there is no state.sqlite/v1; built in: pubsub.in-memory/v1"));
   EXPECT_THAT(text, HasSubstr("the folder \"" + folder_ + "/none\" does not exist"));
   EXPECT_THAT(text, HasSubstr("input key/keyPrefix 'a||b' can't contain '||'"));

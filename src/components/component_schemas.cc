@@ -13,6 +13,12 @@ namespace {
 constexpr char kInMemoryStateText[] = {
 #embed "state/in_memory/metadata.yaml"
     , '\0'};
+constexpr char kPostgresqlStateV1Text[] = {
+#embed "state/postgresql/v1/metadata.yaml"
+    , '\0'};
+constexpr char kPostgresqlStateV2Text[] = {
+#embed "state/postgresql/v2/metadata.yaml"
+    , '\0'};
 constexpr char kSqliteStateText[] = {
 #embed "state/sqlite/metadata.yaml"
     , '\0'};
@@ -23,6 +29,10 @@ constexpr char kInMemoryPubsubText[] = {
 }  // namespace
 
 constexpr EmbeddedSchema kInMemoryStateSchema{"src/components/state/in_memory/metadata.yaml", kInMemoryStateText};
+constexpr EmbeddedSchema kPostgresqlStateV1Schema{"src/components/state/postgresql/v1/metadata.yaml",
+                                                  kPostgresqlStateV1Text};
+constexpr EmbeddedSchema kPostgresqlStateV2Schema{"src/components/state/postgresql/v2/metadata.yaml",
+                                                  kPostgresqlStateV2Text};
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 

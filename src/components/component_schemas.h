@@ -11,6 +11,8 @@ struct EmbeddedSchema {
 };
 
 extern const EmbeddedSchema kInMemoryStateSchema;
+extern const EmbeddedSchema kPostgresqlStateV1Schema;
+extern const EmbeddedSchema kPostgresqlStateV2Schema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
 

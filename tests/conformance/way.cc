@@ -26,9 +26,12 @@ std::string way_name(const Way& way) {
 }
 
 std::vector<Way> every_way(const std::string& block) {
+  // A component with several versions has a folder for each.
   std::vector<std::string> folders;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(TANDEM_COMPONENTS_DIR) + "/" + block)) {
-    if (entry.is_directory()) folders.push_back(block + "/" + entry.path().filename().string());
+  const std::filesystem::path components(TANDEM_COMPONENTS_DIR);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(components / block)) {
+    if (entry.path().filename() != "conformance.yaml") continue;
+    folders.push_back(std::filesystem::relative(entry.path().parent_path(), components).string());
   }
   std::ranges::sort(folders);
   std::vector<Way> ways;

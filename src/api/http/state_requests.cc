@@ -169,6 +169,7 @@ Result<SetItem> read_set_item(std::string_view object, const Metadata& query) {
   item.request.key = std::move(fields->key);
   // Go marshals a value that is not there as null.
   item.request.value = share(std::string(fields->value.empty() ? std::string_view("null") : fields->value));
+  item.request.form = state::ValueForm::kJson;
   item.request.etag = std::move(fields->etag);
   item.request.metadata = std::move(fields->metadata);
   item.refused = apply_options(*fields, item.request);
