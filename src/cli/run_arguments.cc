@@ -127,6 +127,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   if (auto address = reader.take("--dapr-listen-addresses", parse_listen_address)) {
     options.dapr_listen_address = *address;
   }
+  if (auto port = reader.take("--dapr-grpc-port", "DAPR_GRPC_PORT", parse_port)) options.first_dapr_grpc_port = *port;
   options.allowed_origins = reader.take("--allowed-origins", as_it_is).value_or(options.allowed_origins);
   options.dapr_api_token = reader.environment("DAPR_API_TOKEN");
   options.name_space = reader.environment("NAMESPACE");
@@ -159,13 +160,17 @@ void check_ports(FlagReader& reader, const RunArguments& arguments) {
   const config::AppSpec& app = arguments.options.apps.front();
   const int app_port = app.app_port.value_or(0);
   const int dapr_port = app.dapr_http_port.value_or(0);
+  const int grpc_port = arguments.options.first_dapr_grpc_port;
   const int metrics_port = arguments.options.metrics_port.value_or(0);
   const auto check = [&](std::string_view one, int a, std::string_view other, int b) {
     if (a != 0 && a == b) reader.error(fmt::format("{} and {} are both {}", one, other, a));
   };
   check("--app-port", app_port, "--dapr-http-port", dapr_port);
   check("--app-port", app_port, "--metrics-port", metrics_port);
+  check("--app-port", app_port, "--dapr-grpc-port", grpc_port);
   check("--dapr-http-port", dapr_port, "--metrics-port", metrics_port);
+  check("--dapr-http-port", dapr_port, "--dapr-grpc-port", grpc_port);
+  check("--dapr-grpc-port", grpc_port, "--metrics-port", metrics_port);
 }
 
 // The file of a multi-app run, from -f or because there is one here; empty: a single module.

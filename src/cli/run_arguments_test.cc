@@ -188,6 +188,7 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
                        {"APP_PORT", "9100"},
                        {"DAPR_HTTP_PORT", "9101"},
                        {"DAPR_METRICS_PORT", "9102"},
+                       {"DAPR_GRPC_PORT", "9103"},
                        {"DAPR_API_TOKEN", "secret"},
                        {"NAMESPACE", "prod"},
                        {"XDG_CACHE_HOME", "/xdg"}});
@@ -197,6 +198,10 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
   EXPECT_EQ(out.options.apps[0].app_port, 9100);
   EXPECT_EQ(out.options.apps[0].dapr_http_port, 9200);
   EXPECT_EQ(out.options.metrics_port, 9102);
+  EXPECT_EQ(out.options.first_dapr_grpc_port, 9103);
+  EXPECT_EQ(good({module_, "-G", "9203"}).options.first_dapr_grpc_port, 9203);
+  EXPECT_THAT(error({module_, "--dapr-grpc-port", "9200", "--dapr-http-port", "9200"}),
+              HasSubstr("--dapr-http-port and --dapr-grpc-port are both 9200"));
   EXPECT_EQ(out.options.dapr_api_token, "secret");
   EXPECT_EQ(out.options.name_space, "prod");
   EXPECT_EQ(out.options.cache_folder, "/xdg/tandem/modules");
@@ -217,8 +222,9 @@ TEST_F(RunArgumentsTest, WithoutAHomeThereIsNoCacheAndAWarning) {
 }
 
 TEST_F(RunArgumentsTest, WhatIsNotSupportedIsRefusedByName) {
-  EXPECT_THAT(error({module_, "--dapr-grpc-port", "50001"}), HasSubstr("--dapr-grpc-port is not supported yet"));
-  EXPECT_THAT(error({module_, "-G", "50001"}), HasSubstr("--dapr-grpc-port is not supported yet"));
+  EXPECT_THAT(error({module_, "--dapr-internal-grpc-port", "50002"}),
+              HasSubstr("--dapr-internal-grpc-port is not supported yet"));
+  EXPECT_THAT(error({module_, "-I", "50002"}), HasSubstr("--dapr-internal-grpc-port is not supported yet"));
   EXPECT_THAT(error({module_, "--enable-profiling"}), HasSubstr("--enable-profiling is not supported yet"));
   EXPECT_THAT(error({module_, "-u", "/tmp"}), HasSubstr("--unix-domain-socket is not supported yet"));
   EXPECT_THAT(error({module_, "--app-protocol", "grpc"}), HasSubstr("--app-protocol: \"grpc\" is not supported yet"));
@@ -318,8 +324,8 @@ TEST_F(RunFileTest, AProcessHasOneMetricsPortAndOneLevel) {
   RunArguments out = good({"-f", path});
   EXPECT_EQ(out.options.metrics_port, 9500);
   EXPECT_EQ(out.log_level, LogLevel::kDebug);
-  EXPECT_THAT(out.warnings, ElementsAre(HasSubstr("metricsPort 9501"), HasSubstr("logLevel differ"),
-                                        HasSubstr("daprGRPCPort of \"b\"")));
+  EXPECT_THAT(out.warnings, ElementsAre(HasSubstr("metricsPort 9501"), HasSubstr("logLevel differ")));
+  EXPECT_EQ(out.options.apps[1].dapr_grpc_port, 50001);
 }
 
 TEST_F(RunFileTest, AllMistakesOfTheFileComeWithTheirLines) {

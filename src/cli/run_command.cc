@@ -33,6 +33,7 @@ void greet(const server::Server& server, const std::string& dapr_address) {
   for (const server::AppAddress& app : server.addresses()) {
     text += fmt::format("  {:<20} {:<28}", app.app_id, app.app_port == 0 ? "" : url(app.address, app.app_port));
     if (app.dapr_http_port != 0) text += fmt::format(" Dapr API {}", url(dapr_address, app.dapr_http_port));
+    if (app.dapr_grpc_port != 0) text += fmt::format(", gRPC port {}", app.dapr_grpc_port);
     text += '\n';
   }
   if (server.metrics_port() != 0) {

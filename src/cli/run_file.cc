@@ -74,9 +74,15 @@ void check_support(const config::AppFile& file, config::Diagnostics& diagnostics
                                     "apps over http",
                                     app.app_protocol, app.app_id));
     }
-    if (app.dapr_grpc_port) {
-      diagnostics.warning(app.position(),
-                          fmt::format("daprGRPCPort of \"{}\" is not used: this version has no gRPC API", app.app_id));
+  }
+}
+
+// Said by the line of the app, like every other mistake of the file, and before anything is started.
+void check_modules(const config::AppFile& file, config::Diagnostics& diagnostics) {
+  for (const config::AppSpec& app : file.apps) {
+    if (app.module.empty()) continue;
+    if (Status good = check_module_file(app.module); !good) {
+      diagnostics.error(app.position(), fmt::format("module of \"{}\": {}", app.app_id, good.error().message));
     }
   }
 }

@@ -18,7 +18,7 @@ constexpr std::string_view kGrants = "What the guest may reach (nothing else)";
 constexpr std::string_view kLimits = "Limits";
 constexpr std::string_view kProcess = "The process";
 
-constexpr std::string_view kNoGrpc = "is not supported yet: this version has Dapr's HTTP API and no gRPC";
+constexpr std::string_view kNoInternal = "is not supported yet: this version has no calls between sidecars";
 constexpr std::string_view kNoHealth = "is not supported yet: this version does not probe an app's health";
 constexpr std::string_view kNoProfiling = "is not supported yet: this version has no profiling endpoint";
 constexpr std::string_view kNoControlPlane =
@@ -35,6 +35,8 @@ constexpr auto kFlags = std::to_array<Flag>({
 
     {kValue, "-H,--dapr-http-port", "PORT", "port of the Dapr API; 0: any free one (default 3500) [DAPR_HTTP_PORT]",
      kDapr},
+    {kValue, "-G,--dapr-grpc-port", "PORT",
+     "port of the Dapr API over gRPC; 0: any free one (default 50001) [DAPR_GRPC_PORT]", kDapr},
     {kValue, "--dapr-listen-addresses", "ADDRESS", "where the Dapr API listens (default 127.0.0.1)", kDapr},
     {kValues, "-d,--resources-path", "FOLDER", "Dapr's YAML: components, subscriptions; may be repeated", kDapr},
     {kValue, "-c,--config", "FILE", "a Dapr Configuration", kDapr},
@@ -73,8 +75,7 @@ constexpr auto kFlags = std::to_array<Flag>({
 
     // The old name of --resources-path.
     {kValues, "--components-path", "", "", ""},
-    {kUnsupported, "-G,--dapr-grpc-port", "", kNoGrpc, ""},
-    {kUnsupported, "-I,--dapr-internal-grpc-port", "", kNoGrpc, ""},
+    {kUnsupported, "-I,--dapr-internal-grpc-port", "", kNoInternal, ""},
     {kUnsupported, "--app-ssl", "", "is not supported: the app is no server of its own that could speak TLS", ""},
     {kUnsupported, "--app-channel-address", "", kNoPlace, ""},
     {kUnsupported, "--enable-profiling", "", kNoProfiling, ""},
@@ -109,6 +110,7 @@ constexpr auto kAppFlags = std::to_array<AppFlag>({
     {"--app-protocol", "appProtocol"},
     {"--isolation", "isolation"},
     {"--dapr-http-port", "daprHTTPPort"},
+    {"--dapr-grpc-port", "daprGRPCPort"},
     {"--resources-path", "resourcesPaths"},
     {"--components-path", "resourcesPaths"},
     {"--config", "configFilePath"},
@@ -139,7 +141,7 @@ constexpr CommandText kText = {
         "Examples:\n"
         "  tandem run app.wasm\n"
         "  tandem run app.wasm --app-id orders --resources-path ./resources --allow-outbound https://example.com\n"
-        "  tandem run app.wasm --app-port 0 --dapr-http-port 0 --no-metrics\n"
+        "  tandem run app.wasm --app-port 0 --dapr-http-port 0 --dapr-grpc-port 0 --no-metrics\n"
         "  tandem run -f examples/shop\n",
 };
 

@@ -29,10 +29,9 @@ class AppRuntime::Door final : public net::Handler {
 };
 
 Result<std::unique_ptr<AppRuntime>> AppRuntime::make(const ProcessParts& parts, const config::AppSpec& spec,
-                                                     std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port,
-                                                     ResourceGroup& resources) {
+                                                     const AppPorts& wanted, ResourceGroup& resources) {
   std::unique_ptr<AppRuntime> app(new AppRuntime(parts, spec, resources));
-  if (Status listening = app->listen(wanted_app_port, wanted_dapr_port); !listening) {
+  if (Status listening = app->listen(wanted); !listening) {
     return fail(std::move(listening.error()));
   }
   return app;
@@ -52,7 +51,7 @@ net::ServerObserver& AppRuntime::observer(const std::string& path) {
   return *parts_.observers.emplace_back(std::make_unique<HttpMetricsObserver>(parts_.metrics, spec_.app_id, path));
 }
 
-Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port) {
+Status AppRuntime::listen(const AppPorts& wanted) {
   const std::uint64_t max_body = spec_.dapr_http_max_request_size.value_or(kDefaultApiBody);
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
     apis_.push_back(std::make_unique<api::http::DaprApi>(api::http::ApiOptions{
@@ -77,7 +76,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
 
   net::ServerOptions app;
   app.address = parts_.options.app_listen_address;
-  app.port = wanted_app_port;
+  app.port = wanted.app;
   app.purpose = fmt::format("app {}", spec_.app_id);
   app.hint = "choose another with --app-port or appPort";
   app.observer = &observer("/");
@@ -88,7 +87,7 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
 
   net::ServerOptions dapr;
   dapr.address = parts_.options.dapr_listen_address;
-  dapr.port = wanted_dapr_port;
+  dapr.port = wanted.dapr_http;
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
   dapr.body_timeout = net::time_for_body(max_body);
@@ -98,7 +97,31 @@ Status AppRuntime::listen(std::uint16_t wanted_app_port, std::uint16_t wanted_da
   if (!dapr_server) return fail(std::move(dapr_server.error()));
   dapr_server_ = std::move(*dapr_server);
 
-  ports_ = {app_server_->port(), dapr_server_->port()};
+  if (Status listening = listen_for_grpc(wanted.dapr_grpc, max_body); !listening) return listening;
+  ports_ = {app_server_->port(), dapr_server_->port(), grpc_door_->port()};
+  return {};
+}
+
+Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body) {
+  std::vector<Executor*> workers;
+  for (std::size_t i = 0; i < parts_.workers.size(); ++i) workers.push_back(&parts_.workers[i]);
+  auto door = api::grpc::GrpcDoor::listen(parts_.workers[0],
+                                          {.address = parts_.options.dapr_listen_address,
+                                           .port = wanted_port,
+                                           .purpose = fmt::format("the Dapr gRPC API of app {}", spec_.app_id),
+                                           .hint = "choose another with --dapr-grpc-port or daprGRPCPort"},
+                                          {.app_id = spec_.app_id,
+                                           .state = resources_.state(),
+                                           .pubsub = resources_.pubsub(),
+                                           .invoke = parts_.invoke,
+                                           .metadata = *this,
+                                           .labels = labels_,
+                                           .workers = std::move(workers),
+                                           .max_message_bytes = max_body,
+                                           .api_token = parts_.options.dapr_api_token,
+                                           .request_shutdown = parts_.request_stop});
+  if (!door) return fail(std::move(door.error()));
+  grpc_door_ = std::move(*door);
   return {};
 }
 
@@ -151,9 +174,9 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
 }
 
 void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {
-  // The second door to finish tells.
+  // The last door to finish tells.
   struct Doors {
-    std::atomic<int> left = 2;
+    std::atomic<int> left = 3;
     std::atomic<bool> cut = false;
     std::move_only_function<void(net::Drained)> done;
   };
@@ -165,6 +188,9 @@ void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<
   };
   app_server_->drain(limit, one_done);
   dapr_server_->drain(limit, one_done);
+  grpc_door_->drain(limit, [one_done](api::grpc::Drained how) {
+    one_done(how == api::grpc::Drained::kCut ? net::Drained::kCut : net::Drained::kFinished);
+  });
 }
 
 void AppRuntime::stop_guest(SteadyTime deadline) {
@@ -172,6 +198,7 @@ void AppRuntime::stop_guest(SteadyTime deadline) {
 }
 
 void AppRuntime::close_doors() {
+  grpc_door_.reset();
   app_server_.reset();
   dapr_server_.reset();
 }

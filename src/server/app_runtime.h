@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/grpc/grpc_door.h"
 #include "api/http/dapr_api.h"
 #include "app/front_door.h"
 #include "app/guest_app.h"
@@ -41,8 +42,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
  public:
   // The ports are taken first, so that the guest's environment can name them. Fails when one is in use.
   static Result<std::unique_ptr<AppRuntime>> make(const ProcessParts& parts, const config::AppSpec& spec,
-                                                  std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port,
-                                                  ResourceGroup& resources);
+                                                  const AppPorts& wanted, ResourceGroup& resources);
   ~AppRuntime() override;
 
   const AppPorts& ports() const { return ports_; }
@@ -55,7 +55,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   Status open();
 
   // The parts of the orderly stop, in this order.
-  // `done` hears of both doors together.
+  // `done` hears of all doors together.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const;
   void stop_guest(SteadyTime deadline);
   void close_doors();
@@ -70,7 +70,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   class Door;
 
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
-  Status listen(std::uint16_t wanted_app_port, std::uint16_t wanted_dapr_port);
+  Status listen(const AppPorts& wanted);
+  Status listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body);
   net::ServerObserver& observer(const std::string& path);
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
@@ -87,6 +88,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<app::GuestApp> guest_;
   std::unique_ptr<net::HttpServer> app_server_;
   std::unique_ptr<net::HttpServer> dapr_server_;
+  std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
   bool serves_http_ = false;  // a command would run for each question
   std::atomic<bool> ready_{false};
   std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before ready_

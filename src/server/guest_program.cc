@@ -92,6 +92,8 @@ std::vector<std::pair<std::string, std::string>> guest_environment(const config:
       {"APP_PORT", std::to_string(ports.app)},
       {"DAPR_HTTP_PORT", std::to_string(ports.dapr_http)},
       {"DAPR_HTTP_ENDPOINT", fmt::format("http://localhost:{}", ports.dapr_http)},
+      {"DAPR_GRPC_PORT", std::to_string(ports.dapr_grpc)},
+      {"DAPR_GRPC_ENDPOINT", fmt::format("http://localhost:{}", ports.dapr_grpc)},
   };
   for (const auto& [name, value] : app.env) {
     const auto same = std::ranges::find(env, name, &std::pair<std::string, std::string>::first);

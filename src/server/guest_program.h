@@ -19,6 +19,7 @@ namespace tandem::server {
 struct AppPorts {
   std::uint16_t app = 0;
   std::uint16_t dapr_http = 0;
+  std::uint16_t dapr_grpc = 0;
 };
 
 // Reads and compiles the modules of all apps, several at once. The same order as `apps`.

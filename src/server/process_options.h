@@ -20,10 +20,11 @@ struct ProcessOptions {
   // Where apps, the Dapr API and metrics listen.
   std::string app_listen_address = "127.0.0.1";
   std::string dapr_listen_address = "127.0.0.1";
-  // Port of the first app when it names none: 8080, then free ones. Likewise 3500 for its Dapr HTTP API; 0: any free
-  // port.
+  // Port of the first app when it names none: 8080, then free ones. Likewise 3500 and 50001 for its Dapr HTTP and gRPC
+  // API; 0: any free port.
   std::uint16_t first_app_port = 8080;
   std::uint16_t first_dapr_http_port = 3500;
+  std::uint16_t first_dapr_grpc_port = 50001;
   // Prometheus's /metrics of the process; nullopt: off.
   std::optional<std::uint16_t> metrics_port = 9090;
 

@@ -173,8 +173,10 @@ Status Server::Impl::listen() {
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
       return named ? static_cast<std::uint16_t>(*named) : i == 0 ? first : std::uint16_t{0};
     };
-    auto app = AppRuntime::make(*parts_, spec, wanted(spec.app_port, options_.first_app_port),
-                                wanted(spec.dapr_http_port, options_.first_dapr_http_port), group_of(spec));
+    const AppPorts ports{wanted(spec.app_port, options_.first_app_port),
+                         wanted(spec.dapr_http_port, options_.first_dapr_http_port),
+                         wanted(spec.dapr_grpc_port, options_.first_dapr_grpc_port)};
+    auto app = AppRuntime::make(*parts_, spec, ports, group_of(spec));
     if (!app) return fail(std::move(app.error()));
     apps_.push_back(std::move(*app));
   }
@@ -235,7 +237,8 @@ void Server::Impl::announce() const {
     log_.for_app(one.app_id)
         .info("tandem.server", "serving",
               {{"app_url", fmt::format("http://{}:{}", one.address, one.app_port)},
-               {"dapr_url", fmt::format("http://{}:{}", options_.dapr_listen_address, one.dapr_http_port)}});
+               {"dapr_url", fmt::format("http://{}:{}", options_.dapr_listen_address, one.dapr_http_port)},
+               {"dapr_grpc", fmt::format("{}:{}", options_.dapr_listen_address, one.dapr_grpc_port)}});
   }
   if (metrics_server_) {
     log_.info("tandem.server", "serving metrics",
@@ -246,7 +249,8 @@ void Server::Impl::announce() const {
 std::vector<AppAddress> Server::Impl::addresses() const {
   std::vector<AppAddress> addresses;
   for (const auto& app : apps_) {
-    addresses.push_back({app->app_id(), options_.app_listen_address, app->ports().app, app->ports().dapr_http});
+    const AppPorts& ports = app->ports();
+    addresses.push_back({app->app_id(), options_.app_listen_address, ports.app, ports.dapr_http, ports.dapr_grpc});
   }
   return addresses;
 }

@@ -22,6 +22,7 @@ struct AppAddress {
   std::string address;  // "127.0.0.1"
   std::uint16_t app_port = 0;
   std::uint16_t dapr_http_port = 0;
+  std::uint16_t dapr_grpc_port = 0;
 };
 
 class Server final {

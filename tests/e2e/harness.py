@@ -171,10 +171,11 @@ def parse_log_line(line):
 class App:
     """Where one app of a process is served."""
 
-    def __init__(self, app_id, url, dapr_url):
+    def __init__(self, app_id, url, dapr_url, dapr_grpc):
         self.app_id = app_id
         self.url = url
         self.dapr_url = dapr_url
+        self.dapr_grpc = dapr_grpc  # "127.0.0.1:50001"
 
 
 class Tandem:
@@ -220,7 +221,8 @@ class Tandem:
         if fields.get("scope") != "tandem.server":
             return
         if fields.get("msg") == "serving":
-            self.apps[fields["app_id"]] = App(fields["app_id"], fields["app_url"], fields.get("dapr_url"))
+            self.apps[fields["app_id"]] = App(fields["app_id"], fields["app_url"], fields.get("dapr_url"),
+                                             fields.get("dapr_grpc"))
         elif fields.get("msg") == "serving metrics":
             self.metrics_url = fields["url"]
 
@@ -307,12 +309,13 @@ class Tandem:
 
 
 def environment(extra=None):
-    """This process's, without what would change Tandem's defaults."""
+    """This process's, without what would change Tandem's defaults. The gRPC port, which few tests name, is a free one."""
     out = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith("DAPR_") and key not in ("APP_ID", "APP_PORT", "NAMESPACE", "XDG_CACHE_HOME")
     }
+    out["DAPR_GRPC_PORT"] = "0"
     out.update(extra or {})
     return {key: value for key, value in out.items() if value is not None}
 
