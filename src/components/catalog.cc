@@ -59,7 +59,8 @@ Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
 }
 
 Result<std::unique_ptr<state::Store>> make_postgresql_store(const Making& making) {
-  const Result<PostgresqlStateOptions> options = read_postgresql_state_options(making.metadata, making.component.version);
+  const Result<PostgresqlStateOptions> options =
+      read_postgresql_state_options(making.metadata, making.component.version);
   if (!options) return fail(options.error());
   Result<std::unique_ptr<PostgresqlStateStore>> store = PostgresqlStateStore::open(
       *options, [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
@@ -153,9 +154,8 @@ Result<Catalog> Catalog::load() {
     for (SchemaField& field : runtime_fields(schema->type)) schema->fields.push_back(std::move(field));
     catalog.schemas_.push_back(std::move(*schema));
   }
-  std::ranges::sort(catalog.schemas_, {}, [](const ComponentSchema& schema) {
-    return std::pair(schema.full_type(), schema.version);
-  });
+  std::ranges::sort(catalog.schemas_, {},
+                    [](const ComponentSchema& schema) { return std::pair(schema.full_type(), schema.version); });
   return catalog;
 }
 
