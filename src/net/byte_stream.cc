@@ -5,11 +5,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "net/client_transport.h"
+#include "net/resolver.h"
 
 namespace tandem::net {
 namespace {
@@ -77,19 +77,16 @@ class ByteStream::Core final : public std::enable_shared_from_this<Core> {
   void resolve() {
     arm(connect_limit_, target_.connect_timeout);
     if (target_.host.empty()) return fail_with(Code::kInvalidArgument, "cannot connect: there is no host");
-    error_code not_address;
-    const auto address = asio::ip::make_address(target_.host, not_address);
-    if (!not_address) {
-      addresses_ = {tcp::endpoint(address, target_.port)};
-      return connect_to(0);
-    }
-    resolver_.emplace(worker_.io());
-    resolver_->async_resolve(
-        target_.host, std::to_string(target_.port), tcp::resolver::numeric_service,
-        [self = shared_from_this()](const error_code& error, const tcp::resolver::results_type& found) {
-          if (self->listener_ == nullptr) return;
-          if (error) return self->fail_with(Code::kUnavailable, "cannot resolve", error.message());
-          for (const auto& entry : found) self->addresses_.push_back(entry.endpoint());
+    worker_.resolver().resolve(
+        target_.host, target_.connect_timeout, worker_, [core = weak_from_this()](Result<Addresses> found) {
+          const auto self = core.lock();
+          if (!self || self->listener_ == nullptr) return;
+          if (!found) {
+            return self->fail_with(found.error().code, "no connection to", found.error().message);
+          }
+          for (const asio::ip::address& address : *found) {
+            self->addresses_.emplace_back(address, self->target_.port);
+          }
           self->connect_to(0);
         });
   }
@@ -207,7 +204,6 @@ class ByteStream::Core final : public std::enable_shared_from_this<Core> {
     disarm(connect_limit_);
     disarm(write_limit_);
     disarm(silence_);
-    if (resolver_) resolver_->cancel();
     if (transport_) transport_->close();
   }
 
@@ -218,7 +214,6 @@ class ByteStream::Core final : public std::enable_shared_from_this<Core> {
   Limit write_limit_{*this, "nothing can be sent in time to"};
   Limit silence_{*this, "no answer in time from"};
   milliseconds silence_limit_{0};
-  std::optional<tcp::resolver> resolver_;
   std::vector<tcp::endpoint> addresses_;
   std::unique_ptr<ClientTransport> transport_;
   bool open_ = false;

@@ -95,7 +95,7 @@ TEST(ByteStreamTest, SpeaksTlsWithWhomItTrusts) {
 
 TEST(ByteStreamTest, WhatCannotBeReachedIsNamed) {
   Conversation nowhere({.host = "no-such-host.invalid", .port = 1}, kGreeting);
-  EXPECT_THAT(nowhere.error().message, HasSubstr("cannot resolve no-such-host.invalid:1: "));
+  EXPECT_THAT(nowhere.error().message, HasSubstr("no-such-host.invalid:1: cannot resolve no-such-host.invalid: "));
   std::uint16_t port = 0;
   {
     const ScriptedServer gone({});
