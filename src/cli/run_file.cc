@@ -77,16 +77,6 @@ void check_support(const config::AppFile& file, config::Diagnostics& diagnostics
   }
 }
 
-// Said by the line of the app, like every other mistake of the file, and before anything is started.
-void check_modules(const config::AppFile& file, config::Diagnostics& diagnostics) {
-  for (const config::AppSpec& app : file.apps) {
-    if (app.module.empty()) continue;
-    if (Status good = check_module_file(app.module); !good) {
-      diagnostics.error(app.position(), fmt::format("module of \"{}\": {}", app.app_id, good.error().message));
-    }
-  }
-}
-
 }  // namespace
 
 void read_app_file(FlagReader& reader, const std::string& path, RunArguments& out) {
