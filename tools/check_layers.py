@@ -44,6 +44,7 @@ LIBRARIES = {
     "boost/beast": {"net"},
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
+    "hiredis/": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
     "grpcpp/": {"net", "api/grpc", "components"},

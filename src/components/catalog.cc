@@ -11,6 +11,7 @@
 #include "components/state/in_memory/in_memory_state_store.h"
 #include "components/state/postgresql/postgresql_metadata.h"
 #include "components/state/postgresql/postgresql_state_store.h"
+#include "components/state/redis/redis_state_store.h"
 #include "components/state/sqlite/sqlite_state_store.h"
 
 namespace tandem::components {
@@ -58,6 +59,36 @@ Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
   return std::move(*store);
 }
 
+// Dapr's `initTimeout`: when the server must have answered.
+SteadyTime init_deadline(const Making& making) {
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::milliseconds>(making.component.init_timeout);
+}
+
+Result<std::unique_ptr<state::Store>> make_redis_store(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
+  if (!redis) return fail(std::move(redis.error()));
+  if (const Logger* log = making.surroundings.log) {
+    const std::string& name = making.component.name;
+    redis->warn = [log, name](const std::string& problem) {
+      log->warn("tandem.state.redis", problem, {{"component", name}});
+    };
+    for (const std::string& key : idle_redis_keys(making.metadata)) {
+      log->info("tandem.state.redis", key + " has no effect: the commands of a worker share one connection",
+                {{"component", name}});
+    }
+  }
+  RedisStateOptions options{.redis = std::move(*redis)};
+  if (!making.metadata.get_string("ttlInSeconds").empty()) {
+    options.ttl_seconds = making.metadata.get_int("ttlInSeconds");
+  }
+  Result<std::unique_ptr<RedisStateStore>> store =
+      RedisStateStore::open(std::move(options), *making.surroundings.workers, init_deadline(making));
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
 Result<std::unique_ptr<state::Store>> make_postgresql_store(const Making& making) {
   const Result<PostgresqlStateOptions> options =
       read_postgresql_state_options(making.metadata, making.component.version);
@@ -90,6 +121,7 @@ const StoreLine kStores[] = {
     {kInMemoryStateSchema, "state.in-memory", make_in_memory_store},
     {kPostgresqlStateV1Schema, "state.postgresql", make_postgresql_store},
     {kPostgresqlStateV2Schema, "state.postgresql", make_postgresql_store},
+    {kRedisStateSchema, "state.redis", make_redis_store},
     {kSqliteStateSchema, "state.sqlite", make_sqlite_store},
 };
 

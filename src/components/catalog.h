@@ -16,13 +16,16 @@
 #include "blocks/state/state_service.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
+#include "net/worker.h"
 
 namespace tandem::components {
 
-// What components need of the process. Both outlive every component's close().
+// What components need of the process. All of it outlives every component.
 struct Surroundings {
   TimedExecutor& timers;
   const Logger* log = nullptr;
+  // Whose loops hold the connections of components with servers of their own; they are refused where it is null.
+  net::Workers* workers = nullptr;
 };
 
 class Catalog final {

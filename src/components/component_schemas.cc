@@ -19,6 +19,9 @@ constexpr char kPostgresqlStateV1Text[] = {
 constexpr char kPostgresqlStateV2Text[] = {
 #embed "state/postgresql/v2/metadata.yaml"
     , '\0'};
+constexpr char kRedisStateText[] = {
+#embed "state/redis/metadata.yaml"
+    , '\0'};
 constexpr char kSqliteStateText[] = {
 #embed "state/sqlite/metadata.yaml"
     , '\0'};
@@ -33,6 +36,7 @@ constexpr EmbeddedSchema kPostgresqlStateV1Schema{"src/components/state/postgres
                                                   kPostgresqlStateV1Text};
 constexpr EmbeddedSchema kPostgresqlStateV2Schema{"src/components/state/postgresql/v2/metadata.yaml",
                                                   kPostgresqlStateV2Text};
+constexpr EmbeddedSchema kRedisStateSchema{"src/components/state/redis/metadata.yaml", kRedisStateText};
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 

@@ -13,6 +13,7 @@ struct EmbeddedSchema {
 extern const EmbeddedSchema kInMemoryStateSchema;
 extern const EmbeddedSchema kPostgresqlStateV1Schema;
 extern const EmbeddedSchema kPostgresqlStateV2Schema;
+extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
 

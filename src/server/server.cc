@@ -136,7 +136,7 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
-  const components::Surroundings surroundings{(*workers_)[0], &log_};
+  const components::Surroundings surroundings{(*workers_)[0], &log_, workers_.get()};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
