@@ -58,6 +58,16 @@ class StateConformance : public testing::TestWithParam<Way> {
     const GetResponse response = get(key);
     return response.data != nullptr ? *response.data : "(none)";
   }
+  // Dapr's Redis store differs from its others, and ours with it: an ETag counts only where there is a value; a first
+  // write is marked and gives way to nothing but its ETag, which is no ETag failure; a write without a TTL leaves the
+  // old one; and reads do not tell when a value expires.
+  bool is_redis() const { return GetParam().folder == "state/redis"; }
+  // An ETag that was the key's before its last write.
+  std::string stale_etag(const std::string& key) {
+    const std::string etag = get(key).etag;
+    EXPECT_TRUE(set(key, value(key)));
+    return etag;
+  }
   // Asks again until the key is gone.
   bool wait_until_gone(std::string_view key) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -152,8 +162,9 @@ TEST_P(StateConformance, AnETagGuardsAWrite) {
   EXPECT_EQ(stale.error().reason, "ERR_STATE_SAVE");
   EXPECT_EQ(value("k"), "2");
   EXPECT_EQ(get("k").etag, second);
-  EXPECT_TRUE(is_etag_mismatch(client_->set({.key = "missing", .value = share("1"), .etag = first}).error()));
-  EXPECT_EQ(value("missing"), "(none)");
+  const Result<void> missing = client_->set({.key = "missing", .value = share("1"), .etag = first});
+  EXPECT_EQ(!missing && is_etag_mismatch(missing.error()), !is_redis());
+  EXPECT_EQ(value("missing"), is_redis() ? "1" : "(none)");
 }
 
 TEST_P(StateConformance, AnETagGuardsADelete) {
@@ -167,7 +178,8 @@ TEST_P(StateConformance, AnETagGuardsADelete) {
   EXPECT_EQ(value("k"), "2");
   EXPECT_TRUE(client_->remove({.key = "k", .etag = get("k").etag}));
   EXPECT_EQ(value("k"), "(none)");
-  EXPECT_TRUE(is_etag_mismatch(client_->remove({.key = "k", .etag = stale}).error()));
+  const Result<void> missing = client_->remove({.key = "k", .etag = stale});
+  EXPECT_EQ(!missing && is_etag_mismatch(missing.error()), !is_redis());
 }
 
 TEST_P(StateConformance, AnEmptyETagIsNone) {
@@ -183,11 +195,14 @@ TEST_P(StateConformance, FirstWriteWinsOnce) {
   ASSERT_TRUE(client_->set({.key = "k", .value = share("first"), .concurrency = Concurrency::kFirstWrite}));
   const Result<void> second =
       client_->set({.key = "k", .value = share("second"), .concurrency = Concurrency::kFirstWrite});
-  EXPECT_TRUE(is_etag_mismatch(second.error()));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(is_etag_mismatch(second.error()), !is_redis()) << second.error().message;
   EXPECT_EQ(value("k"), "first");
   EXPECT_TRUE(client_->set(
       {.key = "k", .value = share("third"), .etag = get("k").etag, .concurrency = Concurrency::kFirstWrite}));
-  EXPECT_TRUE(client_->set({.key = "k", .value = share("fourth"), .concurrency = Concurrency::kLastWrite}));
+  const Result<void> fourth =
+      client_->set({.key = "k", .value = share("fourth"), .concurrency = Concurrency::kLastWrite});
+  EXPECT_EQ(fourth.has_value(), !is_redis());
   ASSERT_TRUE(client_->remove({.key = "k"}));
   EXPECT_TRUE(client_->set({.key = "k", .value = share("again"), .concurrency = Concurrency::kFirstWrite}));
 }
@@ -231,7 +246,7 @@ TEST_P(StateConformance, ABulkWriteWithOneBadETagDoesTheRest) {
   NEEDS("etag");
   ASSERT_TRUE(set("b", "old"));
   const Result<void> result = client_->bulk_set({{.key = "a", .value = share("new")},
-                                                 {.key = "b", .value = share("new"), .etag = "stale"},
+                                                 {.key = "b", .value = share("new"), .etag = stale_etag("b")},
                                                  {.key = "c", .value = share("new")}});
   EXPECT_TRUE(is_etag_mismatch(result.error()));
   EXPECT_EQ(value("a"), "new");
@@ -243,7 +258,7 @@ TEST_P(StateConformance, ABulkDeleteWithOneBadETagDoesTheRest) {
   NEEDS("etag");
   CALLS(StateCall::kBulkRemove);
   ASSERT_TRUE(client_->bulk_set({{.key = "a", .value = share("1")}, {.key = "b", .value = share("2")}}));
-  EXPECT_TRUE(is_etag_mismatch(client_->bulk_remove({{.key = "a"}, {.key = "b", .etag = "stale"}}).error()));
+  EXPECT_TRUE(is_etag_mismatch(client_->bulk_remove({{.key = "a"}, {.key = "b", .etag = stale_etag("b")}}).error()));
   EXPECT_EQ(value("a"), "(none)");
   EXPECT_EQ(value("b"), "2");
 }
@@ -297,8 +312,10 @@ TEST_P(StateConformance, AValueWithATtlExpires) {
   const auto expires_in_seconds = [&](std::string_view key) {
     return static_cast<double>(get(key).expires_at_ms.value_or(0) - now_ms) / 1000;
   };
-  EXPECT_NEAR(expires_in_seconds("long"), 1000, 20);
-  EXPECT_NEAR(expires_in_seconds("longer"), 2000, 20);
+  if (!is_redis()) {
+    EXPECT_NEAR(expires_in_seconds("long"), 1000, 20);
+    EXPECT_NEAR(expires_in_seconds("longer"), 2000, 20);
+  }
   EXPECT_TRUE(wait_until_gone("k"));
   EXPECT_EQ(value("long"), "1");
   EXPECT_EQ(value("longer"), "1");
@@ -311,7 +328,7 @@ TEST_P(StateConformance, AWriteWithoutATtlTakesTheOldOneAway) {
   NEEDS("ttl");
   for (const std::optional<std::int64_t> ttl : {std::optional<std::int64_t>(), std::optional<std::int64_t>(-1)}) {
     ASSERT_TRUE(client_->set({.key = "k", .value = share("1"), .ttl_seconds = 100}));
-    EXPECT_TRUE(get("k").expires_at_ms.has_value());
+    EXPECT_EQ(get("k").expires_at_ms.has_value(), !is_redis());
     ASSERT_TRUE(client_->set({.key = "k", .value = share("2"), .ttl_seconds = ttl}));
     EXPECT_FALSE(get("k").expires_at_ms.has_value());
   }

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "blocks/state/state_service.h"
+#include "component_server.h"
 #include "components/catalog.h"
+#include "net/worker.h"
 #include "thread_loop.h"
 
 namespace tandem::conformance {
@@ -21,10 +23,14 @@ class StoreUnderTest final {
   state::StateService& service() { return service_; }
 
  private:
-  StoreUnderTest(const components::Catalog& catalog, const config::Component& component);
+  StoreUnderTest(const components::Catalog& catalog, const config::Component& component,
+                 std::unique_ptr<ComponentServer> server);
+
+  const std::unique_ptr<ComponentServer> server_;  // null: the component needs none
 
   const config::ComponentSchema schema_;
   const std::string name_;
+  net::Workers workers_{2};
   ThreadLoop timers_;
   state::StateService service_{"default"};
 };

@@ -1,0 +1,25 @@
+#include "component_server.h"
+
+#include <cstdlib>
+
+#include "components/redis/testing/redis_server.h"
+
+namespace tandem::conformance {
+namespace {
+
+class Redis final : public ComponentServer {
+ public:
+  Redis() { ::setenv("TANDEM_TEST_REDIS_PORT", std::to_string(server_.port()).c_str(), 1); }
+
+ private:
+  components::RedisServer server_;
+};
+
+}  // namespace
+
+std::unique_ptr<ComponentServer> start_server_for(const std::string& folder) {
+  if (folder == "state/redis") return std::make_unique<Redis>();
+  return nullptr;
+}
+
+}  // namespace tandem::conformance
