@@ -113,11 +113,12 @@ function(tandem_link_engine program)
   endif()
 endfunction()
 
-# tandem_room(<name> [PCH] [FOLDER folder] [ENGINE REAL|FAKE|ANY] [DEPS rooms…] [LIBS libraries…])
-# FOLDER is where it lies below src/, when that is not its name.
+# tandem_room(<name> [PCH] [NO_TSAN] [FOLDER folder] [ENGINE REAL|FAKE|ANY] [DEPS rooms…] [LIBS libraries…])
+# FOLDER is where it lies below src/, when that is not its name. NO_TSAN: its tests hand things from thread to thread
+# through a library that is not built with the sanitizer, which then sees races where there are none.
 # ENGINE says what its tests need behind the engine's C ABI: the Rust library, the fake one, or what the build has.
 function(tandem_room name)
-  cmake_parse_arguments(ROOM "PCH" "ENGINE;FOLDER" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "PCH;NO_TSAN" "ENGINE;FOLDER" "DEPS;LIBS" ${ARGN})
   if(NOT ROOM_FOLDER)
     set(ROOM_FOLDER ${name})
   endif()
@@ -141,7 +142,9 @@ function(tandem_room name)
   if(TANDEM_FAKE_ENGINE AND ROOM_ENGINE STREQUAL "REAL")
     return()
   endif()
-  if(tests)
+  if(tests AND ROOM_NO_TSAN AND TANDEM_SANITIZE STREQUAL "thread")
+    message(STATUS "${name}_test is left out under the thread sanitizer")
+  elseif(tests)
     add_executable(${name}_test EXCLUDE_FROM_ALL ${tests})
     target_link_libraries(${name}_test PRIVATE tandem_${name} GTest::gmock GTest::gtest_main)
     if(ROOM_ENGINE)

@@ -5,10 +5,10 @@
 namespace tandem::config {
 namespace {
 
-std::vector<std::string> http_rules(const std::vector<ApiRule>& rules) {
+std::vector<std::string> rules_for(std::string_view protocol, const std::vector<ApiRule>& rules) {
   std::vector<std::string> keys;
   for (const ApiRule& rule : rules) {
-    if (rule.protocol == "http") keys.push_back(rule.version + "/" + rule.name);
+    if (rule.protocol == protocol) keys.push_back(rule.version + "/" + rule.name);
   }
   return keys;
 }
@@ -22,8 +22,9 @@ std::string group_of(std::string_view version, std::string_view route) {
 
 }  // namespace
 
-ApiAccess::ApiAccess(const Configuration& configuration)
-    : allowed_(http_rules(configuration.api_allowed)), denied_(http_rules(configuration.api_denied)) {}
+ApiAccess::ApiAccess(const Configuration& configuration, std::string_view protocol)
+    : allowed_(rules_for(protocol, configuration.api_allowed)),
+      denied_(rules_for(protocol, configuration.api_denied)) {}
 
 bool ApiAccess::allows(std::string_view version, std::string_view route) const {
   const std::string group = group_of(version, route);

@@ -199,12 +199,6 @@ class ConfigurationReader final {
         std::string protocol = rule.required_text("protocol").empty()
                                    ? std::string()
                                    : rule.choice("protocol", {"http", "grpc"}).value_or("");
-        if (protocol == "grpc") {
-          diagnostics_.error(rule.position(),
-                             fmt::format("{} is not enforced by this version: it keeps rules for http, "
-                                         "not for grpc; take it out",
-                                         rule.path_of("protocol")));
-        }
         rules->push_back({std::move(name), std::move(version), std::move(protocol)});
       });
     }

@@ -452,8 +452,7 @@ TEST(Configurations, WhatIsNotEnforcedStopsTheStartOnlyWhereItRestricts) {
 
 TEST(Configurations, ARuleForAnApiIsComplete) {
   EXPECT_EQ(errors_of("  api: {denied: [{name: state, version: v1, protocol: http}]}\n"), "");
-  EXPECT_THAT(errors_of("  api: {denied: [{name: state, version: v1, protocol: grpc}]}\n"),
-              HasSubstr("c.yaml:4: spec.api.denied[0].protocol is not enforced by this version"));
+  EXPECT_EQ(errors_of("  api: {denied: [{name: state, version: v1, protocol: grpc}]}\n"), "");
   EXPECT_THAT(errors_of("  api: {denied: [{name: state, version: v1}]}\n"),
               HasSubstr("c.yaml:4: spec.api.denied[0].protocol is missing"));
   EXPECT_THAT(errors_of("  api: {allowed: [{name: state, protocol: http}]}\n"),

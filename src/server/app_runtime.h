@@ -35,6 +35,7 @@ struct ProcessParts {
   std::vector<std::unique_ptr<HttpMetricsObserver>>& observers;
   const telemetry::Sampler& sampler;
   const config::ApiAccess& http_access;
+  const config::ApiAccess& grpc_access;
   std::function<void()> request_stop;
 };
 

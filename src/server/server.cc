@@ -75,6 +75,7 @@ class Server::Impl final {
   std::vector<std::unique_ptr<HttpMetricsObserver>> observers_;
   std::unique_ptr<telemetry::Sampler> sampler_;
   config::ApiAccess http_access_;
+  config::ApiAccess grpc_access_;
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
@@ -133,6 +134,7 @@ Status Server::Impl::load_resources() {
   if (!configuration) return fail(std::move(configuration.error()));
   sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
   http_access_ = config::ApiAccess(*configuration);
+  grpc_access_ = config::ApiAccess(*configuration, "grpc");
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
@@ -167,7 +169,7 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_,
-                                                       observers_, *sampler_, http_access_, request_stop_});
+                                                       observers_, *sampler_, http_access_, grpc_access_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {

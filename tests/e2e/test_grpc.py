@@ -175,6 +175,45 @@ class StateTest(GrpcTest):
         self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
         self.assertEqual(caught.exception.error_code(), "DAPR_STATE_NOT_FOUND")
 
+class StateInSqliteTest(StateTest):
+    """The same where every operation completes on another thread."""
+
+    def start_tandem(self):
+        self.write("resources/store.yaml", f"""
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{name: {STORE}}}
+spec:
+  type: state.sqlite
+  version: v1
+  metadata:
+    - {{name: connectionString, value: "{self.folder}/state.db"}}
+""")
+        return self.run_guest("echo", "--resources-path", self.folder / "resources")
+
+
+class AccessTest(GrpcTest):
+    def start_tandem(self):
+        path = self.write("config.yaml", """
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {name: c}
+spec:
+  api:
+    allowed:
+      - {name: state, version: v1, protocol: grpc}
+""")
+        return self.run_guest("echo", "--config", path)
+
+    def test_only_what_is_allowed_is_there(self):
+        stub = self.stub()
+        self.assertEqual(stub.GetState(state_pb2.GetStateRequest(store_name=STORE, key="k")).data, b"")
+        details = info("Not Implemented", http__code="501", http__error_message="requested endpoint is not available")
+        self.assert_fails(lambda: stub.GetMetadata(metadata_pb2.GetMetadataRequest()), grpc.StatusCode.UNIMPLEMENTED,
+                          "Not Implemented", details)
+        self.assertEqual(get(self.tandem.app.dapr_url + "/v1.0/metadata").status, 200)
+
+
 class PubsubTest(GrpcTest):
     def test_an_event_is_taken(self):
         client = self.client()

@@ -13,6 +13,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
+#include "config/api_access.h"
 
 namespace tandem::api::grpc {
 
@@ -29,6 +30,8 @@ struct ApiOptions {
   std::vector<Executor*> workers;
   // Of a message in either direction, as --max-body-size of daprd: 4 MiB.
   std::size_t max_message_bytes = std::size_t{4} << 20;
+  // What is left of the API by spec.api's rules for gRPC.
+  config::ApiAccess access;
   // Empty: no token is asked for.
   std::string api_token;
   // Starts the orderly stop; called once for each Shutdown, after it was answered.

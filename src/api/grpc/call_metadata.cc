@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "api/grpc/error_map.h"
+#include "api/grpc/method_access.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -76,7 +77,9 @@ CallContext context_of(const ::grpc::ServerContextBase& server, std::string app_
   return {.app_id = std::move(app_id), .deadline = steady_deadline(server.deadline()), .trace = trace_of(server)};
 }
 
-std::optional<::grpc::Status> check_token(const ::grpc::ServerContextBase& server, std::string_view token) {
+std::optional<::grpc::Status> check_access(const ::grpc::ServerContextBase& server, std::string_view method,
+                                           const config::ApiAccess& access, std::string_view token) {
+  if (!is_allowed(access, method)) return status_of_http(501, "requested endpoint is not available");
   if (token.empty()) return std::nullopt;
   const auto given = find_metadata(server, "dapr-api-token");
   if (!given) return status_of_http(401, "missing api token in request metadata");

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/call_context.h"
+#include "config/api_access.h"
 
 namespace tandem::api::grpc {
 
@@ -20,8 +21,10 @@ std::optional<std::string_view> find_metadata(const ::grpc::ServerContextBase& s
 // The context of a call by `app_id`.
 CallContext context_of(const ::grpc::ServerContextBase& server, std::string app_id);
 
-// As daprd refuses a call without `token` in dapr-api-token; nullopt: it may go on. An empty `token` asks for none.
-std::optional<::grpc::Status> check_token(const ::grpc::ServerContextBase& server, std::string_view token);
+// As daprd refuses a call of a method ("/package.Service/Method") that its rules take away, or one without `token` in
+// dapr-api-token; nullopt: it may go on. An empty `token` asks for none.
+std::optional<::grpc::Status> check_access(const ::grpc::ServerContextBase& server, std::string_view method,
+                                           const config::ApiAccess& access, std::string_view token);
 
 // OpenCensus's binary form of a span context, as a traceparent; empty when it is not one.
 std::string traceparent_of_binary(std::string_view bytes);

@@ -12,9 +12,9 @@
 namespace tandem::api::grpc {
 
 template <class Method>
-::grpc::ServerUnaryReactor* DaprService::serve(Context& server, Method method) {
+::grpc::ServerUnaryReactor* DaprService::serve(Context& server, std::string_view name, Method method) {
   const SharedCall call = UnaryCall::make(server, context_of(server, api_.app_id), cancelled_);
-  if (auto refused = check_token(server, api_.api_token)) {
+  if (auto refused = check_access(server, name, api_.access, api_.api_token)) {
     call->fail(std::move(*refused));
   } else {
     method(call);
@@ -24,72 +24,84 @@ template <class Method>
 
 ::grpc::ServerUnaryReactor* DaprService::InvokeService(Context* server, const wire::InvokeServiceRequest* request,
                                                        ::dapr::proto::common::v1::InvokeResponse* response) {
-  return serve(*server, [&](const SharedCall& call) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/InvokeService", [&](const SharedCall& call) {
     invoke_service(api_, next_worker(), call, *server, *request, *response);
   });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetState(Context* server, const wire::GetStateRequest* request,
                                                   wire::GetStateResponse* response) {
-  return serve(*server, [&](const SharedCall& call) { get_state(api_, late(), call, *request, *response); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetState",
+               [&](const SharedCall& call) { get_state(api_, late(), call, *request, *response); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetBulkState(Context* server, const wire::GetBulkStateRequest* request,
                                                       wire::GetBulkStateResponse* response) {
-  return serve(*server, [&](const SharedCall& call) { get_bulk_state(api_, late(), call, *request, *response); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetBulkState",
+               [&](const SharedCall& call) { get_bulk_state(api_, late(), call, *request, *response); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::SaveState(Context* server, const wire::SaveStateRequest* request, Empty*) {
-  return serve(*server, [&](const SharedCall& call) { save_state(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/SaveState",
+               [&](const SharedCall& call) { save_state(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::QueryStateAlpha1(Context* server, const wire::QueryStateRequest* request,
                                                           wire::QueryStateResponse*) {
-  return serve(*server, [&](const SharedCall& call) { query_state(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/QueryStateAlpha1",
+               [&](const SharedCall& call) { query_state(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::DeleteState(Context* server, const wire::DeleteStateRequest* request, Empty*) {
-  return serve(*server, [&](const SharedCall& call) { delete_state(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/DeleteState",
+               [&](const SharedCall& call) { delete_state(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::DeleteBulkState(Context* server, const wire::DeleteBulkStateRequest* request,
                                                          Empty*) {
-  return serve(*server, [&](const SharedCall& call) { delete_bulk_state(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/DeleteBulkState",
+               [&](const SharedCall& call) { delete_bulk_state(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::ExecuteStateTransaction(Context* server,
                                                                  const wire::ExecuteStateTransactionRequest* request,
                                                                  Empty*) {
-  return serve(*server, [&](const SharedCall& call) { execute_transaction(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/ExecuteStateTransaction",
+               [&](const SharedCall& call) { execute_transaction(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::PublishEvent(Context* server, const wire::PublishEventRequest* request,
                                                       Empty*) {
-  return serve(*server, [&](const SharedCall& call) { publish_event(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/PublishEvent",
+               [&](const SharedCall& call) { publish_event(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::BulkPublishEventAlpha1(Context* server,
                                                                 const wire::BulkPublishRequest* request,
                                                                 wire::BulkPublishResponse*) {
-  return serve(*server, [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEventAlpha1",
+               [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::BulkPublishEvent(Context* server, const wire::BulkPublishRequest* request,
                                                           wire::BulkPublishResponse*) {
-  return serve(*server, [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEvent",
+               [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetMetadata(Context* server, const wire::GetMetadataRequest*,
                                                      wire::GetMetadataResponse* response) {
-  return serve(*server, [&](const SharedCall& call) { get_metadata(api_, call, *response); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetMetadata",
+               [&](const SharedCall& call) { get_metadata(api_, call, *response); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::SetMetadata(Context* server, const wire::SetMetadataRequest* request, Empty*) {
-  return serve(*server, [&](const SharedCall& call) { set_metadata(api_, call, *request); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/SetMetadata",
+               [&](const SharedCall& call) { set_metadata(api_, call, *request); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::Shutdown(Context* server, const wire::ShutdownRequest*, Empty*) {
-  return serve(*server, [&](const SharedCall& call) { shut_down(api_, call); });
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/Shutdown", [&](const SharedCall& call) { shut_down(api_, call); });
 }
 
 }  // namespace tandem::api::grpc

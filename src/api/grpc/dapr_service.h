@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string_view>
 
 #include "api/grpc/api_options.h"
 #include "dapr/proto/runtime/v1/dapr.grpc.pb.h"
@@ -47,9 +48,9 @@ class DaprService final : public wire::Dapr::CallbackService {
   Reactor* SetMetadata(Context* server, const wire::SetMetadataRequest* request, Empty*) override;
   Reactor* Shutdown(Context* server, const wire::ShutdownRequest*, Empty*) override;
 
-  // Runs `method(call)` for a call that may go on.
+  // Runs `method(call)` for a call, of the method called `name`, that may go on.
   template <class Method>
-  Reactor* serve(Context& server, Method method);
+  Reactor* serve(Context& server, std::string_view name, Method method);
   // Workers take turns.
   std::size_t next_worker() { return turn_.fetch_add(1, std::memory_order_relaxed) % api_.workers.size(); }
   Executor& late() { return *api_.workers[next_worker()]; }

@@ -137,7 +137,7 @@ class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
 
 ::grpc::ServerGenericBidiReactor* UnservedMethods::CreateReactor(::grpc::GenericCallbackServerContext* server) {
   auto* call = new Call(server->method());
-  if (auto refused = check_token(*server, api_.api_token)) {
+  if (auto refused = check_access(*server, server->method(), api_.access, api_.api_token)) {
     call->finish(std::move(*refused));
   } else {
     call->begin();
