@@ -31,7 +31,10 @@ Outcome failed(Code code, std::string message) {
 
 }  // namespace
 
-Client::Client(ConnectionSettings settings) : settings_(std::move(settings)) { workers_.start(); }
+Client::Client(ConnectionSettings settings, Report report)
+    : settings_(std::move(settings)), report_(std::move(report)) {
+  workers_.start();
+}
 
 Client::~Client() { close(Clock::now()); }
 
@@ -134,6 +137,8 @@ void Client::open_another() {
 void Client::on_open(Connection&) {
   back_off_ = milliseconds(0);
   next_attempt_ = {};
+  was_there_ = true;
+  if (std::exchange(away_, false) && report_) report_("PostgreSQL at " + settings_.shown + " is back");
   dispatch();
 }
 
@@ -161,7 +166,10 @@ void Client::on_end(Connection& connection, Error why, std::vector<std::unique_p
     const milliseconds pause = back_off_ / 2 + milliseconds(random_bits() % (back_off_.count() / 2 + 1));
     next_attempt_ = Clock::now() + pause;
     const bool has_open = std::ranges::any_of(connections_, [](const auto& one) { return one->open(); });
-    if (!has_open) fail_waiting(why);
+    if (!has_open) {
+      if (was_there_ && !std::exchange(away_, true) && report_) report_(why.message + "; trying again");
+      fail_waiting(why);
+    }
   }
   dispatch();
 }

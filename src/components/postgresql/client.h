@@ -9,9 +9,11 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/call_context.h"
@@ -27,8 +29,11 @@ class Client final : private Connection::Owner, private Job::Watcher {
   // Batches that wait for a connection; further ones fail with kResourceExhausted.
   static constexpr std::size_t kMaxWaiting = 16'384;
 
+  // Hears, on the client's thread, that a server that was there is away, and that it is back.
+  using Report = std::function<void(const std::string&)>;
+
   // Starts the thread. The first batch opens the first connection.
-  explicit Client(ConnectionSettings settings);
+  explicit Client(ConnectionSettings settings, Report report = nullptr);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   // As close(), without patience.
@@ -61,6 +66,7 @@ class Client final : private Connection::Owner, private Job::Watcher {
   void on_job_late(Job& job) override;
 
   const ConnectionSettings settings_;
+  const Report report_;
   net::Workers workers_{1};
   net::Worker& worker_{workers_[0]};
 
@@ -73,6 +79,8 @@ class Client final : private Connection::Owner, private Job::Watcher {
   std::vector<std::unique_ptr<Connection>> connections_;
   bool dispatching_ = false;
   bool dispatch_again_ = false;
+  bool was_there_ = false;
+  bool away_ = false;
   bool reopening_ = false;  // a timer will look for waiting batches again
   std::chrono::milliseconds back_off_{0};
   SteadyTime next_attempt_{};

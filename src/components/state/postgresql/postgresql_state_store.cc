@@ -94,7 +94,7 @@ PostgresqlStateStore::PostgresqlStateStore(postgresql::ConnectionSettings settin
     : layout_(std::move(layout)),
       cleanup_interval_(cleanup_interval),
       warn_(std::move(warn)),
-      client_(std::move(settings)) {}
+      client_(std::move(settings), warn_) {}
 
 PostgresqlStateStore::~PostgresqlStateStore() { close(Clock::now()); }
 
