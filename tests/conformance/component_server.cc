@@ -2,10 +2,19 @@
 
 #include <cstdlib>
 
+#include "components/postgresql/testing/postgresql_server.h"
 #include "components/redis/testing/redis_server.h"
 
 namespace tandem::conformance {
 namespace {
+
+class Postgresql final : public ComponentServer {
+ public:
+  Postgresql() { ::setenv("TANDEM_TEST_POSTGRESQL", server_.connection_string().c_str(), 1); }
+
+ private:
+  components::postgresql::PostgresqlServer server_;
+};
 
 class Redis final : public ComponentServer {
  public:
@@ -18,6 +27,7 @@ class Redis final : public ComponentServer {
 }  // namespace
 
 std::unique_ptr<ComponentServer> start_server_for(const std::string& folder) {
+  if (folder.starts_with("state/postgresql/")) return std::make_unique<Postgresql>();
   if (folder == "state/redis") return std::make_unique<Redis>();
   return nullptr;
 }
