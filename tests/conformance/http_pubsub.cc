@@ -10,6 +10,7 @@
 #include "app/delivery.h"
 #include "arrivals.h"
 #include "base/base64.h"
+#include "base/log.h"
 #include "broker_under_test.h"
 #include "dapr_port.h"
 #include "declarations.h"
@@ -156,7 +157,7 @@ class HttpApp final : public PubsubApp, private pubsub::EventSink {
  private:
   void deliver(pubsub::Delivery delivery, Completion<Verdict> done) override {
     worker_.post([this, delivery = std::move(delivery), done = std::move(done)]() mutable {
-      app::deliver_to(routes_, app_id_, std::chrono::seconds(20), std::move(delivery),
+      app::deliver_to(routes_, app_id_, std::chrono::seconds(20), log_, std::move(delivery),
                       [this, done = std::move(done)](Result<Verdict> verdict) mutable {
                         arrivals_.one_more();
                         done(std::move(verdict));
@@ -166,6 +167,7 @@ class HttpApp final : public PubsubApp, private pubsub::EventSink {
 
   pubsub::PubsubService& service_;
   const std::string app_id_;
+  const Logger log_{Logger::Options{.level = LogLevel::kError}};
   state::StateService state_{"default"};
   Arrivals arrivals_;
   Routes routes_;
