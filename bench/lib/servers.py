@@ -152,7 +152,7 @@ def first_answer_ms(command, pattern, environment=None):
 def tandem_command(module, *flags, workers=0):
     """`tandem run` as a user starts it, on free ports."""
     tandem = needed("TANDEM_BINARY", "build/release/tandem")
-    ports = ["--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0"]
+    ports = ["--app-port", "0", "--dapr-http-port", "0", "--dapr-grpc-port", "0", "--metrics-port", "0"]
     return [tandem, "run", module, *ports, "--workers", workers, *flags]
 
 

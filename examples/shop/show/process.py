@@ -1,6 +1,7 @@
 """The Tandem process that runs the shop: its ports, its log, its orderly end."""
 
 import ctypes
+import os
 import re
 import signal
 import socket
@@ -116,6 +117,7 @@ class ShopProcess:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, "DAPR_GRPC_PORT": "0"},  # nobody here calls over gRPC: any free port
                 process_group=0,  # Ctrl-C is for run.py, which stops it in order
                 preexec_fn=end_with_parent,
             )
