@@ -7,17 +7,18 @@
 // Ownership. `_new` and `_load` give an object to the caller, `_delete` takes it back; a null pointer is ignored by
 // `_delete`. Objects keep what they need of each other alive: a module may be deleted while its programs live on.
 // A function that can fail returns a tdm_error* that the caller deletes, or null for success; outputs are written on
-// success only. A `tdm_str` that goes in is borrowed until the function returns, one that comes out lives as long as the
-// object it came from, unless it says otherwise; it is not terminated by a zero.
+// success only. A `tdm_str` that goes in is borrowed until the function returns, one that comes out lives as long as
+// the object it came from, unless it says otherwise; it is not terminated by a zero.
 //
-// Threads. Engine, module, linker and program may be used from any thread. An instance, and all that belongs to its calls,
-// is used by one thread at a time: the worker that owns it. Wakers are fired from any thread.
+// Threads. Engine, module, linker and program may be used from any thread. An instance, and all that belongs to its
+// calls, is used by one thread at a time: the worker that owns it. Wakers are fired from any thread.
 //
-// Callbacks from here into C++ happen on the thread that polls the instance, at the end of tdm_instance_poll(), never from
-// inside a guest's host function unless a function says so (log and the typed interfaces do). Inside a callback no instance
-// may be polled or deleted; answering (tdm_call_…, tdm_exchange_…) is allowed. Callbacks must not throw.
+// Callbacks from here into C++ happen on the thread that polls the instance, at the end of tdm_instance_poll(), never
+// from inside a guest's host function unless a function says so (log and the typed interfaces do). Inside a callback no
+// instance may be polled or deleted; answering (tdm_call_…, tdm_exchange_…) is allowed. Callbacks must not throw.
 //
-// Panics of the Rust side are caught at every entry and come back as an error of kind TDM_ERROR_PANIC or end the instance.
+// Panics of the Rust side are caught at every entry and come back as an error of kind TDM_ERROR_PANIC or end the
+// instance.
 #ifndef TANDEM_ENGINE_H
 #define TANDEM_ENGINE_H
 
@@ -39,38 +40,41 @@ typedef struct tdm_header {
   tdm_str value;
 } tdm_header;
 
-// ---- errors ----------------------------------------------------------------------------------------------------------
+// ---- errors
+// ----------------------------------------------------------------------------------------------------------
 
 typedef struct tdm_error tdm_error;
 
 enum tdm_error_kind {
-  TDM_ERROR_INVALID = 1,      // not WebAssembly, or nothing that can be run
-  TDM_ERROR_LINK = 2,         // an import that nothing provides, or of another type
-  TDM_ERROR_LIMIT = 3,        // does not fit a limit: memory, table, slots
-  TDM_ERROR_IO = 4,           // a file or folder
-  TDM_ERROR_TRAP = 5,         // the guest trapped
-  TDM_ERROR_EXIT = 6,         // the guest called exit with a status other than 0
-  TDM_ERROR_PANIC = 7,        // a bug on the Rust side
-  TDM_ERROR_ENGINE = 8,       // anything else that Wasmtime reports
+  TDM_ERROR_INVALID = 1,  // not WebAssembly, or nothing that can be run
+  TDM_ERROR_LINK = 2,     // an import that nothing provides, or of another type
+  TDM_ERROR_LIMIT = 3,    // does not fit a limit: memory, table, slots
+  TDM_ERROR_IO = 4,       // a file or folder
+  TDM_ERROR_TRAP = 5,     // the guest trapped
+  TDM_ERROR_EXIT = 6,     // the guest called exit with a status other than 0
+  TDM_ERROR_PANIC = 7,    // a bug on the Rust side
+  TDM_ERROR_ENGINE = 8,   // anything else that Wasmtime reports
 };
 
 int tdm_error_get_kind(const tdm_error* error);
 tdm_str tdm_error_get_message(const tdm_error* error);
 void tdm_error_delete(tdm_error* error);
 
-// ---- engine ----------------------------------------------------------------------------------------------------------
+// ---- engine
+// ----------------------------------------------------------------------------------------------------------
 
 typedef struct tdm_engine tdm_engine;
 
 typedef struct tdm_engine_config {
-  uint32_t max_instances;       // instances alive at once in the whole process
-  uint64_t max_memory_bytes;    // linear memory of one instance, the upper bound for every program
-  uint64_t max_total_memory_bytes; // linear memory of all instances together: a guest that would go over it gets no more; 0: no bound
-  uint64_t max_table_elements;  // elements of one table
-  uint64_t max_stack_bytes;     // stack of a guest
-  uint64_t keep_resident_bytes; // memory of a slot that is cleared instead of given back between two instances
-  uint32_t tick_ms;             // a guest that computes gives way to others at least this often
-  tdm_str cache_folder;         // compiled modules; empty: no cache
+  uint32_t max_instances;           // instances alive at once in the whole process
+  uint64_t max_memory_bytes;        // linear memory of one instance, the upper bound for every program
+  uint64_t max_total_memory_bytes;  // linear memory of all instances together: a guest that would go over it gets no
+                                    // more; 0: no bound
+  uint64_t max_table_elements;      // elements of one table
+  uint64_t max_stack_bytes;         // stack of a guest
+  uint64_t keep_resident_bytes;     // memory of a slot that is cleared instead of given back between two instances
+  uint32_t tick_ms;                 // a guest that computes gives way to others at least this often
+  tdm_str cache_folder;             // compiled modules; empty: no cache
 } tdm_engine_config;
 
 tdm_error* tdm_engine_new(const tdm_engine_config* config, tdm_engine** out);
@@ -78,20 +82,21 @@ void tdm_engine_delete(tdm_engine* engine);
 // Wasmtime's version, "48.0.8".
 tdm_str tdm_engine_version(void);
 
-// ---- module ----------------------------------------------------------------------------------------------------------
+// ---- module
+// ----------------------------------------------------------------------------------------------------------
 
 typedef struct tdm_module tdm_module;
 
 enum tdm_module_kind {
-  TDM_MODULE_HTTP = 1,       // component that exports wasi:http/incoming-handler (0.2)
-  TDM_MODULE_COMMAND = 2,    // component that exports wasi:cli/run
-  TDM_MODULE_P1_COMMAND = 3, // core module with _start and imports of wasi_snapshot_preview1
-  TDM_MODULE_LIBRARY = 4,    // component without either export
-  TDM_MODULE_CORE = 5,       // any other core module
+  TDM_MODULE_HTTP = 1,        // component that exports wasi:http/incoming-handler (0.2)
+  TDM_MODULE_COMMAND = 2,     // component that exports wasi:cli/run
+  TDM_MODULE_P1_COMMAND = 3,  // core module with _start and imports of wasi_snapshot_preview1
+  TDM_MODULE_LIBRARY = 4,     // component without either export
+  TDM_MODULE_CORE = 5,        // any other core module
 };
 
-// Compiles `bytes` (.wasm, or .wat text), or maps what the cache has of them. Blocks, for seconds when it compiles: call it
-// from a thread that may. The cache never fails a load; tdm_module_cache_note() says what went wrong with it.
+// Compiles `bytes` (.wasm, or .wat text), or maps what the cache has of them. Blocks, for seconds when it compiles:
+// call it from a thread that may. The cache never fails a load; tdm_module_cache_note() says what went wrong with it.
 tdm_error* tdm_module_load(tdm_engine* engine, tdm_str bytes, tdm_module** out);
 void tdm_module_delete(tdm_module* module);
 int tdm_module_get_kind(const tdm_module* module);
@@ -99,11 +104,13 @@ int tdm_module_get_kind(const tdm_module* module);
 bool tdm_module_was_cached(const tdm_module* module);
 // Empty, or why the cache could not be read or written.
 tdm_str tdm_module_cache_note(const tdm_module* module);
-// Calls `each` for every import and export: `kind` is "interface", "function", "memory", …; the names live during the call.
+// Calls `each` for every import and export: `kind` is "interface", "function", "memory", …; the names live during the
+// call.
 typedef void (*tdm_name_fn)(void* user, bool is_import, tdm_str kind, tdm_str name);
 void tdm_module_each_name(const tdm_module* module, tdm_name_fn each, void* user);
 
-// ---- linker and program ----------------------------------------------------------------------------------------------
+// ---- linker and program
+// ----------------------------------------------------------------------------------------------
 
 typedef struct tdm_linker tdm_linker;
 typedef struct tdm_program tdm_program;
@@ -125,8 +132,8 @@ typedef struct tdm_memory {
 typedef bool (*tdm_core_fn)(void* data, void* user, const tdm_memory* memory, const uint64_t* arguments,
                             uint64_t* results);
 
-// Gives core modules the import `module`.`name`. Types are strings of i (i32), I (i64), f (f32), F (f64). `data` outlives
-// every program linked with it. Before programs are made.
+// Gives core modules the import `module`.`name`. Types are strings of i (i32), I (i64), f (f32), F (f64). `data`
+// outlives every program linked with it. Before programs are made.
 tdm_error* tdm_linker_define(tdm_linker* linker, tdm_str module, tdm_str name, tdm_str parameters, tdm_str results,
                              tdm_core_fn function, void* data);
 
@@ -161,7 +168,8 @@ tdm_error* tdm_program_new(const tdm_module* module, const tdm_linker* linker, c
                            tdm_program** out);
 void tdm_program_delete(tdm_program* program);
 
-// ---- instance --------------------------------------------------------------------------------------------------------
+// ---- instance
+// --------------------------------------------------------------------------------------------------------
 
 typedef struct tdm_instance tdm_instance;
 // A guest's own outgoing HTTP exchange. Reference counted: the C++ side holds one reference from http_send on.
@@ -190,8 +198,8 @@ typedef struct tdm_timeouts {
 enum tdm_stream { TDM_STDOUT = 1, TDM_STDERR = 2 };
 
 enum tdm_outcome {
-  TDM_RETURNED = 1,   // the export returned
-  TDM_FAILED = 2,     // trap, exit or failed start: `error` of the done callback says why; the instance is dead
+  TDM_RETURNED = 1,  // the export returned
+  TDM_FAILED = 2,    // trap, exit or failed start: `error` of the done callback says why; the instance is dead
 };
 
 // What an instance tells its owner. `user` is what tdm_instance_new() was given, `call` what tdm_instance_start() was.
@@ -200,8 +208,8 @@ typedef struct tdm_instance_events {
   void (*wake)(void* waker);
   void (*release_waker)(void* waker);
 
-  // A whole line, or a piece of 8 KiB of a longer one, of stdout or stderr, without its end. May come from inside a host
-  // function of the guest.
+  // A whole line, or a piece of 8 KiB of a longer one, of stdout or stderr, without its end. May come from inside a
+  // host function of the guest.
   void (*log)(void* user, int stream, tdm_str line);
 
   // The answer's head. `whole`: `body` is all of it and no further event follows for the answer, except done. Otherwise
@@ -219,8 +227,8 @@ typedef struct tdm_instance_events {
   // The last event of a call. `answered`: the guest set an answer. With TDM_FAILED `error` is borrowed.
   void (*done)(void* user, void* call, int outcome, bool answered, const tdm_error* error);
 
-  // A guest's own request leaves. `call` is the running call. More body follows when !request->body_whole: http_body(), then
-  // http_body_end(). The views live during the callback.
+  // A guest's own request leaves. `call` is the running call. More body follows when !request->body_whole: http_body(),
+  // then http_body_end(). The views live during the callback.
   void (*http_send)(void* user, tdm_exchange* exchange, const tdm_request* request, const tdm_timeouts* timeouts);
   void (*http_body)(void* user, tdm_exchange* exchange, tdm_str piece);
   void (*http_body_end)(void* user, tdm_exchange* exchange, bool complete, const tdm_header* trailers,
@@ -249,20 +257,22 @@ enum tdm_poll {
 int tdm_instance_poll(tdm_instance* instance);
 // Gives an idle instance a call; poll it then. For a command the body is its stdin, and its stdout is the body of an
 // answer with status 200; an exit with another status than 0 is TDM_FAILED. A command runs once: then it is dead.
-// `request` and all it points to live until done; the body is copied. Between polls its pointers may be moved to another
-// copy of the same head: they are read anew each time that the guest asks.
+// `request` and all it points to live until done; the body is copied. Between polls its pointers may be moved to
+// another copy of the same head: they are read anew each time that the guest asks.
 void tdm_instance_start(tdm_instance* instance, const tdm_request* request, void* call);
 // For programs of TDM_MODULE_CORE instead of tdm_instance_start(): calls an export. After done, tdm_instance_results()
 // copies up to `capacity` results and returns how many there are.
-void tdm_instance_call(tdm_instance* instance, tdm_str export_name, const uint64_t* arguments, size_t count, void* call);
+void tdm_instance_call(tdm_instance* instance, tdm_str export_name, const uint64_t* arguments, size_t count,
+                       void* call);
 size_t tdm_instance_results(const tdm_instance* instance, uint64_t* out, size_t capacity);
 // Linear memory at the end of the last call, bytes.
 uint64_t tdm_instance_memory_bytes(const tdm_instance* instance);
 // Handles that the guest has not given back, counted every 64 calls; grows when it leaks.
 size_t tdm_instance_resource_count(const tdm_instance* instance);
 
-// ---- the running call of an instance ----------------------------------------------------------------------------------
-// Each may be called inside callbacks; outside of them poll the instance when its waker fires.
+// ---- the running call of an instance
+// ---------------------------------------------------------------------------------- Each may be called inside
+// callbacks; outside of them poll the instance when its waker fires.
 
 // More of the request's body, after want_body. Copied.
 void tdm_call_body(tdm_instance* instance, tdm_str piece);
@@ -273,8 +283,9 @@ void tdm_call_drained(tdm_instance* instance);
 // The client is gone: what the guest still writes is thrown away. The guest is not stopped.
 void tdm_call_discard(tdm_instance* instance);
 
-// ---- a guest's own exchange --------------------------------------------------------------------------------------------
-// Valid until tdm_exchange_release(), also after the instance is gone (they do nothing then). On the instance's thread.
+// ---- a guest's own exchange
+// -------------------------------------------------------------------------------------------- Valid until
+// tdm_exchange_release(), also after the instance is gone (they do nothing then). On the instance's thread.
 
 // wasi:http error-code by position in its WIT declaration, for tdm_exchange_fail().
 enum tdm_http_error {
