@@ -23,10 +23,12 @@ using std::chrono::milliseconds;
 // What Dapr gives the removal of expired rows, and a migration that waits for another process.
 constexpr std::chrono::minutes kCleanupPatience{10};
 constexpr std::chrono::minutes kMigrationPatience{1};
-constexpr int kCreateAttempts = 3;
-// What PostgreSQL says to the one of two processes that comes second: unique_violation, duplicate_table.
+constexpr int kCreateAttempts = 5;
+// What PostgreSQL says to the one of two processes that comes second, depending on how far the first is:
+// unique_violation, duplicate_table, duplicate_object.
 bool somebody_else_made_it(const Outcome& outcome) {
-  return outcome.failure && (outcome.failure->sqlstate == "23505" || outcome.failure->sqlstate == "42P07");
+  const std::string_view code = outcome.failure ? std::string_view(outcome.failure->sqlstate) : "";
+  return code == "23505" || code == "42P07" || code == "42710";
 }
 
 // One name, or two with a dot: plain words, or anything sensible in double quotes.
