@@ -1,5 +1,6 @@
 #include "api/grpc/grpc_door.h"
 
+#include <grpc/compression.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -8,6 +9,8 @@
 #include <grpcpp/server_builder.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -26,6 +29,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr int kMetadataBytes = 64 * 1024;  // as the head of an HTTP request
+constexpr int kCallsAConnection = 1000;    // at once; a client waits with more
 
 constexpr milliseconds kClockSlack{20};  // of gRPC's timers
 
@@ -39,6 +43,20 @@ void keep_alive(::grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, in_ms(seconds(5)));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, in_ms(minutes(3)));
+}
+
+// What one client can make the process hold. Compressed messages are refused: the library looks at the size of one only
+// when it has been unpacked, and a small one can be gigabytes then.
+void limit(::grpc::ServerBuilder& builder, std::size_t max_message_bytes) {
+  const int bytes = static_cast<int>(std::min<std::size_t>(max_message_bytes, std::numeric_limits<int>::max()));
+  builder.SetMaxReceiveMessageSize(bytes);
+  builder.SetMaxSendMessageSize(bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsAConnection);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, in_ms(seconds(10)));
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
 }
 
 // What the library prints for itself is of no use to a user; a failed call tells its caller.
@@ -103,9 +121,7 @@ class GrpcDoor::Impl final {
     ::grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
     builder.RegisterCallbackGenericService(&unserved_);
-    builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_message_bytes));
-    builder.SetMaxSendMessageSize(static_cast<int>(options_.max_message_bytes));
-    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
+    limit(builder, options_.max_message_bytes);
     keep_alive(builder);
     for (const auto option : {SyncOption::NUM_CQS, SyncOption::MIN_POLLERS, SyncOption::MAX_POLLERS}) {
       builder.SetSyncServerOption(option, 1);

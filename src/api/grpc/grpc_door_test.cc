@@ -345,6 +345,20 @@ TEST(GrpcDoorTest, AnAnswerOverTheLimitIsRefused) {
   EXPECT_EQ(save(door, "store", "k", std::string(64 * 1024 + 1, 'x')).error_code(), StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST(GrpcDoorTest, ACompressedMessageIsNotUnpacked) {
+  TestDoor door;
+  ClientContext context;
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  wire::SaveStateRequest request;
+  Empty nothing;
+  request.set_store_name("store");
+  auto& item = *request.add_states();
+  item.set_key("k");
+  item.set_value(std::string(16 << 20, 'x'));
+  EXPECT_EQ(door.stub().SaveState(&context, request, &nothing).error_code(), StatusCode::UNIMPLEMENTED);
+  EXPECT_TRUE(door.store->items.empty());
+}
+
 TEST(GrpcDoorTest, SaysWhatThereIsAndKeepsLabels) {
   TestDoor door;
   door.metadata.runtime_version = "1.2.3";
