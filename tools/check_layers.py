@@ -33,7 +33,7 @@ ALLOWED = {
 
 # Headers that are only a contract, without code or libraries behind them: also open to these rooms.
 CONTRACTS = {
-    "net/http.h": {"blocks"},  # the exchange: service invocation hands it from app to app
+    "net/http.h": {"blocks", "policy"},  # the exchange: service invocation hands it from app to app
 }
 
 # Rooms whose folders are siblings that do not see each other: what two doors need lies below them, in blocks.

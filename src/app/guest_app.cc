@@ -66,9 +66,10 @@ GuestApp::~GuestApp() = default;
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
   // Straight to a worker that has instances.
   const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
-  Lane& lane = *lanes_[next_.fetch_add(1, std::memory_order_relaxed) % pools];
-  lane.worker->post([&lane, this, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    deliver_to(*lane.pool, options_.app_id, options_.request_timeout, log_, std::move(delivery), std::move(done));
+  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % pools;
+  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+               std::move(done));
   });
 }
 

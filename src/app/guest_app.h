@@ -38,6 +38,10 @@ class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {
   // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
 
+  // Events go to the app by these handlers instead of its own, which they lead to. Before the workers start; `endpoint`
+  // lives until they have stopped.
+  void deliver_through(invoke::Endpoint& endpoint) { deliveries_ = &endpoint; }
+
   // Makes the minimum of instances. On the server's thread, with the workers running.
   Status warm_up();
   // Refuses new calls and returns when those under way are done, or at `deadline`; then stops what is left.
@@ -59,6 +63,7 @@ class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {
   const config::OutboundHosts allowed_;
   const Logger log_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  invoke::Endpoint* deliveries_ = this;
   std::atomic<std::size_t> next_{0};
 };
 

@@ -1,5 +1,6 @@
 #include "policy/metered_broker.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace tandem::policy {
@@ -29,6 +30,24 @@ void MeteredBroker::publish(const CallContext& context, pubsub::PublishRequest r
                      }
                      done(std::move(status));
                    });
+}
+
+void MeteredBroker::publish_bulk(const CallContext& context, std::vector<pubsub::PublishRequest> requests,
+                                 Completion<std::vector<Status>> done) {
+  if (requests.empty()) return broker_->publish_bulk(context, std::move(requests), std::move(done));
+  telemetry::OperationMetrics& metrics = topics_->of(context.app_id, requests.front().topic).bulk_publish();
+  broker_->publish_bulk(context, std::move(requests),
+                        [topics = topics_, &metrics, started = std::chrono::steady_clock::now(),
+                         done = std::move(done)](Result<std::vector<Status>> outcomes) mutable {
+                          const auto elapsed = std::chrono::steady_clock::now() - started;
+                          const auto good = [](const Status& outcome) { return outcome.has_value(); };
+                          if (outcomes && std::ranges::all_of(*outcomes, good)) {
+                            metrics.record_success(elapsed);
+                          } else {
+                            metrics.record_failure(elapsed);
+                          }
+                          done(std::move(outcomes));
+                        });
 }
 
 Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe(std::string topic,

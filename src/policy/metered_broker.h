@@ -18,6 +18,9 @@ class MeteredBroker final : public pubsub::Broker {
   MeteredBroker(std::unique_ptr<pubsub::Broker> broker, telemetry::Metrics& metrics, telemetry::ComponentLabels labels);
 
   void publish(const CallContext& context, pubsub::PublishRequest request, Completion<void> done) override;
+  // One call, whatever the number of messages; it has succeeded when all of them have.
+  void publish_bulk(const CallContext& context, std::vector<pubsub::PublishRequest> requests,
+                    Completion<std::vector<Status>> done) override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group, Metadata metadata,
                                                   pubsub::MessageHandler handler) override;
   void close(SteadyTime deadline) override { broker_->close(deadline); }

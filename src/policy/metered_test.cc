@@ -84,5 +84,36 @@ TEST(MeteredBroker, Counts_publications_and_deliveries) {
   EXPECT_THAT(text, ::testing::ContainsRegex("dapr_component_pubsub_ingress_in_flight\\{[^}]*\\} 0"));
 }
 
+TEST(MeteredBroker, Counts_a_bulk_as_one_call) {
+  telemetry::Metrics metrics;
+  MeteredBroker broker(std::make_unique<OneMessageBroker>(), metrics, {.component = "bus"});
+  CallContext context;
+  context.app_id = "writer";
+  EXPECT_THAT(metrics.expose(), Not(HasSubstr("egress_bulk")));
+  std::vector<bool> good;
+  const auto publish = [&](std::vector<std::string> topics) {
+    std::vector<pubsub::PublishRequest> requests;
+    for (const std::string& topic : topics) requests.push_back({.topic = topic, .data = share("x")});
+    broker.publish_bulk(context, std::move(requests), [&](Result<std::vector<Status>> outcomes) {
+      good.clear();
+      for (const Status& outcome : *outcomes) good.push_back(outcome.has_value());
+    });
+  };
+  publish({"news", "news", "news"});
+  EXPECT_THAT(good, ::testing::ElementsAre(true, true, true));
+  publish({"news", "bad"});
+  EXPECT_THAT(good, ::testing::ElementsAre(true, false));
+  publish({});
+  EXPECT_TRUE(good.empty());
+  const std::string text = metrics.expose();
+  for (const char* success : {"true", "false"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("dapr_component_pubsub_egress_bulk_count{app_id=\"writer\",component="
+                                            "\"bus\",namespace=\"default\",success=\"") +
+                                success + "\",topic=\"news\"} 1\n"));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("dapr_component_pubsub_egress_count{app_id=\"writer\",component=\"bus\",namespace="
+                                  "\"default\",success=\"true\",topic=\"news\"} 1")));
+}
+
 }  // namespace
 }  // namespace tandem::policy

@@ -43,13 +43,10 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       resources_(resources),
       log_(parts.log.for_app(spec_.app_id)),
       services_{resources.state(), resources.pubsub(), parts.invoke},
-      guest_metrics_(parts.metrics, spec_.app_id) {}
+      guest_metrics_(parts.metrics, spec_.app_id),
+      meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))) {}
 
 AppRuntime::~AppRuntime() = default;
-
-net::ServerObserver& AppRuntime::observer(const std::string& path) {
-  return *parts_.observers.emplace_back(std::make_unique<HttpMetricsObserver>(parts_.metrics, spec_.app_id, path));
-}
 
 Status AppRuntime::listen(const AppPorts& wanted) {
   const std::uint64_t max_body = spec_.dapr_http_max_request_size.value_or(kDefaultApiBody);
@@ -71,6 +68,7 @@ Status AppRuntime::listen(const AppPorts& wanted) {
         .sampler = parts_.sampler,
         .request_shutdown = parts_.request_stop,
     }));
+    api_doors_.push_back(std::make_unique<policy::MeteredHandler>(*apis_.back(), meters_.api));
     app_doors_.push_back(std::make_unique<Door>(parts_.sampler));
   }
 
@@ -79,7 +77,7 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   app.port = wanted.app;
   app.purpose = fmt::format("app {}", spec_.app_id);
   app.hint = "choose another with --app-port or appPort";
-  app.observer = &observer("/");
+  app.observer = &meters_.app_port;
   auto app_server = net::HttpServer::listen(
       parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
   if (!app_server) return fail(std::move(app_server.error()));
@@ -91,9 +89,8 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
   dapr.body_timeout = net::time_for_body(max_body);
-  dapr.observer = &observer("/v1.0");
   auto dapr_server = net::HttpServer::listen(
-      parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *apis_[worker.index()]; });
+      parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *api_doors_[worker.index()]; });
   if (!dapr_server) return fail(std::move(dapr_server.error()));
   dapr_server_ = std::move(*dapr_server);
 
@@ -134,13 +131,15 @@ Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
-    workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), apis_[i].get(),
+    workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
   guest_ = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed), log_,
                                            services_, guest_metrics_, std::move(workers));
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(guest_->handler(i));
-  return parts_.invoke.add(spec_.app_id, *guest_, fmt::format("{}:{}", kChannelAddress, ports_.app));
+  channel_ = std::make_unique<policy::MeteredEndpoint>(*guest_, parts_.workers.size(), meters_.channel);
+  guest_->deliver_through(*channel_);
+  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", kChannelAddress, ports_.app));
 }
 
 Status AppRuntime::open() {
@@ -168,7 +167,7 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   std::future<Answer> answer = promise.get_future();
   // On the first worker; the deadline of the call ends the wait.
   parts_.workers[0].post([&] {
-    app::fetch_subscriptions(guest_->handler(0), spec_.app_id, guest_->options().request_timeout,
+    app::fetch_subscriptions(channel_->handler(0), spec_.app_id, guest_->options().request_timeout,
                              [&](Answer got) { promise.set_value(std::move(got)); });
   });
   return answer.get();

@@ -15,6 +15,8 @@
 #include "app/front_door.h"
 #include "app/guest_app.h"
 #include "net/http_server.h"
+#include "policy/metered_endpoint.h"
+#include "server/app_meters.h"
 #include "server/guest_metrics.h"
 #include "server/guest_program.h"
 #include "server/process_options.h"
@@ -31,8 +33,8 @@ struct ProcessParts {
   std::vector<std::unique_ptr<net::HttpClient>>& clients;
   invoke::InvokeService& invoke;
   telemetry::Metrics& metrics;
-  // A connection may report its last request while the workers are taken down, so these outlive them.
-  std::vector<std::unique_ptr<HttpMetricsObserver>>& observers;
+  // An exchange may report its end while the workers are taken down, so these outlive them.
+  std::vector<std::unique_ptr<AppMeters>>& meters;
   const telemetry::Sampler& sampler;
   const config::ApiAccess& http_access;
   const config::ApiAccess& grpc_access;
@@ -73,7 +75,6 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(const AppPorts& wanted);
   Status listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body);
-  net::ServerObserver& observer(const std::string& path);
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
   const ProcessParts& parts_;
@@ -84,9 +85,13 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   host::HostServices services_;
   api::http::AppLabels labels_;
   GuestMetricsObserver guest_metrics_;
+  AppMeters& meters_;
+  // One a worker: the Dapr API, the door to it, the door to the app.
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
+  std::vector<std::unique_ptr<policy::MeteredHandler>> api_doors_;
   std::vector<std::unique_ptr<Door>> app_doors_;
   std::unique_ptr<app::GuestApp> guest_;
+  std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the guest
   std::unique_ptr<net::HttpServer> app_server_;
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;

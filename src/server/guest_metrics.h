@@ -1,12 +1,11 @@
-// What the app room and the HTTP servers report, as metrics.
+// What the app room reports, as metrics.
 //
-// One GuestMetricsObserver and one HttpMetricsObserver an app; they live as long as the Metrics. Any thread.
+// One GuestMetricsObserver an app; it lives as long as the Metrics. Any thread.
 #pragma once
 
 #include <string>
 
 #include "app/guest_options.h"
-#include "net/http_server.h"
 #include "telemetry/dapr_metrics.h"
 
 namespace tandem::server {
@@ -33,18 +32,6 @@ class GuestMetricsObserver final : public app::GuestObserver {
 
  private:
   telemetry::GuestMetrics metrics_;
-};
-
-class HttpMetricsObserver final : public net::ServerObserver {
- public:
-  HttpMetricsObserver(telemetry::Metrics& metrics, const std::string& app_id, const std::string& path)
-      : metrics_(metrics, app_id, path) {}
-  void request_finished(const net::RequestRecord& record) noexcept override {
-    metrics_.record(record.method, record.status, record.bytes_in, record.bytes_out, record.duration);
-  }
-
- private:
-  telemetry::HttpServerMetrics metrics_;
 };
 
 }  // namespace tandem::server

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/version.h"
-#include "server/app_runtime.h"
 #include "server/app_meters.h"
+#include "server/app_runtime.h"
 #include "server/memory_budget.h"
 #include "server/metrics_door.h"
 
@@ -71,8 +71,8 @@ class Server::Impl final {
   const std::function<void()> request_stop_;
 
   // In the order in which they are made; each may refer to those above it.
-  telemetry::Metrics metrics_;
-  std::vector<std::unique_ptr<HttpMetricsObserver>> observers_;
+  std::unique_ptr<telemetry::Metrics> metrics_;
+  std::vector<std::unique_ptr<AppMeters>> meters_;
   std::unique_ptr<telemetry::Sampler> sampler_;
   config::ApiAccess http_access_;
   config::ApiAccess grpc_access_;
@@ -87,6 +87,7 @@ class Server::Impl final {
   std::vector<std::unique_ptr<AppRuntime>> apps_;
   std::unique_ptr<MetricsDoor> metrics_door_;
   std::unique_ptr<net::HttpServer> metrics_server_;
+  bool serve_metrics_ = false;
   bool stopped_ = false;
 };
 
@@ -135,6 +136,12 @@ Status Server::Impl::load_resources() {
   sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
   http_access_ = config::ApiAccess(*configuration);
   grpc_access_ = config::ApiAccess(*configuration, "grpc");
+  const config::MetricOptions& wanted = configuration->metrics;
+  metrics_ =
+      std::make_unique<telemetry::Metrics>(telemetry::MetricsOptions{.latency_buckets_ms = wanted.latency_buckets_ms,
+                                                                     .http_paths = wanted.http_paths,
+                                                                     .http_methods = !wanted.http_methods_excluded});
+  serve_metrics_ = options_.metrics_port.has_value() && wanted.enabled;
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
@@ -148,7 +155,7 @@ Status Server::Impl::load_resources() {
       if (sorted(other.resources_paths) == folders) app_ids.push_back(other.app_id);
     }
     groups_.push_back(std::make_unique<ResourceGroup>(
-        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, metrics_, app_ids},
+        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, *metrics_, app_ids},
         diagnostics));
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
@@ -168,8 +175,8 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 }
 
 Status Server::Impl::listen() {
-  parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, metrics_,
-                                                       observers_, *sampler_, http_access_, grpc_access_, request_stop_});
+  parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, *metrics_,
+                                                       meters_, *sampler_, http_access_, grpc_access_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
@@ -182,8 +189,8 @@ Status Server::Impl::listen() {
     if (!app) return fail(std::move(app.error()));
     apps_.push_back(std::move(*app));
   }
-  if (!options_.metrics_port) return {};
-  metrics_door_ = std::make_unique<MetricsDoor>(metrics_);
+  if (!serve_metrics_) return {};
+  metrics_door_ = std::make_unique<MetricsDoor>(*metrics_);
   net::ServerOptions server;
   server.address = options_.dapr_listen_address;
   server.port = *options_.metrics_port;
@@ -207,6 +214,7 @@ Status Server::Impl::load_guests() {
     instances += guest.max_instances + workers_->size();
   }
   engine_options.max_instances = static_cast<std::uint32_t>(std::min<std::uint64_t>(instances, kMaxInstances));
+  engine_options.max_total_memory_bytes = options_.guest_memory_bytes.value_or(default_guest_memory());
   auto runtime = engine::Runtime::make(engine_options);
   if (!runtime) return fail(std::move(runtime.error()));
   runtime_ = std::move(*runtime);
@@ -219,7 +227,6 @@ Status Server::Impl::load_guests() {
     if (Status attached = apps_[i]->attach(*runtime_, *(*modules)[i]); !attached) return attached;
   }
   return {};
-  engine_options.max_total_memory_bytes = options_.guest_memory_bytes.value_or(default_guest_memory());
 }
 
 Status Server::Impl::open() {

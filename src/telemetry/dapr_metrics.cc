@@ -7,15 +7,7 @@
 namespace tandem::telemetry {
 namespace {
 
-constexpr std::array<std::string_view, 10> kMethodNames = {"GET",    "HEAD",    "POST",    "PUT",   "PATCH",
-                                                           "DELETE", "CONNECT", "OPTIONS", "TRACE", "UNKNOWN"};
 constexpr std::array<std::string_view, 3> kDeliveryNames = {"success", "retry", "drop"};
-
-const std::vector<double>& size_buckets() {
-  static const std::vector<double> kBuckets = {1024,    2048,     4096,     16384,     65536,      262144,    1048576,
-                                               4194304, 16777216, 67108864, 268435456, 1073741824, 4294967296};
-  return kBuckets;
-}
 
 Labels with(Labels labels, std::string_view name, std::string_view value) {
   labels.emplace_back(name, value);
@@ -31,60 +23,6 @@ OperationMetrics state_operation(Metrics& metrics, const ComponentLabels& labels
 }
 
 }  // namespace
-
-HttpServerMetrics::HttpServerMetrics(Metrics& metrics, std::string app_id, std::string path)
-    : metrics_(metrics),
-      app_id_(std::move(app_id)),
-      path_(std::move(path)),
-      request_bytes_(metrics.histogram("dapr_http_server_request_bytes", "HTTP request body size in the server.",
-                                       {{"app_id", app_id_}}, size_buckets())),
-      response_bytes_(metrics.histogram("dapr_http_server_response_bytes", "HTTP response body size in the server.",
-                                        {{"app_id", app_id_}}, size_buckets())) {}
-
-HttpServerMetrics::~HttpServerMetrics() {
-  for (auto& slot : tables_) {
-    StatusTable* table = slot.load();
-    if (table == nullptr) continue;
-    for (auto& series : *table) delete series.load();
-    delete table;
-  }
-}
-
-std::size_t HttpServerMetrics::method_index(std::string_view method) {
-  auto found = std::find(kMethodNames.begin(), kMethodNames.end(), method);
-  return found == kMethodNames.end() ? kMethods - 1 : static_cast<std::size_t>(found - kMethodNames.begin());
-}
-
-const HttpServerMetrics::Series& HttpServerMetrics::find(std::size_t method, int status) {
-  StatusTable* table = tables_[method].load(std::memory_order_acquire);
-  if (table == nullptr) {
-    auto fresh = std::make_unique<StatusTable>();
-    if (tables_[method].compare_exchange_strong(table, fresh.get(), std::memory_order_acq_rel)) table = fresh.release();
-  }
-  auto& slot = (*table)[static_cast<std::size_t>(status - 100)];
-  const Series* series = slot.load(std::memory_order_acquire);
-  if (series == nullptr) {
-    Labels labels = {{"app_id", app_id_},
-                     {"method", std::string(kMethodNames[method])},
-                     {"path", path_},
-                     {"status", fmt::format("{}", status)}};
-    auto fresh = std::make_unique<const Series>(Series{
-        metrics_.counter("dapr_http_server_request_count", "Number of HTTP requests answered by the server.", labels),
-        metrics_.latency("dapr_http_server_latency", "HTTP request end-to-end latency in the server, in milliseconds.",
-                         labels)});
-    if (slot.compare_exchange_strong(series, fresh.get(), std::memory_order_acq_rel)) series = fresh.release();
-  }
-  return *series;
-}
-
-void HttpServerMetrics::record(std::string_view method, int status, std::uint64_t request_bytes,
-                               std::uint64_t response_bytes, Elapsed elapsed) {
-  const Series& series = find(method_index(method), std::clamp(status, 100, 599));
-  series.count.add();
-  series.latency.observe_ms(elapsed);
-  request_bytes_.observe(static_cast<double>(request_bytes));
-  response_bytes_.observe(static_cast<double>(response_bytes));
-}
 
 OperationMetrics::OperationMetrics(Metrics& metrics, std::string_view family, const Labels& labels) {
   for (std::size_t outcome : {0U, 1U}) {
@@ -110,15 +48,21 @@ PubsubMetrics::PubsubMetrics(Metrics& metrics, const ComponentLabels& labels, co
     : publish(metrics, "pubsub_egress", with(component_labels(labels), "topic", topic)),
       in_flight(metrics.gauge("dapr_component_pubsub_ingress_in_flight",
                               "The number of messages that the app is handling at this moment.",
-                              with(component_labels(labels), "topic", topic))) {
+                              with(component_labels(labels), "topic", topic))),
+      metrics_(metrics),
+      labels_(with(component_labels(labels), "topic", topic)) {
   for (std::size_t i = 0; i < kDeliveryNames.size(); ++i) {
-    Labels all = with(with(with(component_labels(labels), "topic", topic), "process_status", kDeliveryNames[i]),
-                      "status", kDeliveryNames[i]);
+    Labels all = with(with(labels_, "process_status", kDeliveryNames[i]), "status", kDeliveryNames[i]);
     ingress_count_[i] = &metrics.counter("dapr_component_pubsub_ingress_count",
                                          "The number of messages that came in from the pub/sub component.", all);
     ingress_latency_[i] = &metrics.latency("dapr_component_pubsub_ingress_latencies",
                                            "How long the app took for a message, in milliseconds.", all);
   }
+}
+
+OperationMetrics& PubsubMetrics::bulk_publish() {
+  std::call_once(bulk_made_, [this] { bulk_.emplace(metrics_, "pubsub_egress_bulk", labels_); });
+  return *bulk_;
 }
 
 void PubsubMetrics::record_delivery(DeliveryStatus status, Elapsed elapsed) noexcept {
@@ -127,14 +71,46 @@ void PubsubMetrics::record_delivery(DeliveryStatus status, Elapsed elapsed) noex
   ingress_latency_[index]->observe_ms(elapsed);
 }
 
-InvocationMetrics::InvocationMetrics(Metrics& metrics, const std::string& source_app_id,
-                                     const std::string& destination_app_id)
-    : requests_sent(metrics.counter(
-          "dapr_runtime_service_invocation_req_sent_total", "The number of requests sent by service invocation.",
-          {{"app_id", source_app_id}, {"dst_app_id", destination_app_id}, {"type", "unary"}})),
-      requests_received(metrics.counter("dapr_runtime_service_invocation_req_recv_total",
-                                        "The number of requests received by service invocation.",
-                                        {{"app_id", destination_app_id}, {"src_app_id", source_app_id}})) {}
+InvocationMetrics::InvocationMetrics(Metrics& metrics, std::string app_id)
+    : metrics_(metrics), app_id_(std::move(app_id)) {}
+
+void InvocationMetrics::record_request(std::string_view caller_app_id) {
+  if (caller_app_id == app_id_) return;
+  const Requests& requests = requests_.find(caller_app_id, 0, [this](std::string_view name, std::uint32_t) {
+    const std::string caller(name);
+    return Requests{&metrics_.counter("dapr_runtime_service_invocation_req_sent_total",
+                                      "The number of requests sent by service invocation.",
+                                      {{"app_id", caller}, {"dst_app_id", app_id_}, {"type", "unary"}}),
+                    &metrics_.counter("dapr_runtime_service_invocation_req_recv_total",
+                                      "The number of requests received by service invocation.",
+                                      {{"app_id", app_id_}, {"src_app_id", caller}})};
+  });
+  requests.sent->add();
+  requests.received->add();
+}
+
+void InvocationMetrics::record_response(std::string_view caller_app_id, int status, Elapsed elapsed) {
+  if (caller_app_id == app_id_) return;
+  const auto number = static_cast<std::uint32_t>(std::clamp(status, 100, 599));
+  const Responses& responses =
+      responses_.find(caller_app_id, number, [this](std::string_view name, std::uint32_t code) {
+        const std::string caller(name);
+        const std::string text = code == 0 ? std::string(Metrics::kOverflow) : fmt::format("{}", code);
+        return Responses{
+            &metrics_.counter("dapr_runtime_service_invocation_res_sent_total",
+                              "The number of responses sent by service invocation.",
+                              {{"app_id", app_id_}, {"dst_app_id", caller}, {"status", text}}),
+            &metrics_.counter("dapr_runtime_service_invocation_res_recv_total",
+                              "The number of responses received by service invocation.",
+                              {{"app_id", caller}, {"src_app_id", app_id_}, {"status", text}, {"type", "unary"}}),
+            &metrics_.latency("dapr_runtime_service_invocation_res_recv_latency_ms",
+                              "How long the response of a service invocation took, in milliseconds.",
+                              {{"app_id", caller}, {"src_app_id", app_id_}, {"status", text}})};
+      });
+  responses.sent->add();
+  responses.received->add();
+  responses.latency->observe_ms(elapsed);
+}
 
 ComponentLoadMetrics::ComponentLoadMetrics(Metrics& metrics, std::string app_id)
     : metrics_(metrics),
@@ -168,8 +144,6 @@ GuestMetrics::GuestMetrics(Metrics& metrics, const std::string& app_id)
                               {{"app_id", app_id}})),
       instances(
           metrics.gauge("tandem_guest_instances", "Instances of the guest that are alive.", {{"app_id", app_id}})),
-      busy(metrics.gauge("tandem_guest_instances_busy", "Instances of the guest that are in a call.",
-                         {{"app_id", app_id}})),
       call_seconds(metrics.histogram("tandem_guest_call_seconds", "How long a call into the guest took, in seconds.",
                                      {{"app_id", app_id}}, guest_buckets_seconds())) {}
 

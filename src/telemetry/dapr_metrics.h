@@ -1,55 +1,24 @@
-// Bundles of instruments, resolved once for an app, a route or a component, so that recording a request looks nothing
+// Bundles of instruments, resolved once for an app or a component, so that recording a request looks nothing
 // up.
 //
 // The names and labels are Dapr's (dapr_*: the same dashboards work) and Tandem's own for what Dapr does not have
-// (tandem_*). Make one where the app, route or component is set up and keep it there; it must not outlive the Metrics.
-// record() may be called from any thread, takes no lock and does not allocate, except for the first answer with a
-// status not seen before.
+// (tandem_*); those of HTTP are in http_metrics.h. Make one where the app or component is set up and keep it there; it
+// must not outlive the Metrics. Recording may be done from any thread, takes no lock and does not allocate, except for
+// the first answer with a status not seen before.
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "telemetry/http_metrics.h"
 #include "telemetry/metrics.h"
+#include "telemetry/series_table.h"
 
 namespace tandem::telemetry {
-
-using Elapsed = std::chrono::nanoseconds;
-
-// dapr_http_server_*: one a route of an app's Dapr port, or one for everything an app serves. `path` is a route's
-// pattern or empty, never what a client sent.
-class HttpServerMetrics final {
- public:
-  HttpServerMetrics(Metrics& metrics, std::string app_id, std::string path);
-  ~HttpServerMetrics();
-
-  void record(std::string_view method, int status, std::uint64_t request_bytes, std::uint64_t response_bytes,
-              Elapsed elapsed);
-
- private:
-  static constexpr std::size_t kMethods = 10;
-  static constexpr std::size_t kStatuses = 500;  // 100 to 599
-  struct Series {
-    Counter& count;
-    Histogram& latency;
-  };
-  using StatusTable = std::array<std::atomic<const Series*>, kStatuses>;
-
-  static std::size_t method_index(std::string_view method);
-  const Series& find(std::size_t method, int status);
-
-  Metrics& metrics_;
-  const std::string app_id_;
-  const std::string path_;
-  Histogram& request_bytes_;
-  Histogram& response_bytes_;
-  std::array<std::atomic<StatusTable*>, kMethods> tables_{};
-};
 
 // Count and latency of one operation that succeeds or fails.
 class OperationMetrics final {
@@ -96,19 +65,45 @@ class PubsubMetrics final {
   PubsubMetrics(Metrics& metrics, const ComponentLabels& labels, const std::string& topic);
 
   OperationMetrics publish;                                               // pubsub_egress
+  OperationMetrics& bulk_publish();                                       // pubsub_egress_bulk, made when first used
   void record_delivery(DeliveryStatus status, Elapsed elapsed) noexcept;  // pubsub_ingress
   Gauge& in_flight;
 
  private:
+  Metrics& metrics_;
+  const Labels labels_;
+  std::once_flag bulk_made_;
+  std::optional<OperationMetrics> bulk_;
   std::array<Counter*, 3> ingress_count_;
   std::array<Histogram*, 3> ingress_latency_;
 };
 
-// dapr_runtime_service_invocation_*: one a pair of caller and callee.
-struct InvocationMetrics {
-  InvocationMetrics(Metrics& metrics, const std::string& source_app_id, const std::string& destination_app_id);
-  Counter& requests_sent;
-  Counter& requests_received;
+// dapr_runtime_service_invocation_*: one an app, for the calls that it gets from other apps. Both ends are counted
+// here: what the caller's daprd would count, under the caller's app id, and what the callee's would. A call of an app
+// to itself is not one, for Dapr neither.
+class InvocationMetrics final {
+ public:
+  InvocationMetrics(Metrics& metrics, std::string app_id);
+
+  void record_request(std::string_view caller_app_id);
+  // `elapsed` since the request.
+  void record_response(std::string_view caller_app_id, int status, Elapsed elapsed);
+
+ private:
+  struct Requests {
+    Counter* sent;
+    Counter* received;
+  };
+  struct Responses {
+    Counter* sent;
+    Counter* received;
+    Histogram* latency;
+  };
+
+  Metrics& metrics_;
+  const std::string app_id_;
+  SeriesTable<Requests> requests_;
+  SeriesTable<Responses> responses_;
 };
 
 // dapr_runtime_component_*: one an app.
@@ -141,7 +136,6 @@ class GuestMetrics final {
   Counter& rejected;  // calls refused because every instance was busy and the queue full
   Counter& started;   // instances made
   Gauge& instances;   // instances alive
-  Gauge& busy;        // instances in a call
   Histogram& call_seconds;
 };
 

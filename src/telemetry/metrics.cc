@@ -86,10 +86,7 @@ const std::vector<double>& guest_buckets_seconds() {
   return kBuckets;
 }
 
-Metrics::Metrics(MetricsOptions options)
-    : registry_(std::make_unique<Registry>()),
-      latency_buckets_ms_(options.latency_buckets_ms.empty() ? default_latency_buckets_ms()
-                                                             : std::move(options.latency_buckets_ms)) {}
+Metrics::Metrics(MetricsOptions options) : options_(std::move(options)), registry_(std::make_unique<Registry>()) {}
 
 Metrics::~Metrics() = default;
 
@@ -110,7 +107,8 @@ Histogram& Metrics::histogram(std::string_view name, std::string_view help, Labe
 }
 
 Histogram& Metrics::latency(std::string_view name, std::string_view help, Labels labels) {
-  return histogram(name, help, std::move(labels), latency_buckets_ms_);
+  const std::vector<double>& configured = options_.latency_buckets_ms;
+  return histogram(name, help, std::move(labels), configured.empty() ? default_latency_buckets_ms() : configured);
 }
 
 std::string Metrics::expose() const {

@@ -28,6 +28,9 @@ const std::vector<double>& guest_buckets_seconds();
 struct MetricsOptions {
   // Empty: Dapr's.
   std::vector<double> latency_buckets_ms;
+  // Whether the HTTP metrics of Dapr's names have the path and the method as labels.
+  bool http_paths = true;
+  bool http_methods = true;
 };
 
 class Metrics final {
@@ -39,6 +42,8 @@ class Metrics final {
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
+
+  const MetricsOptions& options() const { return options_; }
 
   // The series of that name with those labels, made when it is new. `help` of the first call holds. A name has one kind
   // of instrument: asking for another one gives an instrument that is not exposed.
@@ -53,8 +58,8 @@ class Metrics final {
 
  private:
   struct Registry;
+  const MetricsOptions options_;
   std::unique_ptr<Registry> registry_;
-  std::vector<double> latency_buckets_ms_;
 };
 
 }  // namespace tandem::telemetry

@@ -1,12 +1,13 @@
 """What tests see of a process from outside, and ways to ask it many things at once."""
 
 import os
+import re
 import select
 import threading
 import time
 from pathlib import Path
 
-from harness import PATIENCE
+from harness import PATIENCE, get
 
 MIB = 1 << 20
 
@@ -44,6 +45,42 @@ class Usage:
     @property
     def descriptors(self):
         return len(os.listdir(self.folder / "fd"))
+
+
+class Scrape:
+    """What a process tells Prometheus, at one moment."""
+
+    SERIES = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+    LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+    def __init__(self, tandem):
+        tandem.wait_for(lambda: tandem.metrics_url, "the metrics' address")
+        answer = get(tandem.metrics_url)
+        if answer.status != 200:
+            raise AssertionError(f"the metrics are answered {answer.status}")
+        self.text = answer.text
+        self.series = {}  # (name, labels as a frozenset of pairs) -> value
+        for line in self.text.splitlines():
+            if line and not line.startswith("#"):
+                name, labels, value = self.SERIES.match(line).groups()
+                self.series[name, frozenset(self.LABEL.findall(labels or ""))] = float(value)
+
+    def value(self, name, **labels):
+        """Of the series with exactly these labels; 0 when there is none."""
+        return self.series.get((name, frozenset(labels.items())), 0)
+
+    def total(self, name, **labels):
+        """Of all series with at least these labels."""
+        wanted = set(labels.items())
+        return sum(value for (one, have), value in self.series.items() if one == name and wanted <= have)
+
+    def labels(self, name):
+        """The names of the labels of a family, as a set for each of its series."""
+        return [{key for key, _ in have} for one, have in self.series if one == name]
+
+    def kinds(self):
+        """Family -> counter, gauge or histogram."""
+        return dict(re.findall(r"^# TYPE (\w+) (\w+)$", self.text, re.MULTILINE))
 
 
 def wait_until(condition, what, timeout=PATIENCE, pause=0.005):

@@ -49,6 +49,11 @@ class Broker {
 
   virtual void publish(const CallContext& context, PublishRequest request, Completion<void> done) = 0;
 
+  // Several messages of one topic; `done` gets what became of each, in their order. Without a way of its own a broker
+  // publishes one after the other.
+  virtual void publish_bulk(const CallContext& context, std::vector<PublishRequest> requests,
+                            Completion<std::vector<Status>> done);
+
   // Delivers messages of `topic` to `handler` until the subscription is destroyed; that waits for no delivery that is
   // under way. `consumer_group` is the app id: members of one group share the messages.
   class Subscription {

@@ -175,34 +175,22 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
     requests.push_back(std::move(*request));
   }
 
-  struct Gathering {
-    std::mutex mutex;
-    std::size_t left = 0;
+  std::vector<std::string> entry_ids;
+  entry_ids.reserve(entries.size());
+  for (BulkEntry& item : entries) entry_ids.push_back(std::move(item.entry_id));
+  Completion<std::vector<Status>> named = [entry_ids = std::move(entry_ids),
+                                           done = std::move(done)](Result<std::vector<Status>> outcomes) mutable {
+    if (!outcomes) return done(fail(std::move(outcomes.error())));
     Failures failures;
-    Completion<Failures> done;
-
-    void one_done() {
-      std::unique_lock lock(mutex);
-      if (--left > 0) return;
-      lock.unlock();
-      done(std::move(failures));
+    for (std::size_t i = 0; i < outcomes->size(); ++i) {
+      Status& outcome = (*outcomes)[i];
+      if (!outcome) failures.push_back({std::move(entry_ids[i]), std::move(outcome.error())});
     }
+    done(std::move(failures));
   };
   InPlaceScope scope;
-  auto gathering = std::make_shared<Gathering>();
-  gathering->left = requests.size() + 1;  // and this call
-  gathering->done = bring_home<Failures>(scope, caller.executor, std::move(done));
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    entry->broker->publish(caller.context, std::move(requests[i]),
-                           [gathering, id = std::move(entries[i].entry_id)](Result<void> result) mutable {
-                             if (!result) {
-                               std::lock_guard lock(gathering->mutex);
-                               gathering->failures.push_back({std::move(id), std::move(result.error())});
-                             }
-                             gathering->one_done();
-                           });
-  }
-  gathering->one_done();
+  entry->broker->publish_bulk(caller.context, std::move(requests),
+                              bring_home<std::vector<Status>>(scope, caller.executor, std::move(named)));
 }
 
 Status PubsubService::subscribe(std::string app_id, config::Subscription subscription, EventSink& sink) {
