@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "cli/cache_folder.h"
 #include "cli/command.h"
 #include "cli/run_arguments.h"
 #include "cli/stop_signals.h"
@@ -56,6 +57,10 @@ int serve(RunArguments arguments) {
                     .version = std::string(kVersion)});
   for (const std::string& warning : arguments.warnings) log.warn(kScope, warning);
 
+  if (const std::size_t count = remove_leftovers(arguments.options.cache_folder); count > 0) {
+    log.debug(kScope, "files that an interrupted start had left among the compiled modules are removed",
+              {{"count", std::to_string(count)}, {"folder", arguments.options.cache_folder}});
+  }
   const std::string dapr_address = arguments.options.dapr_listen_address;
   auto server = server::Server::start(std::move(arguments.options), log, [&stop] { stop.request_stop(); });
   if (!server) {

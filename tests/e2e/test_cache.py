@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import unittest
 from pathlib import Path
 
@@ -146,6 +147,27 @@ class CacheTest(TandemTest):
         self.assertEqual(tandem.get("/").text, "hello")
         tandem.stop()
         self.check(self.serve("hello_go"), CACHED)
+
+    def test_what_a_killed_process_left_is_removed(self):
+        self.check(self.serve(), COMPILED)
+        files = self.files()
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+
+        def leave(process, number, age):
+            path = self.cache / f"{'0' * 64}.tmp{process}-{number}"
+            path.write_bytes(b"half a module")
+            path.chmod(0o600)
+            os.utime(path, (time.time() - age,) * 2)
+            return path.name
+
+        leave(gone.pid, 0, 120)
+        leave(os.getpid(), 0, 7200)
+        written_now = [leave(gone.pid, 1, 0), leave(os.getpid(), 1, 120)]
+        tandem = self.check(self.serve(), CACHED)
+        self.assertEqual(self.files(), sorted(files + written_now))
+        (line,) = tandem.log(scope="tandem.cli", msg=re.compile("interrupted start"))
+        self.assertEqual(line["count"], "2")
 
     def test_a_folder_that_is_open_to_others(self):
         self.cache.mkdir(mode=0o700)
