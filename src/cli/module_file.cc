@@ -49,7 +49,9 @@ Status check_module_file(const std::string& path) {
   if (!path.ends_with(".wat") && first != kMagic) {
     return fail(
         Code::kInvalidArgument,
-        fmt::format("{} is not WebAssembly: it does not start with \\0asm (the text form is named .wat)", shown));
+        fmt::format("{} is not WebAssembly: it does not start with \\0asm; give the .wasm that the build of the guest "
+                    "makes (the text form is named .wat)",
+                    shown));
   }
   return {};
 }

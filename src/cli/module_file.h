@@ -1,4 +1,4 @@
-// Whether a path of the command line can be a module, said in one line before anything is started.
+// Whether a path of the command line or of a tandem.yaml can be a module, said in one line before anything is started.
 //
 // Looks at the file, reads its first bytes and changes nothing; main's thread. Fails with kNotFound or
 // kInvalidArgument.

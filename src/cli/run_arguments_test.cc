@@ -282,6 +282,9 @@ TEST_F(RunArgumentsTest, HelpListsFlagsAndExamples) {
 
 class RunFileTest : public RunArgumentsTest {
  protected:
+  RunFileTest() {
+    for (const char* name : {"a.wasm", "b.wasm"}) write(name, kModule);
+  }
   std::string file(std::string_view apps, std::string_view common = "") {
     return write("tandem.yaml", std::string("version: 1\n") + std::string(common) + "apps:\n" + std::string(apps));
   }
@@ -337,6 +340,17 @@ TEST_F(RunFileTest, AllMistakesOfTheFileComeWithTheirLines) {
   EXPECT_THAT(text, HasSubstr(path + ":4: "));
   EXPECT_THAT(text, HasSubstr(path + ":5: appProtocol grpc"));
   EXPECT_THAT(error({"-f", (folder_ / "none.yaml").string()}), HasSubstr("none.yaml"));
+}
+
+TEST_F(RunFileTest, WhatCannotBeAModuleIsSaidInOneLine) {
+  write("a.wasm", "#!/bin/sh\nexec app\n");
+  const std::string one = file("  - {appID: good, module: b.wasm}\n  - appID: bad\n    module: a.wasm\n");
+  EXPECT_EQ(error({"-f", one}), one + ":4: module of \"bad\": " + (folder_ / "a.wasm").string() +
+                                    " is not WebAssembly: it does not start with \\0asm; give the .wasm that the build "
+                                    "of the guest makes (the text form is named .wat)");
+  const std::string both = file("  - {appID: bad, module: a.wasm}\n  - {appID: none, module: none.wasm}\n");
+  EXPECT_THAT(error({"-f", both}), HasSubstr("2 mistakes:"));
+  EXPECT_THAT(error({"-f", both}), HasSubstr(both + ":4: module of \"none\": cannot read "));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "cli/module_file.h"
 #include "cli/run_flags.h"
 #include "config/app_file.h"
 #include "config/diagnostics.h"
@@ -77,6 +78,16 @@ void check_support(const config::AppFile& file, config::Diagnostics& diagnostics
   }
 }
 
+// Said by the line of the app, like every other mistake of the file, and before anything is started.
+void check_modules(const config::AppFile& file, config::Diagnostics& diagnostics) {
+  for (const config::AppSpec& app : file.apps) {
+    if (app.module.empty()) continue;
+    if (Status good = check_module_file(app.module); !good) {
+      diagnostics.error(app.position(), fmt::format("module of \"{}\": {}", app.app_id, good.error().message));
+    }
+  }
+}
+
 }  // namespace
 
 void read_app_file(FlagReader& reader, const std::string& path, RunArguments& out) {
@@ -87,6 +98,8 @@ void read_app_file(FlagReader& reader, const std::string& path, RunArguments& ou
     check_support(*file, diagnostics);
     merge_metrics_port(reader, *file, out);
     merge_log_level(reader, *file, out);
+    // A file with other mistakes may name modules that are not meant.
+    if (reader.status() && !diagnostics.has_errors()) check_modules(*file, diagnostics);
   }
   if (diagnostics.has_errors()) {
     std::string text = diagnostics.to_string(config::Severity::kError);

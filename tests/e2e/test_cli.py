@@ -88,6 +88,25 @@ class WrongInputTest(TandemTest):
         for command in ("run", "inspect"):
             self.assertIn("text.wasm is not WebAssembly", self.refused_in_one_line(command, path))
 
+    def test_a_file_of_apps_with_what_is_no_wasm(self):
+        self.write("shop.wasm", "#!/usr/bin/env python3\nprint('hello')\n")
+        self.write("empty.wasm", "")
+        path = self.write("tandem.yaml", "version: 1\n"
+                                         "apps:\n"
+                                         f"  - {{appID: good, module: {guest('hello')}}}\n"
+                                         "  - appID: shop\n"
+                                         "    module: shop.wasm\n")
+        for arguments in (["-f", path], ["-f", self.folder], []):
+            said = self.refused_in_one_line("run", *arguments)
+            self.assertRegex(said, r'tandem\.yaml:4: module of "shop": \S*shop\.wasm is not WebAssembly')
+            self.assertIn("give the .wasm that the build of the guest makes", said)
+        path.write_text(path.read_text() + "  - {appID: empty, module: empty.wasm}\n"
+                                           "  - {appID: none, module: none.wasm}\n")
+        said = self.refused("run", "-f", path)
+        self.assertRegex(said, r'yaml:4: module of "shop"')
+        self.assertRegex(said, r'yaml:6: module of "empty": \S*empty\.wasm is not WebAssembly')
+        self.assertRegex(said, r'yaml:7: module of "none": cannot read \S*none\.wasm: No such file')
+
     def test_truncated_wasm(self):
         path = self.folder / "half.wasm"
         path.write_bytes(guest("hello").read_bytes()[:5000])
