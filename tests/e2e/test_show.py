@@ -102,7 +102,8 @@ class ShowTest(unittest.TestCase):
         orders = self.check_file(50)
         for count in (20, 30):
             self.assertRegex(done.stdout, rf"\n  orders   {count} of {count} accepted   p50 {NUMBER} ms  "
-                                          rf"p99 {NUMBER} ms  {NUMBER}/s\n  stored   {count} of {count} in shop/shop\.db\n"
+                                          rf"p99 {NUMBER} ms  {NUMBER}/s\n"
+                                          rf"  stored   {count} of {count} in shop/shop\.db\n"
                                           rf"  events   {2 * count} of {2 * count} delivered: orders counted {count}, "
                                           rf"receipts wrote {count} \({NUMBER} s after the last order\)\n")
         self.assertRegex(done.stdout, r"\n  reads    600 of 600 answered ")
