@@ -136,9 +136,9 @@ void read_process(FlagReader& reader, RunArguments& out) {
   if (auto count = reader.take("--workers", integer(0, kMostWorkers)))
     options.workers = static_cast<std::size_t>(*count);
 
-  reader.exclude("--cache-folder", "--no-cache", "give one of them");
   options.guest_memory_bytes = reader.take("--total-memory-limit", parse_memory);
 
+  reader.exclude("--cache-folder", "--no-cache", "give one of them");
   CacheFolder cache =
       choose_cache_folder(reader.flags(), [&](std::string_view name) { return reader.environment(name); });
   options.cache_folder = std::move(cache.path);

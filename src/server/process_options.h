@@ -28,10 +28,10 @@ struct ProcessOptions {
   // Prometheus's /metrics of the process; nullopt: off.
   std::optional<std::uint16_t> metrics_port = 9090;
 
-  std::size_t workers = 0;      // 0: one a core
-  std::string cache_folder;     // compiled modules; empty: off
+  std::size_t workers = 0;  // 0: one a core
   // Linear memory of all guests together; nullopt: default_guest_memory().
   std::optional<std::uint64_t> guest_memory_bytes;
+  std::string cache_folder;     // compiled modules; empty: off
   std::string dapr_api_token;   // DAPR_API_TOKEN: the Dapr API asks for it
   std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
   std::string name_space;       // NAMESPACE
