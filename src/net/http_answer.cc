@@ -106,7 +106,12 @@ void HttpConnection::respond(int status, Headers headers, std::string_view body)
   end_head();
   if (has_no_body(status) || head_.method == "HEAD") body = {};
   bytes_out_ = body.size();
-  send(body, {});
+  if (!writing_ && out_.size() + body.size() < kCoalesce && shard_->gathers()) {
+    out_ += body;
+    flush_soon();
+  } else {
+    send(body, {});
+  }
 }
 
 void HttpConnection::start_answer(int status, Headers headers) {
@@ -198,7 +203,7 @@ void HttpConnection::finish(Headers trailers) {
 }
 
 void HttpConnection::abort() {
-  if (answer_ == Answer::kFinished && !writing_ && out_.empty()) return;
+  if (answer_ == Answer::kFinished && !writing_) return;
   answer_ = Answer::kCut;
   close();
 }
@@ -237,12 +242,17 @@ void HttpConnection::send(std::string_view piece, std::string_view suffix) {
     out_.append(piece).append(suffix);
     return;
   }
-  const std::array<asio::const_buffer, 3> parts{asio::buffer(out_), asio::buffer(piece.data(), piece.size()),
-                                                asio::buffer(suffix.data(), suffix.size())};
   const std::size_t total = out_.size() + piece.size() + suffix.size();
   if (total == 0) return;
   boost::system::error_code error;
-  const std::size_t sent = socket_.write_some(parts, error);
+  std::size_t sent = 0;
+  if (total == out_.size()) {
+    sent = socket_.write_some(asio::buffer(out_), error);  // send() costs the kernel less than sendmsg()
+  } else {
+    const std::array<asio::const_buffer, 3> parts{asio::buffer(out_), asio::buffer(piece.data(), piece.size()),
+                                                  asio::buffer(suffix.data(), suffix.size())};
+    sent = socket_.write_some(parts, error);
+  }
   if (error && error != asio::error::would_block && error != asio::error::try_again) return write_failed();
   if (sent == total) {
     out_.clear();
@@ -260,12 +270,20 @@ void HttpConnection::send(std::string_view piece, std::string_view suffix) {
 }
 
 void HttpConnection::flush_soon() {
-  if (flush_posted_) return;
-  flush_posted_ = true;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    self->flush_posted_ = false;
-    if (!self->closed_ && !self->writing_) self->flush();
-  });
+  if (gathered_) return;
+  gathered_ = true;
+  shard_->gather(shared_from_this());
+}
+
+void HttpConnection::send_gathered() {
+  gathered_ = false;
+  if (closed_ || writing_) return;
+  flush();
+  if (drain_requested_ && !closed_ && !writing_) drain();
+}
+
+void HttpConnection::go_on() {
+  if (!closed_ && !exchange_alive_ && !writing_) advance();
 }
 
 void HttpConnection::write_rest() {

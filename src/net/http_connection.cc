@@ -61,7 +61,8 @@ void HttpConnection::drain() {
 }
 
 void HttpConnection::close_if_idle() {
-  if (closed_ || exchange_alive_ || lingering_ || writing_ || (answer_ != Answer::kNone && body_done_)) return;
+  if (closed_ || exchange_alive_ || lingering_ || writing_ || !out_.empty()) return;
+  if (answer_ != Answer::kNone && body_done_) return;
   // A request that has already arrived is still answered; an answer is not lost to a client that is still sending.
   if (!more_has_arrived()) return close();
   if (answer_ != Answer::kNone) {
@@ -69,6 +70,12 @@ void HttpConnection::close_if_idle() {
     linger();
     start_reading();
   }
+}
+
+// The client sends nothing more.
+void HttpConnection::close_after_answers() {
+  if (!writing_ && !out_.empty()) flush();
+  if (!writing_) close();  // else on_written() comes back here
 }
 
 bool HttpConnection::more_has_arrived() {
@@ -122,6 +129,8 @@ void HttpConnection::advance() {
   if (closed_) return;
   if (exchange_alive_) {
     watch_client();
+  } else if (gathered_ && answer_ == Answer::kNone) {
+    // Reading goes on after the answer has left: nothing is there before.
   } else if (answer_ == Answer::kNone || lingering_ || (!writing_ && !body_done_)) {
     start_reading();
   }
@@ -138,7 +147,8 @@ bool HttpConnection::end_request() {
     close();
     return false;
   }
-  if (!writing_ && !out_.empty()) flush();
+  const bool goes_on = keep_alive_ && body_done_ && !input_closed_ && !drain_requested_;
+  if (!writing_ && !out_.empty() && !(gathered_ && goes_on)) flush();
   if (writing_ || closed_) return false;
   if (!keep_alive_) {
     record();
@@ -186,7 +196,7 @@ bool HttpConnection::parse_next() {
   if (begin_ == tail_) {
     if (drain_requested_) drain();
     if (input_closed_) {
-      close();
+      close_after_answers();
     } else if (!reading_) {
       begin_ = tail_ = scanned_ = 0;
       if (capacity_ > kKeptBuffer) {
@@ -212,7 +222,7 @@ bool HttpConnection::parse_next() {
     return false;
   }
   if (input_closed_) {
-    close();
+    close_after_answers();
     return false;
   }
   if (drain_requested_) drain();
@@ -301,12 +311,14 @@ bool HttpConnection::normalize_target() {
 }
 
 void HttpConnection::dispatch() {
+  head_read_at_ = Clock::now();
+  shard_->send_overdue(head_read_at_);
+  if (closed_) return;
   exchange_alive_ = true;
   recording_ = true;
   head_timer_ = false;
   answer_ = Answer::kNone;
   read_deadline_ = Clock::time_point::max();
-  head_read_at_ = Clock::now();
   context_.app_id.clear();
   context_.deadline = SteadyTime::max();
   context_.trace.traceparent.clear();

@@ -65,6 +65,10 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   bool under_way() const;
   // Closes now. Pending reads and writes fail with kCancelled.
   void close();
+  // The shard's call at the end of the turn in which flush_soon() was called.
+  void send_gathered();
+  // The shard's next call, when all have had send_gathered(): the next request is read.
+  void go_on();
 
   // Where the shard keeps it.
   std::size_t index = 0;
@@ -78,6 +82,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
 
   // Requests (http_connection.cc).
   void close_if_idle();
+  void close_after_answers();
   bool more_has_arrived();
   void advance();
   bool end_request();
@@ -179,7 +184,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::string sending_;  // with the socket
   std::size_t sent_ = 0;
   bool writing_ = false;
-  bool flush_posted_ = false;
+  bool gathered_ = false;  // the shard will call send_gathered()
   bool gone_ = false;
   Completion<void> write_done_;
   int inline_writes_ = 0;

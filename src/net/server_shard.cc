@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,9 @@ namespace tandem::net {
 namespace {
 
 constexpr int kAcceptsATurn = 64;
+constexpr int kLoneTurns = 4;
+constexpr int kLoneAnswers = 32;
+constexpr std::chrono::microseconds kGatherTime{250};
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
@@ -138,6 +142,41 @@ void ServerShard::remove(HttpConnection& connection) {
   open_.fetch_sub(1, std::memory_order_relaxed);
   observer_->connection_closed();
   shared_->connection_closed();
+}
+
+bool ServerShard::gathers() {
+  if (at_once_ == 0) return true;
+  --at_once_;
+  return false;
+}
+
+void ServerShard::gather(std::shared_ptr<HttpConnection> connection) {
+  if (gathered_.empty()) gathered_at_ = {};
+  gathered_.push_back(std::move(connection));
+  if (send_posted_) return;
+  send_posted_ = true;
+  boost::asio::post(worker_.io(), [self = shared_from_this()] {
+    self->send_posted_ = false;
+    self->lone_turns_ = self->gathered_.size() == 1 ? self->lone_turns_ + 1 : 0;
+    if (self->lone_turns_ >= kLoneTurns) self->at_once_ = kLoneAnswers;
+    self->send_gathered();
+  });
+}
+
+void ServerShard::send_overdue(std::chrono::steady_clock::time_point now) {
+  if (gathered_.empty()) return;
+  if (gathered_at_ == std::chrono::steady_clock::time_point()) {
+    gathered_at_ = now;
+  } else if (now - gathered_at_ > kGatherTime) {
+    send_gathered();
+  }
+}
+
+void ServerShard::send_gathered() {
+  // A write that fails closes its connection, and what that completes may gather or send again.
+  const auto sending = std::exchange(gathered_, {});
+  for (const auto& connection : sending) connection->send_gathered();
+  for (const auto& connection : sending) connection->go_on();
 }
 
 void ServerShard::stop_accepting() {

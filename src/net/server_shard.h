@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -51,6 +52,15 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   void add(int connected_socket);
   void remove(HttpConnection& connection);
 
+  // Answers that are complete at once are gathered and leave together at the end of a turn of the loop: a client on
+  // this machine is then not woken between the requests of a turn, which takes the core from them each time. False when
+  // the last turns had one answer each: then it is better sent at once.
+  bool gathers();
+  // Has `connection` called back with send_gathered() at the end of this turn.
+  void gather(std::shared_ptr<HttpConnection> connection);
+  // Sends what was gathered long before `now`: a guest that computes holds no other's answer back for its whole turn.
+  void send_overdue(std::chrono::steady_clock::time_point now);
+
   Worker& worker() { return worker_; }
   Handler& handler() { return handler_; }
   const ServerOptions& options() const { return shared_->options; }
@@ -64,6 +74,7 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   void accept_waiting();
   void place(int connected_socket);
   void retry_accepting();
+  void send_gathered();
 
   Worker& worker_;
   Handler& handler_;
@@ -73,6 +84,11 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   boost::asio::ip::tcp::acceptor acceptor_;
   HttpDate date_;
   std::vector<std::shared_ptr<HttpConnection>> connections_;
+  std::vector<std::shared_ptr<HttpConnection>> gathered_;
+  std::chrono::steady_clock::time_point gathered_at_;  // the first look after the first of them came
+  bool send_posted_ = false;
+  int lone_turns_ = 0;                 // the latest turns, as far as they gathered one answer each
+  int at_once_ = 0;                    // so many answers are sent at once before gathering is tried again
   std::atomic<std::size_t> open_ = 0;  // also counts sockets that are on their way here
   bool accepting_ = true;
   bool cut_ = false;

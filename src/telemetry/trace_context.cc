@@ -30,8 +30,10 @@ std::optional<std::uint64_t> parse_hex(std::string_view text) {
   return value;
 }
 
-void append_hex(std::string& out, std::uint64_t value, int digits) {
-  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) out += "0123456789abcdef"[(value >> shift) & 0xfU];
+// Writes exactly `digits` digits; the place after them.
+char* write_hex(char* out, std::uint64_t value, int digits) {
+  for (int i = digits - 1; i >= 0; --i, value >>= 4) out[i] = "0123456789abcdef"[value & 0xfU];
+  return out + digits;
 }
 
 std::uint64_t random_id() {
@@ -43,23 +45,17 @@ std::uint64_t random_id() {
 }  // namespace
 
 std::string TraceParent::trace_id() const {
-  std::string out;
-  out.reserve(kTraceIdLength);
-  append_hex(out, trace_id_high, 16);
-  append_hex(out, trace_id_low, 16);
+  std::string out(kTraceIdLength, '0');
+  write_hex(write_hex(out.data(), trace_id_high, 16), trace_id_low, 16);
   return out;
 }
 
 std::string TraceParent::to_string() const {
-  std::string out;
-  out.reserve(kTraceParentLength);
-  out += "00-";
-  append_hex(out, trace_id_high, 16);
-  append_hex(out, trace_id_low, 16);
-  out += '-';
-  append_hex(out, parent_id, 16);
-  out += '-';
-  append_hex(out, flags, 2);
+  std::string out = "00-00000000000000000000000000000000-0000000000000000-00";
+  write_hex(out.data() + kTraceIdAt, trace_id_high, 16);
+  write_hex(out.data() + kTraceIdAt + 16, trace_id_low, 16);
+  write_hex(out.data() + kParentIdAt, parent_id, 16);
+  write_hex(out.data() + kFlagsAt, flags, 2);
   return out;
 }
 
