@@ -16,4 +16,5 @@ pub mod module;
 pub mod program;
 mod sockets;
 pub mod stdio;
+mod streams;
 mod waker;

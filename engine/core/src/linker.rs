@@ -12,6 +12,7 @@ use crate::ffi::{Error, ErrorKind, Str, fence, guard};
 use crate::http;
 use crate::module::{Code, Module, NameFn};
 use crate::sockets;
+use crate::streams;
 
 /// Interfaces of WASI 0.2 that every linker has; each stands for all of 0.2.x.
 const WASI: [&str; 27] = [
@@ -65,6 +66,7 @@ impl Linker {
         let mut component = ComponentLinker::new(&shared.wasmtime);
         wasmtime_wasi::p2::add_to_linker_async(&mut component).map_err(failed)?;
         sockets::add_to_linker(&mut component).map_err(failed)?;
+        streams::add_to_linker(&mut component).map_err(failed)?;
         http::bind::add_to_linker(&mut component).map_err(failed)?;
         let mut core = wasmtime::Linker::new(&shared.wasmtime);
         wasmtime_wasi::p1::add_to_linker_async(&mut core, Ctx::p1).map_err(failed)?;
