@@ -42,6 +42,8 @@ class Sampler final {
   // 0 (never) to 1 (always).
   explicit Sampler(double rate);
   bool sample(const TraceParent& parent) const;
+  // False at rate 0, which in Dapr switches tracing off.
+  bool enabled() const { return threshold_ > 0; }
 
  private:
   std::uint64_t threshold_ = 0;  // of the 63 low bits of the trace id's low half

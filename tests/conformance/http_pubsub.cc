@@ -73,7 +73,7 @@ class Routes final : public net::Handler {
     const std::size_t number = received_.size();
     const Verdict verdict = number < verdicts_.size() ? verdicts_[number] : Verdict::kSuccess;
     received_.push_back({std::string(head.target),
-                         std::string(net::find_header(head.headers, "metadata.pubsubName").value_or("")),
+                         std::string(net::find_header(head.headers, "pubsubname").value_or("")),
                          std::string(net::find_header(head.headers, "content-type").value_or("")),
                          std::string(exchange.body().take_whole().value_or("the body is not all there"))});
     return number % 2 == 0 ? by_status(verdict) : in_body(verdict);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
-#include <utility>
 #include <vector>
 
 namespace tandem::api::http {
@@ -32,38 +30,6 @@ void append_allowance(std::vector<net::Header>& headers, std::string_view allowe
   headers.push_back({"Access-Control-Allow-Origin", all ? kAll : origin});
   if (all) headers.push_back({"Access-Control-Allow-Credentials", "true"});
 }
-
-class CorsExchange final : public net::Exchange {
- public:
-  CorsExchange(std::unique_ptr<net::Exchange> inner, std::string_view allowed)
-      : inner_(std::move(inner)), allowed_(allowed) {}
-
-  const net::RequestHead& head() const override { return inner_->head(); }
-  net::BodySource& body() override { return inner_->body(); }
-  CallContext& context() override { return inner_->context(); }
-  void respond(int status, net::Headers headers, std::string_view body) override {
-    inner_->respond(status, extended(headers), body);
-  }
-  void start(int status, net::Headers headers) override { inner_->start(status, extended(headers)); }
-  void write(std::string_view piece, Completion<void> done) override { inner_->write(piece, std::move(done)); }
-  void finish(net::Headers trailers) override { inner_->finish(trailers); }
-  void abort() override { inner_->abort(); }
-  bool gone() const override { return inner_->gone(); }
-
- private:
-  std::vector<net::Header> extended(net::Headers headers) const {
-    std::vector<net::Header> all(headers.begin(), headers.end());
-    all.push_back({"Vary", "Origin"});
-    const auto origin = net::find_header(head().headers, "origin");
-    if (origin && is_origin_allowed(allowed_, *origin) && is_method_allowed(head().method)) {
-      append_allowance(all, allowed_, *origin);
-    }
-    return all;
-  }
-
-  std::unique_ptr<net::Exchange> inner_;
-  std::string_view allowed_;
-};
 
 }  // namespace
 
@@ -98,8 +64,12 @@ void answer_preflight(net::Exchange& exchange, std::string_view allowed) {
   exchange.respond(200, headers, {});
 }
 
-std::unique_ptr<net::Exchange> with_cors(std::unique_ptr<net::Exchange> exchange, std::string_view allowed) {
-  return std::make_unique<CorsExchange>(std::move(exchange), allowed);
+void append_cors(std::vector<net::Header>& headers, const net::RequestHead& request, std::string_view allowed) {
+  headers.push_back({"Vary", "Origin"});
+  const auto origin = net::find_header(request.headers, "origin");
+  if (origin && is_origin_allowed(allowed, *origin) && is_method_allowed(request.method)) {
+    append_allowance(headers, allowed, *origin);
+  }
 }
 
 }  // namespace tandem::api::http

@@ -4,8 +4,8 @@
 // Source: https://fetch.spec.whatwg.org/#http-cors-protocol.
 #pragma once
 
-#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "net/http.h"
 
@@ -18,7 +18,7 @@ bool is_origin_allowed(std::string_view allowed, std::string_view origin);
 bool is_preflight(const net::RequestHead& head);
 void answer_preflight(net::Exchange& exchange, std::string_view allowed);
 
-// The exchange, whose answer will carry the headers that let the caller's page read it. `allowed` outlives it.
-std::unique_ptr<net::Exchange> with_cors(std::unique_ptr<net::Exchange> exchange, std::string_view allowed);
+// Adds to an answer what lets the caller's page read it. The views are those of `allowed` and `request`.
+void append_cors(std::vector<net::Header>& headers, const net::RequestHead& request, std::string_view allowed);
 
 }  // namespace tandem::api::http

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "api/http/answer_headers.h"
 #include "api/http/cors.h"
 #include "api/http/endpoint_routes.h"
 #include "api/http/invoke_routes.h"
@@ -82,15 +83,20 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
       answer_preflight(*exchange, options_.allowed_origins);
       return;
     }
-    exchange = with_cors(std::move(exchange), options_.allowed_origins);
+  }
+  const Target target(exchange->head().target);
+  const Match match = match_route(exchange->head().method, target);
+  const bool traced = options_.sampler.enabled() && !is_open_route(match.route);
+  if (traced || !options_.allowed_origins.empty()) {
+    using Trace = AnswerHeaders::Trace;
+    exchange = with_answer_headers(std::move(exchange), {.allowed_origins = options_.allowed_origins,
+                                                         .trace = traced ? Trace::kTold : Trace::kLeftOut});
   }
   const net::RequestHead& head = exchange->head();
   CallContext& context = exchange->context();
   context.app_id = options_.app_id;
   begin_trace(head, options_.sampler, context.trace);
 
-  const Target target(head.target);
-  const Match match = match_route(head.method, target);
   if (!options_.api_token.empty() && !is_open_route(match.route) &&
       !is_token(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
     reply_text(*exchange, 401, "invalid api token");

@@ -77,6 +77,26 @@ TEST(DaprApiTest, Shutdown) {
   EXPECT_EQ(api.shutdowns, 1);
 }
 
+TEST(DaprApiTest, AnswersNameTheirTraceUnlessTracingIsOff) {
+  const telemetry::Sampler always(1);
+  const telemetry::Sampler never(0);
+  const HeaderList caller = {{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+                             {"tracestate", "a=b"}};
+  TestApi traced(Backends::kAll, [&](ApiOptions& options) { options.sampler = always; });
+  const Answer told = traced.call({.method = "GET", .target = "/v1.0/metadata", .headers = caller});
+  const auto trace = telemetry::parse_traceparent(told.header("traceparent").value_or(""));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_NE(trace->parent_id, 0x00f067aa0ba902b7U);
+  EXPECT_EQ(told.header("tracestate"), "a=b");
+  EXPECT_TRUE(telemetry::parse_traceparent(traced.get("/v1.0/nothing").header("traceparent").value_or("")));
+  EXPECT_EQ(traced.get("/v1.0/healthz").header("traceparent"), std::nullopt);
+
+  TestApi quiet(Backends::kAll, [&](ApiOptions& options) { options.sampler = never; });
+  EXPECT_EQ(quiet.call({.method = "GET", .target = "/v1.0/metadata", .headers = caller}).header("traceparent"),
+            std::nullopt);
+}
+
 TEST(DaprApiTest, ApiToken) {
   TestApi api(Backends::kAll, [](ApiOptions& options) { options.api_token = "secret"; });
   for (const HeaderList& headers :

@@ -57,7 +57,7 @@ pub fn answer_route(path: &str, headers: &[(String, Vec<u8>)], body: Vec<u8>) ->
     };
     subscriber.events.push(Event {
         route: path.to_string(),
-        pubsub: header("metadata.pubsubName"),
+        pubsub: header("pubsubname"),
         content_type: header("content-type"),
         body,
     });

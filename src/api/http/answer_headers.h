@@ -1,0 +1,22 @@
+// What the Dapr API adds to every answer, whoever gives it: CORS, and the trace of the request.
+//
+// Same worker as the exchange; never fails.
+// Source: daprd's HTTP middlewares (cors, HTTPTraceMiddleware).
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "net/http.h"
+
+namespace tandem::api::http {
+
+struct AnswerHeaders {
+  std::string_view allowed_origins;                 // as --allowed-origins; empty: no CORS. Outlives the exchange.
+  enum class Trace { kLeftOut, kTold } trace = {};  // kTold: traceparent and tracestate, unless the answer has its own
+};
+
+// The exchange, whose answer will carry them.
+std::unique_ptr<net::Exchange> with_answer_headers(std::unique_ptr<net::Exchange> exchange, AnswerHeaders added);
+
+}  // namespace tandem::api::http
