@@ -8,7 +8,8 @@ namespace tandem::api::http {
 namespace {
 
 TEST(InvokeRoutesTest, PassesTheRequestAndTheAnswerThrough) {
-  TestApi api;
+  const telemetry::Sampler untraced(0);
+  TestApi api(Backends::kAll, [&](ApiOptions& options) { options.sampler = untraced; });
   api.callee.status = 418;
   for (const std::size_t piece : {std::size_t{0}, std::size_t{5}}) {
     const Answer answer = api.call({.method = "PATCH",
