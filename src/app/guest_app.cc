@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "app/delivery.h"
+#include "app/health_probe.h"
+#include "app/subscriptions.h"
 #include "net/worker_bridge.h"
 
 namespace tandem::app {
@@ -89,6 +91,14 @@ Status GuestApp::warm_up() {
   }
   countdown.wait_until(SteadyTime::max());
   return result;
+}
+
+void GuestApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
+  fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
+}
+
+void GuestApp::probe_health(std::chrono::milliseconds timeout, Completion<void> done) {
+  probe_over_http(handler(0), options_.app_id, options_.health_path, timeout, std::move(done));
 }
 
 void GuestApp::stop(SteadyTime deadline) {

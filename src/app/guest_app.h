@@ -1,7 +1,7 @@
 // An app whose code is a guest: its program, its pools on every worker, and the events that reach it.
 //
 // Made by the server before the workers start. Everybody who has something for the app goes through it: the app's own
-// port and service invocation by handler(), pub/sub by deliver(). stop() and the destructor are the server's.
+// port and service invocation by handler(), pub/sub by deliver(). The rest is the server's.
 #pragma once
 
 #include <atomic>
@@ -9,9 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "app/app.h"
 #include "app/guest_pool.h"
-#include "blocks/invoke/invoke_service.h"
-#include "blocks/pubsub/pubsub_service.h"
 
 namespace tandem::app {
 
@@ -24,7 +23,7 @@ struct WorkerResources {
   std::string dapr_api_token;        // what that API asks for; empty: nothing
 };
 
-class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {
+class GuestApp final : public App {
  public:
   // All references outlive the app; one entry of `workers` for each worker, in order.
   GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed, Logger log,
@@ -38,14 +37,12 @@ class GuestApp final : public invoke::Endpoint, public pubsub::EventSink {
   // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
 
-  // Events go to the app by these handlers instead of its own, which they lead to. Before the workers start; `endpoint`
-  // lives until they have stopped.
-  void deliver_through(invoke::Endpoint& endpoint) { deliveries_ = &endpoint; }
-
-  // Makes the minimum of instances. On the server's thread, with the workers running.
-  Status warm_up();
-  // Refuses new calls and returns when those under way are done, or at `deadline`; then stops what is left.
-  void stop(SteadyTime deadline);
+  // App
+  void deliver_through(invoke::Endpoint& endpoint) override { deliveries_ = &endpoint; }
+  Status warm_up() override;
+  void list_subscriptions(Completion<std::vector<config::Subscription>> done) override;
+  void probe_health(std::chrono::milliseconds timeout, Completion<void> done) override;
+  void stop(SteadyTime deadline) override;
 
  private:
   // One worker's part.

@@ -25,6 +25,8 @@ struct GuestOptions {
   std::chrono::milliseconds request_timeout{60'000};
   std::size_t max_queue = 1024;  // calls of a worker that wait for an instance; more are answered 503
 
+  std::string health_path = "/healthz";  // what a probe of its health asks for
+
   // The port of its Dapr HTTP API: calls to it on a loopback name never leave the process. 0: it has none.
   std::uint16_t dapr_http_port = 0;
 };

@@ -5,7 +5,6 @@
 #include <future>
 #include <utility>
 
-#include "app/subscriptions.h"
 #include "base/version.h"
 #include "server/app_subscriptions.h"
 
@@ -20,7 +19,7 @@ constexpr std::string_view kChannelAddress = "127.0.0.1";  // the host of what D
 class AppRuntime::Door final : public net::Handler {
  public:
   explicit Door(const telemetry::Sampler& sampler) : sampler_(sampler) {}
-  void attach(net::Handler& guest) { front_ = std::make_unique<app::FrontDoor>(guest, sampler_); }
+  void attach(net::Handler& app) { front_ = std::make_unique<app::FrontDoor>(app, sampler_); }
   void handle(std::unique_ptr<net::Exchange> exchange) override { front_->handle(std::move(exchange)); }
 
  private:
@@ -123,7 +122,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
   return {};
 }
 
-Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module) {
+Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& module) {
   auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
   if (!allowed) return fail(std::move(allowed.error()));
   serves_http_ = module.kind() == engine::ModuleKind::kHttp;
@@ -134,16 +133,20 @@ Status AppRuntime::attach(engine::Runtime& runtime, const engine::Module& module
     workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
-  guest_ = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed), log_,
-                                           services_, guest_metrics_, std::move(workers));
-  for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(guest_->handler(i));
-  channel_ = std::make_unique<policy::MeteredEndpoint>(*guest_, parts_.workers.size(), meters_.channel);
-  guest_->deliver_through(*channel_);
+  return attach(std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
+                                                log_, services_, guest_metrics_, std::move(workers)));
+}
+
+Status AppRuntime::attach(std::unique_ptr<app::App> app) {
+  app_ = std::move(app);
+  for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
+  channel_ = std::make_unique<policy::MeteredEndpoint>(*app_, parts_.workers.size(), meters_.channel);
+  app_->deliver_through(*channel_);
   return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", kChannelAddress, ports_.app));
 }
 
 Status AppRuntime::open() {
-  if (Status warm = guest_->warm_up(); !warm) {
+  if (Status warm = app_->warm_up(); !warm) {
     return fail(warm.error().code, fmt::format("app {}: {}", spec_.app_id, warm.error().message));
   }
   std::vector<config::Subscription> own;
@@ -155,7 +158,7 @@ Status AppRuntime::open() {
       log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
-  subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *guest_,
+  subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *app_,
                                     resources_.subscriptions(spec_.app_id), std::move(own));
   ready_.store(true, std::memory_order_release);
   return {};
@@ -166,10 +169,7 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   std::promise<Answer> promise;
   std::future<Answer> answer = promise.get_future();
   // On the first worker; the deadline of the call ends the wait.
-  parts_.workers[0].post([&] {
-    app::fetch_subscriptions(channel_->handler(0), spec_.app_id, guest_->options().request_timeout,
-                             [&](Answer got) { promise.set_value(std::move(got)); });
-  });
+  parts_.workers[0].post([&] { app_->list_subscriptions([&](Answer got) { promise.set_value(std::move(got)); }); });
   return answer.get();
 }
 
@@ -193,8 +193,8 @@ void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<
   });
 }
 
-void AppRuntime::stop_guest(SteadyTime deadline) {
-  if (guest_) guest_->stop(deadline);
+void AppRuntime::stop_app(SteadyTime deadline) {
+  if (app_) app_->stop(deadline);
 }
 
 void AppRuntime::close_doors() {

@@ -1,7 +1,7 @@
-// One app of the running process: the guest, its Dapr API and its doors, wired together.
+// One app of the running process: the app itself, its Dapr API and its doors, wired together.
 //
-// Made by the server before the workers start, in this order: the Dapr API of each worker (which needs no guest), the
-// guest (which calls the API), the doors (which lead to both). Taken apart in the opposite order.
+// Made by the server before the workers start, in this order: the Dapr API of each worker (which needs no app), the
+// app (a guest calls the API), the doors (which lead to both). Taken apart in the opposite order.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 #include "api/grpc/grpc_door.h"
 #include "api/http/dapr_api.h"
+#include "app/app.h"
 #include "app/front_door.h"
 #include "app/guest_app.h"
 #include "net/http_server.h"
@@ -52,7 +53,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   const std::string& app_id() const { return spec_.app_id; }
 
   // Gives the doors their guest. Before the workers start.
-  Status attach(engine::Runtime& runtime, const engine::Module& module);
+  Status attach_guest(engine::Runtime& runtime, const engine::Module& module);
   // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance
   // can be made; a subscription that cannot be started is a line in the log.
   Status open();
@@ -60,7 +61,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // The parts of the orderly stop, in this order.
   // `done` hears of all doors together.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const;
-  void stop_guest(SteadyTime deadline);
+  void stop_app(SteadyTime deadline);
   void close_doors();
 
   // api::http::MetadataSource, HealthSource
@@ -69,12 +70,14 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   void check_outbound(state::Caller caller, Completion<void> done) override;
 
  private:
-  // A worker's way in: refuses until the guest is attached.
+  // A worker's way in: refuses until the app is attached.
   class Door;
 
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(const AppPorts& wanted);
   Status listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body);
+  // The app behind the doors: invocations and events reach it through channel_.
+  Status attach(std::unique_ptr<app::App> app);
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
   const ProcessParts& parts_;
@@ -90,8 +93,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
   std::vector<std::unique_ptr<policy::MeteredHandler>> api_doors_;
   std::vector<std::unique_ptr<Door>> app_doors_;
-  std::unique_ptr<app::GuestApp> guest_;
-  std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the guest
+  std::unique_ptr<app::App> app_;
+  std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the app
   std::unique_ptr<net::HttpServer> app_server_;
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;

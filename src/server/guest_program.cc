@@ -151,6 +151,7 @@ app::GuestOptions guest_options(const config::AppSpec& app, const AppPorts& port
   if (app.request_timeout) {
     options.request_timeout = std::chrono::ceil<std::chrono::milliseconds>(*app.request_timeout);
   }
+  options.health_path = app.app_health_check_path;
   options.dapr_http_port = ports.dapr_http;
   return options;
 }

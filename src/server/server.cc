@@ -224,7 +224,7 @@ Status Server::Impl::load_guests() {
   auto modules = load_modules(*runtime_, options_.apps, log_);
   if (!modules) return fail(std::move(modules.error()));
   for (std::size_t i = 0; i < apps_.size(); ++i) {
-    if (Status attached = apps_[i]->attach(*runtime_, *(*modules)[i]); !attached) return attached;
+    if (Status attached = apps_[i]->attach_guest(*runtime_, *(*modules)[i]); !attached) return attached;
   }
   return {};
 }
@@ -293,7 +293,7 @@ bool Server::Impl::stop() {
     std::unique_lock lock(waiting->mutex);
     clean = waiting->changed.wait_until(lock, deadline + kCutting, [&] { return waiting->left == 0; }) && !waiting->cut;
   }
-  for (const auto& app : apps_) app->stop_guest(deadline);
+  for (const auto& app : apps_) app->stop_app(deadline);
   for (const auto& app : apps_) app->close_doors();
   const SteadyTime close_by = std::max(deadline, std::chrono::steady_clock::now() + kComponentClose);
   for (const auto& group : groups_) group->close(close_by);

@@ -1,0 +1,20 @@
+// One probe of an app's health over HTTP, as daprd's app health checks make it: GET, any 2xx is healthy.
+//
+// On the worker of `handler`. Source:
+// https://docs.dapr.io/developing-applications/building-blocks/observability/app-health/.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/completion.h"
+#include "net/http.h"
+
+namespace tandem::app {
+
+// `path` begins with a slash. `done` gets kUnavailable and the reason, as it is logged, when the app is not healthy or
+// has not answered in time.
+void probe_over_http(net::Handler& handler, const std::string& app_id, const std::string& path,
+                     std::chrono::milliseconds timeout, Completion<void> done);
+
+}  // namespace tandem::app
