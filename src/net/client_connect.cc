@@ -108,7 +108,9 @@ void ClientCall::handshake() {
   boost::system::error_code not_address;
   asio::ip::make_address(host, not_address);
   if (not_address) SSL_set_tlsext_host_name(transport_->tls().native_handle(), host.c_str());
-  transport_->tls().set_verify_callback(asio::ssl::host_name_verification(host), ignored);
+  if (pool_->options().verify == ClientOptions::Verify::kPeer) {
+    transport_->tls().set_verify_callback(asio::ssl::host_name_verification(host), ignored);
+  }
   transport_->tls().async_handshake(
       asio::ssl::stream_base::client, [self = shared_from_this()](const boost::system::error_code& error) {
         if (self->phase_ == Phase::kOver) return;

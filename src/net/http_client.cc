@@ -68,7 +68,8 @@ Result<boost::asio::ssl::context*> ClientPool::tls() {
     SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
     boost::system::error_code error;
     context.set_default_verify_paths(error);
-    context.set_verify_mode(boost::asio::ssl::verify_peer);
+    const bool verifies = options_.verify == ClientOptions::Verify::kPeer;
+    context.set_verify_mode(verifies ? boost::asio::ssl::verify_peer : boost::asio::ssl::verify_none);
     if (!options_.ca_pem.empty()) {
       context.add_certificate_authority(boost::asio::buffer(options_.ca_pem), error);
       if (error) return fail(Code::kInvalidArgument, "the extra certificate authorities are not valid PEM");

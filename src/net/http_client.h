@@ -2,9 +2,10 @@
 //
 // One for each worker, owned by whoever wires it, destroyed on its worker or after the workers have stopped. Everything
 // runs on the worker's thread. Connections are kept alive per scheme, host and port. https verifies the certificate
-// against the system's authorities and those of ClientOptions. A call that fails says so to its sink, naming host:port:
-// kInvalidArgument (the request itself), kPermissionDenied (AddressFilter), kUnavailable (no name, no connection, TLS,
-// the connection broke), kDeadlineExceeded (one of the three time-outs), kInternal (the answer is not valid HTTP).
+// against the system's authorities and those of ClientOptions, unless those say otherwise. A call that fails says so to
+// its sink, naming host:port: kInvalidArgument (the request itself), kPermissionDenied (AddressFilter), kUnavailable
+// (no name, no connection, TLS, the connection broke), kDeadlineExceeded (one of the three time-outs), kInternal (the
+// answer is not valid HTTP).
 #pragma once
 
 #include <chrono>
@@ -46,6 +47,8 @@ struct ClientOptions {
   std::size_t max_idle_per_host = 32;
   std::chrono::milliseconds idle_timeout{60'000};
   std::string ca_pem;  // authorities that are trusted besides the system's, in PEM
+  enum class Verify { kPeer, kNothing };
+  Verify verify = Verify::kPeer;  // kNothing: https with whatever certificate the server shows
 };
 
 class ClientCall;
