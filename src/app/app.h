@@ -26,6 +26,10 @@ class App : public invoke::Endpoint, public pubsub::EventSink {
   // other failure says that the app will never come.
   virtual Status warm_up() = 0;
 
+  // Asks what the app says of itself before it is asked for its subscriptions; there is nothing to ask of most. On
+  // worker 0's thread, after warm_up(); `done` runs there. A failure costs nothing.
+  virtual void load_config(Completion<void> done) { done({}); }
+
   // The topics that the app itself asks for; an app that has no such answer asks for none. On worker 0's thread, after
   // warm_up(); `done` runs there, within a time that the app has for its answer.
   virtual void list_subscriptions(Completion<std::vector<config::Subscription>> done) = 0;

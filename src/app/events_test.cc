@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 
 // What an app was asked, and an answer for it.
-class App final : public net::Handler {
+class AskedApp final : public net::Handler {
  public:
   void handle(std::unique_ptr<net::Exchange> exchange) override {
     method = exchange->head().method;
@@ -50,7 +50,7 @@ const Logger& quiet() {
 
 const TraceContext kTrace{"00-11111111111111111111111111111111-2222222222222222-01", "a=b"};
 
-Result<pubsub::Verdict> deliver(App& app, std::string route = "/orders", Metadata metadata = {{"partition", "7"}},
+Result<pubsub::Verdict> deliver(AskedApp& app, std::string route = "/orders", Metadata metadata = {{"partition", "7"}},
                                 TraceContext trace = kTrace) {
   pubsub::Delivery delivery;
   delivery.pubsub = "bus";
@@ -67,7 +67,7 @@ Result<pubsub::Verdict> deliver(App& app, std::string route = "/orders", Metadat
 }
 
 TEST(Delivery, IsAPostToTheRoute) {
-  App app;
+  AskedApp app;
   ASSERT_TRUE(deliver(app));
   EXPECT_EQ(app.method, "POST");
   EXPECT_EQ(app.target, "/orders");
@@ -83,7 +83,7 @@ TEST(Delivery, IsAPostToTheRoute) {
 }
 
 TEST(Delivery, MetadataThatMakesNoHeaderIsLeftOut) {
-  App app;
+  AskedApp app;
   ASSERT_TRUE(deliver(app, "/orders", {{"a b", "1"}, {"c\r\nX", "2"}, {"v", "1\r\nX: 2"}, {"ü", "3"}, {"good", "4"}}));
   EXPECT_EQ(app.headers["good"], "4");
   for (const auto& [name, value] : app.headers) {
@@ -102,7 +102,7 @@ TEST(Delivery, MetadataThatMakesNoHeaderIsLeftOut) {
 }
 
 TEST(Delivery, MetadataSetsNoHeaderThatIsNotItsOwn) {
-  App app;
+  AskedApp app;
   Metadata metadata{{"partitionKey", "7"}};
   for (const char* name : {"Content-Type", "content-length", "Host", "traceparent", "Connection", "TE", "upgrade",
                            "dapr-api-token", "Dapr-Caller-App-Id", "key-bin"}) {
@@ -115,7 +115,7 @@ TEST(Delivery, MetadataSetsNoHeaderThatIsNotItsOwn) {
 }
 
 TEST(Delivery, ATraceThatIsNoneIsLeftOut) {
-  App app;
+  AskedApp app;
   ASSERT_TRUE(deliver(app, "/orders", {}, {"00-nonsense\r\nX: 1", "a=b"}));
   EXPECT_FALSE(app.headers.contains("traceparent"));
   EXPECT_FALSE(app.headers.contains("tracestate"));
@@ -144,7 +144,7 @@ TEST(Delivery, TheAnswerIsTheVerdict) {
       {500, R"({"status":"SUCCESS"})", pubsub::Verdict::kRetry},
   };
   for (const Case& one : cases) {
-    App app;
+    AskedApp app;
     app.status = one.status;
     app.answer = one.answer;
     const Result<pubsub::Verdict> verdict = deliver(app);
@@ -154,7 +154,7 @@ TEST(Delivery, TheAnswerIsTheVerdict) {
 }
 
 TEST(Delivery, AnAppThatBreaksOffOrSaysTooMuchGivesNoVerdict) {
-  App app;
+  AskedApp app;
   app.breaks_off = true;
   EXPECT_FALSE(deliver(app));
   app.breaks_off = false;
@@ -249,7 +249,7 @@ TEST(Subscriptions, AnEntryThatLacksSomethingCostsNoOther) {
 }
 
 TEST(Subscriptions, AreAskedFor) {
-  App app;
+  AskedApp app;
   const auto ask = [&] {
     Result<std::vector<config::Subscription>> got = fail(Code::kUnknown, "nothing");
     fetch_subscriptions(app, "app", std::chrono::seconds(5),
@@ -280,7 +280,7 @@ TEST(Subscriptions, AreAskedFor) {
 // ---- the app's own port ----
 
 TraceContext trace_behind_door(net::OwnedHeaders headers, double rate) {
-  App app;
+  AskedApp app;
   const telemetry::Sampler sampler(rate);
   FrontDoor door(app, sampler);
   net::OwnedRequest request;

@@ -1,9 +1,9 @@
 #include "app/guest_app.h"
 
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 
+#include "app/countdown.h"
 #include "app/delivery.h"
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
@@ -11,25 +11,6 @@
 
 namespace tandem::app {
 namespace {
-
-// Waits on the server's thread for one answer from each of several workers.
-class Countdown final {
- public:
-  explicit Countdown(std::size_t count) : left_(count) {}
-  void done() {
-    const std::lock_guard lock(mutex_);
-    if (left_ > 0 && --left_ == 0) all_.notify_all();
-  }
-  bool wait_until(SteadyTime deadline) {
-    std::unique_lock lock(mutex_);
-    return all_.wait_until(lock, deadline, [&] { return left_ == 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable all_;
-  std::size_t left_;
-};
 
 // A worker's share of `total` things.
 std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {

@@ -52,4 +52,24 @@ void probe_over_http(net::Handler& handler, const std::string& app_id, const std
                                                std::make_unique<ProbeSink>(std::move(done))));
 }
 
+void probe_over_client(net::Worker& worker, net::HttpClient& client, net::ClientRequest request,
+                       std::chrono::milliseconds timeout, Completion<void> done) {
+  struct Probe {
+    Completion<void> done;
+    net::ClientHandle handle;
+  };
+  const auto probe = std::make_shared<Probe>(Probe{std::move(done), {}});
+  request.connect_timeout = timeout;
+  request.first_byte_timeout = timeout;
+  probe->handle = client.send(std::move(request), std::make_unique<ProbeSink>([probe](Status status) {
+                                if (probe->done) std::exchange(probe->done, nullptr)(std::move(status));
+                              }));
+  if (!probe->done) return;
+  worker.post_after(timeout, [probe] {
+    if (!probe->done) return;
+    probe->handle.cancel();
+    std::exchange(probe->done, nullptr)(fail(Code::kUnavailable, "Network error: no answer in time"));
+  });
+}
+
 }  // namespace tandem::app

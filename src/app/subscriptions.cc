@@ -88,6 +88,7 @@ void fetch_subscriptions(net::Handler& handler, const std::string& app_id, std::
   net::OwnedRequest request;
   request.authority = app_id;
   request.target = "/dapr/subscribe";
+  request.headers = {{"content-type", "application/json"}, {"dapr-app-id", app_id}};
   CallContext context;
   context.deadline = std::chrono::steady_clock::now() + timeout;
   auto sink = std::make_unique<CollectSink>(

@@ -1,0 +1,225 @@
+// ExternalApp: a program outside the process, over real connections to servers of the test.
+
+#include "app/external_app.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "app/collect_sink.h"
+#include "net/in_process.h"
+#include "net/testing/raw_client.h"
+#include "net/testing/scripted_server.h"
+
+namespace tandem::app {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+const Logger& quiet() {
+  static const Logger log(Logger::Options{.level = LogLevel::kFatal});
+  return log;
+}
+
+// One app over one worker.
+class Outside final {
+ public:
+  explicit Outside(std::uint16_t port, std::function<void(ExternalOptions&)> change = nullptr) {
+    ExternalOptions options;
+    options.app_id = "prog";
+    options.port = port;
+    if (change) change(options);
+    app_ = std::make_unique<ExternalApp>(options, quiet(), workers_);
+    workers_.start();
+  }
+  ~Outside() {
+    app_->stop(std::chrono::steady_clock::now());
+    workers_.stop();
+  }
+
+  std::future<Result<CollectedAnswer>> call(net::OwnedRequest request, std::string body = {},
+                                            SteadyTime deadline = SteadyTime::max()) {
+    const auto promise = std::make_shared<std::promise<Result<CollectedAnswer>>>();
+    auto future = promise->get_future();
+    workers_[0].post([this, promise, deadline, request = std::move(request), body = std::move(body)]() mutable {
+      auto sink = std::make_unique<CollectSink>(
+          1 << 20, [promise](Result<CollectedAnswer> answer) { promise->set_value(std::move(answer)); });
+      CallContext context;
+      context.deadline = deadline;
+      app_->handler(0).handle(
+          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
+    });
+    return future;
+  }
+  CollectedAnswer get(std::string target, net::OwnedHeaders headers = {}) {
+    net::OwnedRequest request;
+    request.target = std::move(target);
+    request.headers = std::move(headers);
+    auto answer = call(std::move(request)).get();
+    EXPECT_TRUE(answer.has_value());
+    return answer.value_or(CollectedAnswer{});
+  }
+  template <class T>
+  Result<T> ask(std::function<void(Completion<T>)> question) {
+    std::promise<Result<T>> promise;
+    workers_[0].post([&] { question([&](Result<T> answer) { promise.set_value(std::move(answer)); }); });
+    return promise.get_future().get();
+  }
+  ExternalApp& app() { return *app_; }
+
+ private:
+  net::Workers workers_{1};
+  std::unique_ptr<ExternalApp> app_;
+};
+
+// Listens on no port, and takes one all the same: connections are refused.
+class TakenPort final {
+ public:
+  TakenPort() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::bind(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    socklen_t size = sizeof to;
+    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&to), &size);
+    port_ = ntohs(to.sin_port);
+  }
+  ~TakenPort() { ::close(socket_); }
+  void listen() const { ::listen(socket_, 16); }
+  std::uint16_t port() const { return port_; }
+
+ private:
+  const int socket_;
+  std::uint16_t port_ = 0;
+};
+
+std::string ok(std::string_view body) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+TEST(ExternalApp, SendsWhatIsTheCallersAndItsToken) {
+  net::ScriptedServer server({{ok("hello")}});
+  Outside outside(server.port(), [](ExternalOptions& options) { options.api_token = "ours"; });
+  const CollectedAnswer answer = outside.get("/a?b=c", {{"x-mine", "1"},
+                                                        {"host", "localhost:3500"},
+                                                        {"connection", "x-hop"},
+                                                        {"x-hop", "2"},
+                                                        {"dapr-api-token", "theirs"}});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "hello");
+  EXPECT_THAT(server.requests(), AllOf(StartsWith("GET /a?b=c HTTP/1.1\r\n"), HasSubstr("x-mine: 1\r\n"),
+                                       HasSubstr("dapr-api-token: ours\r\n"),
+                                       HasSubstr("Host: 127.0.0.1:" + std::to_string(server.port()) + "\r\n")));
+  EXPECT_THAT(server.requests(), AllOf(Not(HasSubstr("theirs")), Not(HasSubstr("x-hop")), Not(HasSubstr("3500"))));
+}
+
+TEST(ExternalApp, SaysWhyItCannotBeCalled) {
+  TakenPort port;
+  Outside outside(port.port());
+  const CollectedAnswer refused = outside.get("/x");
+  EXPECT_EQ(refused.status, 500);
+  const std::string place = "127.0.0.1:" + std::to_string(port.port());
+  EXPECT_EQ(refused.body,
+            R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: prog, err: Get \"http://)" + place +
+                R"(/x\": dial tcp )" + place + R"(: connect: connection refused"})");
+  net::OwnedRequest odd;
+  odd.method = "BREW";
+  EXPECT_THAT(outside.call(odd).get()->body, HasSubstr("code = InvalidArgument desc = invalid HTTP verb"));
+}
+
+TEST(ExternalApp, AnAnswerThatBreaksOffIsNoAnswer) {
+  net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf"}, {"nonsense\r\n\r\n"}});
+  Outside outside(server.port());
+  net::OwnedRequest request;
+  EXPECT_FALSE(outside.call(request).get().has_value());
+  const CollectedAnswer nonsense = outside.get("/");
+  EXPECT_EQ(nonsense.status, 500);
+  EXPECT_THAT(nonsense.body, HasSubstr("ERR_DIRECT_INVOKE"));
+}
+
+TEST(ExternalApp, ADeadlineEndsTheCall) {
+  TakenPort port;  // takes connections and says nothing
+  port.listen();
+  Outside outside(port.port());
+  const auto answer = outside.call({}, {}, std::chrono::steady_clock::now() + milliseconds(50)).get();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 500);
+  EXPECT_THAT(answer->body, HasSubstr("context deadline exceeded"));
+}
+
+TEST(ExternalApp, AStopEndsWhatWaits) {
+  TakenPort port;
+  port.listen();
+  std::vector<std::future<Result<CollectedAnswer>>> calls;
+  {
+    Outside outside(port.port(), [](ExternalOptions& options) { options.max_concurrency = 1; });
+    for (int i = 0; i < 3; ++i) calls.push_back(outside.call({}));
+  }
+  for (auto& call : calls) {
+    const auto answer = call.get();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->status, 500);
+  }
+}
+
+TEST(ExternalApp, WaitsForItsPortAndLongerNever) {
+  TakenPort port;
+  {
+    Outside outside(port.port());
+    auto waiting = std::async(std::launch::async, [&] { return outside.app().warm_up(); });
+    port.listen();
+    EXPECT_TRUE(waiting.get().has_value());
+  }
+  TakenPort silent;
+  Outside outside(silent.port());
+  auto waiting = std::async(std::launch::async, [&] { return outside.app().warm_up(); });
+  outside.app().stop(std::chrono::steady_clock::now());
+  EXPECT_EQ(waiting.get().error().code, Code::kCancelled);
+}
+
+TEST(ExternalApp, AProbeIsNoCall) {
+  net::ScriptedServer server({{"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"}});
+  Outside outside(server.port(), [](ExternalOptions& options) {
+    options.api_token = "ours";
+    options.health_path = "/live";
+  });
+  const auto probe = [&] {
+    return outside.ask<void>(
+        [&](Completion<void> done) { outside.app().probe_health(milliseconds(5000), std::move(done)); });
+  };
+  EXPECT_TRUE(probe().has_value());
+  EXPECT_THAT(probe().error().message, HasSubstr("status code: 503"));
+  EXPECT_THAT(server.requests(), AllOf(HasSubstr("GET /live HTTP/1.1\r\n"), Not(HasSubstr("dapr-api-token"))));
+}
+
+TEST(ExternalApp, AProbeHasATimeToAnswerIn) {
+  TakenPort port;
+  port.listen();
+  Outside outside(port.port());
+  const auto status =
+      outside.ask<void>([&](Completion<void> done) { outside.app().probe_health(milliseconds(30), std::move(done)); });
+  EXPECT_THAT(status.error().message, HasSubstr("Network error"));
+}
+
+TEST(ExternalApp, ReadsConfigAndSubscriptions) {
+  net::ScriptedServer server(
+      {{ok(R"({"entities":["c"]})"), ok(R"([{"pubsubname":"bus","topic":"news","route":"/n"}])")}});
+  Outside outside(server.port());
+  EXPECT_TRUE(
+      outside.ask<void>([&](Completion<void> done) { outside.app().load_config(std::move(done)); }).has_value());
+  using List = std::vector<config::Subscription>;
+  const auto list =
+      outside.ask<List>([&](Completion<List> done) { outside.app().list_subscriptions(std::move(done)); });
+  ASSERT_TRUE(list.has_value());
+  ASSERT_EQ(list->size(), 1u);
+  EXPECT_EQ(list->front().topic, "news");
+  EXPECT_THAT(server.requests(), HasSubstr("dapr-app-id: prog\r\n"));
+}
+
+}  // namespace
+}  // namespace tandem::app

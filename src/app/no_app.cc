@@ -1,0 +1,24 @@
+#include "app/no_app.h"
+
+#include "blocks/invoke/refusal.h"
+
+namespace tandem::app {
+namespace {
+
+constexpr std::string_view kWhy = "cannot invoke local endpoint: app channel not initialized";
+
+}  // namespace
+
+void NoApp::Door::handle(std::unique_ptr<net::Exchange> exchange) { invoke::refuse(*exchange, app_id_, kWhy); }
+
+void NoApp::deliver(pubsub::Delivery, Completion<pubsub::Verdict> done) {
+  done(fail(Code::kUnavailable, std::string(kWhy)));
+}
+
+void NoApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) { done({}); }
+
+void NoApp::probe_health(std::chrono::milliseconds, Completion<void> done) {
+  done(fail(Code::kUnavailable, std::string(kWhy)));
+}
+
+}  // namespace tandem::app

@@ -1,0 +1,74 @@
+#include "policy/app_gate.h"
+
+#include "blocks/invoke/refusal.h"
+
+namespace tandem::policy {
+namespace {
+
+constexpr std::string_view kUnhealthy = "rpc error: code = Internal desc = app is not in a healthy state";
+
+}  // namespace
+
+class AppGate::Door final : public net::Handler {
+ public:
+  Door(AppGate& gate, net::Handler& app) : gate_(gate), app_(app) {}
+  void handle(std::unique_ptr<net::Exchange> exchange) override {
+    if (gate_.is_open()) return app_.handle(std::move(exchange));
+    invoke::refuse(*exchange, gate_.app_id_, kUnhealthy);
+  }
+
+ private:
+  AppGate& gate_;
+  net::Handler& app_;
+};
+
+AppGate::AppGate(std::string app_id, invoke::Endpoint& app, pubsub::EventSink& sink, std::size_t workers, State state)
+    : app_id_(std::move(app_id)), sink_(sink), open_(state == State::kOpen) {
+  for (std::size_t i = 0; i < workers; ++i) doors_.push_back(std::make_unique<Door>(*this, app.handler(i)));
+}
+
+AppGate::~AppGate() = default;
+
+net::Handler& AppGate::handler(std::size_t worker) { return *doors_[worker]; }
+
+void AppGate::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  {
+    std::unique_lock lock(mutex_);
+    if (shut_) {
+      lock.unlock();
+      return done(fail(Code::kCancelled, "the app is going away"));
+    }
+    if (!is_open()) {
+      waiting_.push_back({std::move(delivery), std::move(done)});
+      return;
+    }
+  }
+  sink_.deliver(std::move(delivery), std::move(done));
+}
+
+void AppGate::open() {
+  std::vector<Waiting> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    open_.store(true, std::memory_order_release);
+    waiting.swap(waiting_);
+  }
+  for (Waiting& one : waiting) sink_.deliver(std::move(one.delivery), std::move(one.done));
+}
+
+void AppGate::close() {
+  const std::lock_guard lock(mutex_);
+  open_.store(false, std::memory_order_release);
+}
+
+void AppGate::shut() {
+  std::vector<Waiting> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    shut_ = true;
+    waiting.swap(waiting_);
+  }
+  for (Waiting& one : waiting) one.done(fail(Code::kCancelled, "the app is going away"));
+}
+
+}  // namespace tandem::policy
