@@ -38,6 +38,7 @@ struct AppSpec {
   std::string module;  // path of the .wasm; empty only for an app outside the process (app_port alone)
   std::vector<std::string> resources_paths;
   std::string config_file_path;
+  std::vector<std::string> more_config_files;  // after that one; their keys come over its own
   std::string app_protocol = "http";
   std::string app_channel_address = "127.0.0.1";
   // Ports: nullopt means that the product picks one, 0 that the system does.
@@ -58,6 +59,12 @@ struct AppSpec {
   std::chrono::nanoseconds app_health_probe_timeout = std::chrono::milliseconds(500);
   int app_health_threshold = 3;
   bool enable_api_logging = false;
+  // What an app outside the process is asked at its start.
+  bool ask_for_config = true;
+  bool ask_for_subscriptions = true;
+
+  // An app outside the process: it has no module, and a port when it can be called.
+  bool is_outside() const { return module.empty(); }
 
   Isolation isolation = Isolation::kInstance;
   std::optional<int> min_instances;

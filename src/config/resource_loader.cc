@@ -130,6 +130,32 @@ YamlNode::Ptr with_environment(const YamlNode::Ptr& node) {
   return copy;
 }
 
+// The first Configuration of a text; what keeps it from being one is left to parse_configuration().
+YamlNode::Ptr configuration_document(std::string_view text, const std::string& file) {
+  Diagnostics ignored;
+  for (const auto& document : parse_yaml(text, file, ignored)) {
+    const Header header = read_header(*document);
+    if (header.dapr && header.kind == "Configuration") return with_environment(document);
+  }
+  return nullptr;
+}
+
+// `over` with what only `under` has. Both are bounded, and so is what they are together.
+YamlNode::Ptr merged(const YamlNode::Ptr& under, const YamlNode::Ptr& over) {
+  if (under->kind != YamlNode::Kind::kMap || over->kind != YamlNode::Kind::kMap) return over;
+  auto out = std::make_shared<YamlNode>(*over);
+  for (const YamlNode::Pair& pair : under->pairs) {
+    const auto same = std::ranges::find_if(
+        out->pairs, [&](const YamlNode::Pair& other) { return other.key->text == pair.key->text; });
+    if (same == out->pairs.end()) {
+      out->pairs.push_back(pair);
+    } else {
+      same->value = merged(pair.value, same->value);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Resources Resources::visible_to(std::string_view app_id) const {
@@ -187,6 +213,21 @@ std::optional<Configuration> load_configuration(const std::string& path, Diagnos
   auto text = read_text_file(path, YamlLimits{}.max_bytes, diagnostics);
   if (!text) return std::nullopt;
   return parse_configuration(*text, path, diagnostics);
+}
+
+std::optional<Configuration> load_configurations(std::span<const std::string> paths, Diagnostics& diagnostics) {
+  if (paths.size() == 1) return load_configuration(paths.front(), diagnostics);
+  YamlNode::Ptr whole;
+  for (const std::string& path : paths) {
+    const auto text = read_text_file(path, YamlLimits{}.max_bytes, diagnostics);
+    // Each file is read by itself first, so that its mistakes have its name and lines.
+    if (!text || !parse_configuration(*text, path, diagnostics)) return std::nullopt;
+    const YamlNode::Ptr document = configuration_document(*text, path);
+    whole = whole ? merged(whole, document) : document;
+  }
+  if (!whole) return std::nullopt;
+  Diagnostics said_already;
+  return read_configuration(*whole, paths.back(), said_already);
 }
 
 }  // namespace tandem::config

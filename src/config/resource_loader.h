@@ -37,6 +37,9 @@ void parse_resources(std::string_view text, const std::string& file, Resources& 
 // Reads the first Configuration document of a file. `$VAR` and `${VAR}` in values stand for environment variables, as
 // in Dapr. Nullopt (and an error) when there is none.
 std::optional<Configuration> load_configuration(const std::string& path, Diagnostics& diagnostics);
+// Several files as daprd reads them: each one's keys come over those of the files before it. A list is replaced as a
+// whole. Nullopt (and an error) when one of them has none, or there is no file.
+std::optional<Configuration> load_configurations(std::span<const std::string> paths, Diagnostics& diagnostics);
 std::optional<Configuration> parse_configuration(std::string_view text, const std::string& file,
                                                  Diagnostics& diagnostics);
 

@@ -490,6 +490,31 @@ spec:
   EXPECT_THAT(missing.to_string(), HasSubstr("/nowhere/at/all.yaml: cannot open the file"));
 }
 
+TEST(Configurations, ALaterFileComesOverAnEarlierOne) {
+  TemporaryFolder folder;
+  const std::string head = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\n";
+  folder.write("a.yaml", head +
+                             "metadata: {name: a}\nspec:\n  tracing: {samplingRate: \"0.5\", stdout: true}\n"
+                             "  components: {deny: [state.one, state.two]}\n");
+  folder.write("b.yaml", head +
+                             "metadata: {name: b}\nspec:\n  tracing: {samplingRate: \"0\"}\n"
+                             "  components: {deny: [state.three]}\n  metric: {enabled: false}\n");
+  folder.write("c.yaml", "kind: nothing\n");
+  const std::vector<std::string> both = {folder.path() + "/a.yaml", folder.path() + "/b.yaml"};
+  Diagnostics diagnostics;
+  const auto merged = load_configurations(both, diagnostics);
+  ASSERT_TRUE(merged) << diagnostics.to_string();
+  EXPECT_EQ(merged->name, "b");
+  EXPECT_EQ(merged->tracing.sampling_rate, 0);
+  EXPECT_TRUE(merged->tracing.to_stdout);
+  EXPECT_THAT(merged->denied_components, ElementsAre("state.three"));
+  EXPECT_FALSE(merged->metrics.enabled);
+
+  const std::vector<std::string> broken = {both[0], folder.path() + "/c.yaml"};
+  EXPECT_FALSE(load_configurations(broken, diagnostics));
+  EXPECT_THAT(diagnostics.to_string(Severity::kError), HasSubstr("c.yaml: no Dapr Configuration"));
+}
+
 TEST(Secrets, ComeFromTheEnvironmentOrAreErrors) {
   ::setenv("TANDEM_TEST_SECRET", "hush", 1);
   ::unsetenv("TANDEM_TEST_UNSET");

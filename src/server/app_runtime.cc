@@ -3,16 +3,35 @@
 #include <fmt/format.h>
 
 #include <future>
+#include <thread>
 #include <utility>
 
 #include "base/version.h"
 #include "server/app_subscriptions.h"
+#include "server/outside_app.h"
 
 namespace tandem::server {
 namespace {
 
 constexpr std::uint64_t kDefaultApiBody = 4ull << 20;      // daprd's --max-body-size
+constexpr std::uint64_t kMaxPublicBody = 64 * 1024;        // a label's value
+constexpr std::size_t kGoHeadSlack = 4096;                 // what Go's server, and so daprd, takes above its limit
 constexpr std::string_view kChannelAddress = "127.0.0.1";  // the host of what Dapr asks an app, as in daprd
+
+// Asks on a worker and waits here for the answer, which whoever is asked gives in time.
+template <class T, class Question>
+Result<T> ask(net::Worker& worker, Question question) {
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  std::future<Result<T>> answer = promise->get_future();
+  worker.post([&question, promise = std::move(promise)] {
+    question([promise](Result<T> got) { promise->set_value(std::move(got)); });
+  });
+  try {
+    return answer.get();
+  } catch (const std::future_error&) {
+    return fail(Code::kCancelled, "the workers stopped before there was an answer");
+  }
+}
 
 }  // namespace
 
@@ -47,40 +66,36 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
 
 AppRuntime::~AppRuntime() = default;
 
+api::http::ApiOptions AppRuntime::api_options(std::size_t worker, std::uint64_t max_body) {
+  return {
+      .app_id = spec_.app_id,
+      .state = resources_.state(),
+      .pubsub = resources_.pubsub(),
+      .invoke = parts_.invoke,
+      .metadata = *this,
+      .health = *this,
+      .labels = labels_,
+      .worker = parts_.workers[worker],
+      .worker_index = worker,
+      .max_body_bytes = max_body,
+      .api_token = parts_.options.dapr_api_token,
+      .allowed_origins = parts_.options.allowed_origins,
+      .access = parts_.http_access,
+      .sampler = parts_.sampler,
+      .request_shutdown = parts_.request_stop,
+  };
+}
+
 Status AppRuntime::listen(const AppPorts& wanted) {
   const std::uint64_t max_body = spec_.dapr_http_max_request_size.value_or(kDefaultApiBody);
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
-    apis_.push_back(std::make_unique<api::http::DaprApi>(api::http::ApiOptions{
-        .app_id = spec_.app_id,
-        .state = resources_.state(),
-        .pubsub = resources_.pubsub(),
-        .invoke = parts_.invoke,
-        .metadata = *this,
-        .health = *this,
-        .labels = labels_,
-        .worker = parts_.workers[i],
-        .worker_index = i,
-        .max_body_bytes = max_body,
-        .api_token = parts_.options.dapr_api_token,
-        .allowed_origins = parts_.options.allowed_origins,
-        .access = parts_.http_access,
-        .sampler = parts_.sampler,
-        .request_shutdown = parts_.request_stop,
-    }));
+    apis_.push_back(std::make_unique<api::http::DaprApi>(api_options(i, max_body)));
     api_doors_.push_back(std::make_unique<policy::MeteredHandler>(*apis_.back(), meters_.api));
     app_doors_.push_back(std::make_unique<Door>(parts_.sampler));
   }
-
-  net::ServerOptions app;
-  app.address = parts_.options.app_listen_address;
-  app.port = wanted.app;
-  app.purpose = fmt::format("app {}", spec_.app_id);
-  app.hint = "choose another with --app-port or appPort";
-  app.observer = &meters_.app_port;
-  auto app_server = net::HttpServer::listen(
-      parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
-  if (!app_server) return fail(std::move(app_server.error()));
-  app_server_ = std::move(*app_server);
+  if (!is_outside()) {
+    if (Status listening = listen_for_app(wanted.app); !listening) return listening;
+  }
 
   net::ServerOptions dapr;
   dapr.address = parts_.options.dapr_listen_address;
@@ -88,13 +103,53 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
   dapr.body_timeout = net::time_for_body(max_body);
+  if (spec_.dapr_http_read_buffer_size) dapr.max_head_bytes = *spec_.dapr_http_read_buffer_size + kGoHeadSlack;
   auto dapr_server = net::HttpServer::listen(
       parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *api_doors_[worker.index()]; });
   if (!dapr_server) return fail(std::move(dapr_server.error()));
   dapr_server_ = std::move(*dapr_server);
 
+  if (wanted.public_http) {
+    if (Status listening = listen_for_public(*wanted.public_http); !listening) return listening;
+  }
   if (Status listening = listen_for_grpc(wanted.dapr_grpc, max_body); !listening) return listening;
-  ports_ = {app_server_->port(), dapr_server_->port(), grpc_door_->port()};
+  ports_ = {app_server_ ? app_server_->port() : static_cast<std::uint16_t>(spec_.app_port.value_or(0)),
+            dapr_server_->port(),
+            grpc_door_->port(),
+            {}};
+  if (public_server_) ports_.public_http = public_server_->port();
+  return {};
+}
+
+Status AppRuntime::listen_for_app(std::uint16_t wanted_port) {
+  net::ServerOptions app;
+  app.address = parts_.options.app_listen_address;
+  app.port = wanted_port;
+  app.purpose = fmt::format("app {}", spec_.app_id);
+  app.hint = "choose another with --app-port or appPort";
+  app.observer = &meters_.app_port;
+  auto app_server = net::HttpServer::listen(
+      parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
+  if (!app_server) return fail(std::move(app_server.error()));
+  app_server_ = std::move(*app_server);
+  return {};
+}
+
+Status AppRuntime::listen_for_public(std::uint16_t wanted_port) {
+  for (std::size_t i = 0; i < parts_.workers.size(); ++i) {
+    public_doors_.push_back(std::make_unique<api::http::PublicDoor>(api_options(i, kMaxPublicBody)));
+  }
+  net::ServerOptions server;
+  const std::string& address = parts_.options.public_listen_address;
+  server.address = address.empty() ? parts_.options.dapr_listen_address : address;
+  server.port = wanted_port;
+  server.purpose = fmt::format("public health and metadata of app {}", spec_.app_id);
+  server.hint = "choose another with --dapr-public-port";
+  server.max_body_bytes = kMaxPublicBody;
+  auto listening = net::HttpServer::listen(
+      parts_.workers, server, [this](net::Worker& worker) -> net::Handler& { return *public_doors_[worker.index()]; });
+  if (!listening) return fail(std::move(listening.error()));
+  public_server_ = std::move(*listening);
   return {};
 }
 
@@ -137,20 +192,77 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
                                                 log_, services_, guest_metrics_, std::move(workers)));
 }
 
+Status AppRuntime::attach_outside() {
+  serves_http_ = true;
+  auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers);
+  if (!app) return fail(std::move(app.error()));
+  return attach(std::move(*app));
+}
+
 Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   app_ = std::move(app);
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
-  channel_ = std::make_unique<policy::MeteredEndpoint>(*app_, parts_.workers.size(), meters_.channel);
+  const auto check = health_check();
+  gate_ = std::make_unique<policy::AppGate>(spec_.app_id, *app_, *app_, parts_.workers.size(),
+                                            check ? policy::AppGate::State::kClosed : policy::AppGate::State::kOpen);
+  channel_ = std::make_unique<policy::MeteredEndpoint>(*gate_, parts_.workers.size(), meters_.channel);
   app_->deliver_through(*channel_);
-  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", kChannelAddress, ports_.app));
+  if (is_outside() || check) watch_ = std::make_unique<AppWatch>(log_, check, watch_steps());
+  const std::string_view host = is_outside() ? std::string_view(spec_.app_channel_address) : kChannelAddress;
+  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app));
+}
+
+std::optional<HealthCheck> AppRuntime::health_check() const {
+  // Without a port there is nothing to ask.
+  if (!spec_.enable_app_health_check || ports_.app == 0) return std::nullopt;
+  return HealthCheck{spec_.app_health_probe_interval, spec_.app_health_probe_timeout, spec_.app_health_threshold};
+}
+
+AppWatch::Steps AppRuntime::watch_steps() {
+  return {.reach = [this] { return is_outside() ? app_->warm_up() : Status{}; },
+          .reached = [this] { become_ready(); },
+          .probe =
+              [this] {
+                const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(spec_.app_health_probe_timeout);
+                return ask<void>(parts_.workers[0],
+                                 [&](Completion<void> done) { app_->probe_health(timeout, std::move(done)); });
+              },
+          .told =
+              [this](bool healthy) {
+                if (!healthy) return gate_->close();
+                gate_->open();
+                if (!connected_.load(std::memory_order_acquire)) connect();
+              }};
 }
 
 Status AppRuntime::open() {
+  if (is_outside()) {
+    watch_->start();
+    return {};
+  }
   if (Status warm = app_->warm_up(); !warm) {
     return fail(warm.error().code, fmt::format("app {}: {}", spec_.app_id, warm.error().message));
   }
+  if (watch_) {
+    become_ready();
+    watch_->start();
+  } else {
+    connect();
+    become_ready();
+  }
+  return {};
+}
+
+void AppRuntime::connect() {
+  if (is_outside() && spec_.ask_for_config) {
+    const Status loaded =
+        ask<void>(parts_.workers[0], [&](Completion<void> done) { app_->load_config(std::move(done)); });
+    if (!loaded)
+      log_.debug("tandem.app", "the app's configuration could not be read", {{"error", loaded.error().message}});
+  }
   std::vector<config::Subscription> own;
-  if (serves_http_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
+  if (may_ask && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
     auto answer = ask_for_subscriptions();
     if (answer) {
       own = std::move(*answer);
@@ -158,25 +270,37 @@ Status AppRuntime::open() {
       log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
-  subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *app_,
-                                    resources_.subscriptions(spec_.app_id), std::move(own));
+  // As in daprd, an app that cannot be called gets nothing.
+  if (ports_.app != 0) {
+    subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
+                                      resources_.subscriptions(spec_.app_id), std::move(own));
+  }
+  connected_.store(true, std::memory_order_release);
+}
+
+void AppRuntime::become_ready() {
   ready_.store(true, std::memory_order_release);
-  return {};
+  if (!is_outside()) return;
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - made_);
+  // daprd's line, which tools wait for.
+  log_.info("tandem.server", fmt::format("dapr initialized. Status: Running. Init Elapsed {}ms", elapsed.count()));
+}
+
+bool AppRuntime::wait_until_unhealthy(SteadyTime deadline) {
+  if (watch_) return watch_->wait_until_unhealthy(deadline);
+  std::this_thread::sleep_until(deadline);
+  return false;
 }
 
 Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
-  using Answer = Result<std::vector<config::Subscription>>;
-  std::promise<Answer> promise;
-  std::future<Answer> answer = promise.get_future();
-  // On the first worker; the deadline of the call ends the wait.
-  parts_.workers[0].post([&] { app_->list_subscriptions([&](Answer got) { promise.set_value(std::move(got)); }); });
-  return answer.get();
+  using List = std::vector<config::Subscription>;
+  return ask<List>(parts_.workers[0], [&](Completion<List> done) { app_->list_subscriptions(std::move(done)); });
 }
 
 void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {
   // The last door to finish tells.
   struct Doors {
-    std::atomic<int> left = 3;
+    std::atomic<int> left = 1;
     std::atomic<bool> cut = false;
     std::move_only_function<void(net::Drained)> done;
   };
@@ -186,21 +310,29 @@ void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<
     if (how == net::Drained::kCut) doors->cut.store(true);
     if (doors->left.fetch_sub(1) == 1) doors->done(doors->cut.load() ? net::Drained::kCut : net::Drained::kFinished);
   };
-  app_server_->drain(limit, one_done);
-  dapr_server_->drain(limit, one_done);
+  for (net::HttpServer* server : {app_server_.get(), dapr_server_.get(), public_server_.get()}) {
+    if (server == nullptr) continue;
+    doors->left.fetch_add(1);
+    server->drain(limit, one_done);
+  }
   grpc_door_->drain(limit, [one_done](api::grpc::Drained how) {
     one_done(how == api::grpc::Drained::kCut ? net::Drained::kCut : net::Drained::kFinished);
   });
 }
 
 void AppRuntime::stop_app(SteadyTime deadline) {
-  if (app_) app_->stop(deadline);
+  if (!app_) return;
+  if (watch_) watch_->ask_to_stop();
+  gate_->shut();
+  app_->stop(deadline);
+  if (watch_) watch_->stop();
 }
 
 void AppRuntime::close_doors() {
   grpc_door_.reset();
   app_server_.reset();
   dapr_server_.reset();
+  public_server_.reset();
 }
 
 api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
@@ -209,14 +341,14 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   for (const LoadedComponent& one : resources_.components(app_id)) {
     metadata.components.push_back({one.name, one.type, one.version, one.capabilities});
   }
-  if (ready_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
-  metadata.connection = {ports_.app, "http", parts_.options.app_listen_address, spec_.app_max_concurrency.value_or(0)};
+  if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
+  metadata.connection = {ports_.app, app_scheme(), app_address(), spec_.app_max_concurrency.value_or(0)};
   return metadata;
 }
 
 std::vector<std::string> AppRuntime::unready(std::string_view) const {
   if (ready_.load(std::memory_order_acquire)) return {};
-  return {"app"};
+  return {is_outside() ? "runtime" : "app"};
 }
 
 void AppRuntime::check_outbound(state::Caller caller, Completion<void> done) {

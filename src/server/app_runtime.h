@@ -12,12 +12,15 @@
 
 #include "api/grpc/grpc_door.h"
 #include "api/http/dapr_api.h"
+#include "api/http/public_door.h"
 #include "app/app.h"
 #include "app/front_door.h"
 #include "app/guest_app.h"
 #include "net/http_server.h"
+#include "policy/app_gate.h"
 #include "policy/metered_endpoint.h"
 #include "server/app_meters.h"
+#include "server/app_watch.h"
 #include "server/guest_metrics.h"
 #include "server/guest_program.h"
 #include "server/process_options.h"
@@ -44,7 +47,8 @@ struct ProcessParts {
 
 class AppRuntime final : public api::http::MetadataSource, public api::http::HealthSource {
  public:
-  // The ports are taken first, so that the guest's environment can name them. Fails when one is in use.
+  // The ports are taken first, so that the guest's environment can name them. Fails when one is in use. The app of an
+  // outside AppSpec has its own port: nothing listens there.
   static Result<std::unique_ptr<AppRuntime>> make(const ProcessParts& parts, const config::AppSpec& spec,
                                                   const AppPorts& wanted, ResourceGroup& resources);
   ~AppRuntime() override;
@@ -52,11 +56,23 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   const AppPorts& ports() const { return ports_; }
   const std::string& app_id() const { return spec_.app_id; }
 
-  // Gives the doors their guest. Before the workers start.
+  bool is_outside() const { return spec_.is_outside(); }
+  // How the app itself is reached.
+  const std::string& app_scheme() const { return spec_.app_protocol; }
+  const std::string& app_address() const {
+    return is_outside() ? spec_.app_channel_address : parts_.options.app_listen_address;
+  }
+
+  // Gives the doors their guest, or the app outside. Before the workers start.
   Status attach_guest(engine::Runtime& runtime, const engine::Module& module);
+  Status attach_outside();
   // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance
-  // can be made; a subscription that cannot be started is a line in the log.
+  // can be made; a subscription that cannot be started is a line in the log. An app outside is waited for after this
+  // has returned, and so are the subscriptions of an app whose health is checked.
   Status open();
+
+  // Returns when the app is not healthy, or was never there; false when the deadline came first. Not on a worker.
+  bool wait_until_unhealthy(SteadyTime deadline);
 
   // The parts of the orderly stop, in this order.
   // `done` hears of all doors together.
@@ -75,9 +91,17 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
 
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(const AppPorts& wanted);
+  Status listen_for_app(std::uint16_t wanted_port);
+  Status listen_for_public(std::uint16_t wanted_port);
   Status listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body);
-  // The app behind the doors: invocations and events reach it through channel_.
+  api::http::ApiOptions api_options(std::size_t worker, std::uint64_t max_body);
+  // The app behind the doors: invocations and events reach it through channel_ and gate_.
   Status attach(std::unique_ptr<app::App> app);
+  std::optional<HealthCheck> health_check() const;
+  AppWatch::Steps watch_steps();
+  // What follows when the app can take calls for the first time: its configuration, its subscriptions.
+  void connect();
+  void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
   const ProcessParts& parts_;
@@ -93,14 +117,20 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
   std::vector<std::unique_ptr<policy::MeteredHandler>> api_doors_;
   std::vector<std::unique_ptr<Door>> app_doors_;
+  std::vector<std::unique_ptr<api::http::PublicDoor>> public_doors_;
   std::unique_ptr<app::App> app_;
+  std::unique_ptr<policy::AppGate> gate_;             // shut while the app is not healthy
   std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the app
-  std::unique_ptr<net::HttpServer> app_server_;
+  std::unique_ptr<net::HttpServer> app_server_;       // of a guest
   std::unique_ptr<net::HttpServer> dapr_server_;
+  std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
   bool serves_http_ = false;  // a command would run for each question
+  const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
-  std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before ready_
+  std::atomic<bool> connected_{false};
+  std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before connected_
+  std::unique_ptr<AppWatch> watch_;                      // none: a guest whose health is not checked
 };
 
 }  // namespace tandem::server

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct AppPorts {
   std::uint16_t app = 0;
   std::uint16_t dapr_http = 0;
   std::uint16_t dapr_grpc = 0;
+  std::optional<std::uint16_t> public_http;  // nullopt: none
 };
 
 // Reads and compiles the modules of all apps, several at once. The same order as `apps`.

@@ -27,14 +27,21 @@ struct ProcessOptions {
   std::uint16_t first_dapr_grpc_port = 50001;
   // Prometheus's /metrics of the process; nullopt: off.
   std::optional<std::uint16_t> metrics_port = 9090;
+  std::string metrics_listen_address;  // empty: that of the Dapr API
+  // Health and metadata of the first app once more, without an API token; nullopt: off.
+  std::optional<std::uint16_t> public_port;
+  std::string public_listen_address;  // empty: that of the Dapr API
 
   std::size_t workers = 0;  // 0: one a core
   // Linear memory of all guests together; nullopt: default_guest_memory().
   std::optional<std::uint64_t> guest_memory_bytes;
   std::string cache_folder;     // compiled modules; empty: off
   std::string dapr_api_token;   // DAPR_API_TOKEN: the Dapr API asks for it
+  std::string app_api_token;    // APP_API_TOKEN: apps outside the process are sent it
   std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
   std::string name_space;       // NAMESPACE
+  // What an app that names no resource folder has: a state store and a broker in memory, or, as with daprd, nothing.
+  enum class WithoutFolders { kInMemory, kNothing } without_folders = WithoutFolders::kInMemory;
 
   // After SIGTERM: how long requests in flight may take.
   std::chrono::milliseconds shutdown_limit{5000};

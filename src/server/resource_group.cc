@@ -56,9 +56,12 @@ void report(const config::Component& component, const config::Diagnostics& found
 
 ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts& parts,
                              config::Diagnostics& diagnostics)
-    : folders_(std::move(folders)), state_(parts.name_space), pubsub_(parts.surroundings.log) {
+    : folders_(std::move(folders)),
+      uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
+      state_(parts.name_space),
+      pubsub_(parts.surroundings.log) {
   config::Resources resources;
-  if (folders_.empty()) {
+  if (uses_defaults_) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
   } else {
     resources = config::load_resources(folders_, diagnostics);

@@ -13,6 +13,7 @@
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
 #include "config/resource_loader.h"
+#include "server/process_options.h"
 #include "telemetry/metrics.h"
 
 namespace tandem::server {
@@ -34,11 +35,13 @@ struct GroupParts {
   const std::string& name_space;
   telemetry::Metrics& metrics;
   const std::vector<std::string>& app_ids;  // that use the group
+  ProcessOptions::WithoutFolders without_folders;
 };
 
 class ResourceGroup final {
  public:
-  // No folders: a state store `statestore` and a broker `pubsub`, both in memory, as `dapr init` sets up both names.
+  // No folders: nothing, or a state store `statestore` and a broker `pubsub`, both in memory, as `dapr init` sets up
+  // both names.
   // Mistakes go to `diagnostics`; the group is made all the same.
   ResourceGroup(std::vector<std::string> folders, const GroupParts& parts, config::Diagnostics& diagnostics);
 
@@ -48,7 +51,7 @@ class ResourceGroup final {
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
   std::vector<LoadedComponent> components(std::string_view app_id) const;
-  bool uses_defaults() const { return folders_.empty(); }
+  bool uses_defaults() const { return uses_defaults_; }
 
   void close(SteadyTime deadline);
 
@@ -56,6 +59,7 @@ class ResourceGroup final {
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
+  const bool uses_defaults_;
   state::StateService state_;
   pubsub::PubsubService pubsub_;
   std::vector<LoadedComponent> components_;

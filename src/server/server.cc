@@ -26,21 +26,29 @@ std::vector<std::string> sorted(std::vector<std::string> folders) {
   return folders;
 }
 
+// Where a client on this machine finds a port that listens on `address`.
+std::string authority(const std::string& address, std::uint16_t port) {
+  if (address == "0.0.0.0" || address == "::") return fmt::format("127.0.0.1:{}", port);
+  return fmt::format(fmt::runtime(address.contains(':') ? "[{}]:{}" : "{}:{}"), address, port);
+}
+
 // The Dapr Configuration of the process. One process has one: apps that name different files are refused.
 Result<config::Configuration> load_configuration(const std::vector<config::AppSpec>& apps,
                                                  config::Diagnostics& diagnostics) {
-  std::string path;
+  std::vector<std::string> paths;
   for (const config::AppSpec& app : apps) {
     if (app.config_file_path.empty()) continue;
-    if (!path.empty() && path != app.config_file_path) {
+    std::vector<std::string> own = {app.config_file_path};
+    own.insert(own.end(), app.more_config_files.begin(), app.more_config_files.end());
+    if (!paths.empty() && paths != own) {
       return fail(Code::kUnimplemented,
-                  fmt::format("apps with different configuration files are not supported yet: {} and {}", path,
+                  fmt::format("apps with different configuration files are not supported yet: {} and {}", paths.front(),
                               app.config_file_path));
     }
-    path = app.config_file_path;
+    paths = std::move(own);
   }
-  if (path.empty()) return config::Configuration{};
-  return config::load_configuration(path, diagnostics).value_or(config::Configuration{});
+  if (paths.empty()) return config::Configuration{};
+  return config::load_configurations(paths, diagnostics).value_or(config::Configuration{});
 }
 
 }  // namespace
@@ -52,6 +60,7 @@ class Server::Impl final {
   ~Impl();
 
   Status start();
+  void hold_stop(std::chrono::nanoseconds time);
   bool stop();
 
   void announce() const;
@@ -62,9 +71,13 @@ class Server::Impl final {
   void warn_of_idle_keys() const;
   Status load_resources();
   Status listen();
-  Status load_guests();
+  Status attach_apps();
+  Result<std::vector<std::unique_ptr<engine::Module>>> load_guests(const std::vector<config::AppSpec>& guests);
   Status open();
   ResourceGroup& group_of(const config::AppSpec& app);
+  const std::string& metrics_address() const {
+    return options_.metrics_listen_address.empty() ? options_.dapr_listen_address : options_.metrics_listen_address;
+  }
 
   const ProcessOptions options_;
   const Logger& log_;
@@ -108,7 +121,7 @@ Status Server::Impl::start() {
     gates_.push_back(std::make_unique<app::PollGate>());
     clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
   }
-  for (Status (Impl::*step)() : {&Impl::load_resources, &Impl::listen, &Impl::load_guests, &Impl::open}) {
+  for (Status (Impl::*step)() : {&Impl::load_resources, &Impl::listen, &Impl::attach_apps, &Impl::open}) {
     if (Status status = (this->*step)(); !status) return status;
   }
   return {};
@@ -121,10 +134,10 @@ void Server::Impl::warn_of_idle_keys() const {
       log.warn("tandem.config", fmt::format("{} is accepted and has no effect in this version", key));
     };
     if (app.enable_api_logging) warn("enableApiLogging");
-    if (app.enable_app_health_check) warn("enableAppHealthCheck");
-    if (app.dapr_http_read_buffer_size) warn("daprHTTPReadBufferSize");
     if (!app.app_log_destination.empty()) warn("appLogDestination");
-    if (app.app_channel_address != config::AppSpec{}.app_channel_address) warn("appChannelAddress");
+    if (!app.is_outside() && app.app_channel_address != config::AppSpec{}.app_channel_address) {
+      warn("appChannelAddress");
+    }
   }
 }
 
@@ -154,9 +167,11 @@ Status Server::Impl::load_resources() {
     for (const config::AppSpec& other : options_.apps) {
       if (sorted(other.resources_paths) == folders) app_ids.push_back(other.app_id);
     }
-    groups_.push_back(std::make_unique<ResourceGroup>(
-        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, *metrics_, app_ids},
-        diagnostics));
+    groups_.push_back(
+        std::make_unique<ResourceGroup>(folders,
+                                        GroupParts{*catalog_, surroundings, *configuration, options_.name_space,
+                                                   *metrics_, app_ids, options_.without_folders},
+                                        diagnostics));
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
     if (one.severity == config::Severity::kWarning) {
@@ -182,9 +197,9 @@ Status Server::Impl::listen() {
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
       return named ? static_cast<std::uint16_t>(*named) : i == 0 ? first : std::uint16_t{0};
     };
-    const AppPorts ports{wanted(spec.app_port, options_.first_app_port),
-                         wanted(spec.dapr_http_port, options_.first_dapr_http_port),
-                         wanted(spec.dapr_grpc_port, options_.first_dapr_grpc_port)};
+    const AppPorts ports{
+        wanted(spec.app_port, options_.first_app_port), wanted(spec.dapr_http_port, options_.first_dapr_http_port),
+        wanted(spec.dapr_grpc_port, options_.first_dapr_grpc_port), i == 0 ? options_.public_port : std::nullopt};
     auto app = AppRuntime::make(*parts_, spec, ports, group_of(spec));
     if (!app) return fail(std::move(app.error()));
     apps_.push_back(std::move(*app));
@@ -192,7 +207,7 @@ Status Server::Impl::listen() {
   if (!serve_metrics_) return {};
   metrics_door_ = std::make_unique<MetricsDoor>(*metrics_);
   net::ServerOptions server;
-  server.address = options_.dapr_listen_address;
+  server.address = metrics_address();
   server.port = *options_.metrics_port;
   server.purpose = "metrics";
   server.hint = "choose another with --metrics-port, or --enable-metrics=false";
@@ -204,11 +219,30 @@ Status Server::Impl::listen() {
   return {};
 }
 
-Status Server::Impl::load_guests() {
+Status Server::Impl::attach_apps() {
+  std::vector<config::AppSpec> guests;
+  std::ranges::copy_if(options_.apps, std::back_inserter(guests), [](const auto& app) { return !app.is_outside(); });
+  std::vector<std::unique_ptr<engine::Module>> modules;
+  // Beside a program outside there is no engine.
+  if (!guests.empty()) {
+    auto loaded = load_guests(guests);
+    if (!loaded) return fail(std::move(loaded.error()));
+    modules = std::move(*loaded);
+  }
+  std::size_t next = 0;
+  for (const auto& app : apps_) {
+    Status attached = app->is_outside() ? app->attach_outside() : app->attach_guest(*runtime_, *modules[next++]);
+    if (!attached) return attached;
+  }
+  return {};
+}
+
+Result<std::vector<std::unique_ptr<engine::Module>>> Server::Impl::load_guests(
+    const std::vector<config::AppSpec>& guests) {
   engine::RuntimeOptions engine_options;
   engine_options.cache_folder = options_.cache_folder;
   std::uint64_t instances = 0;
-  for (const auto& app : options_.apps) {
+  for (const auto& app : guests) {
     const app::GuestOptions guest = guest_options(app, {});
     // A worker may make one more while the one before is being taken down.
     instances += guest.max_instances + workers_->size();
@@ -221,12 +255,7 @@ Status Server::Impl::load_guests() {
   log_.info("tandem.engine", "room for guests",
             {{"instances", std::to_string(engine_options.max_instances)},
              {"memory_mib", std::to_string(engine_options.max_total_memory_bytes >> 20)}});
-  auto modules = load_modules(*runtime_, options_.apps, log_);
-  if (!modules) return fail(std::move(modules.error()));
-  for (std::size_t i = 0; i < apps_.size(); ++i) {
-    if (Status attached = apps_[i]->attach_guest(*runtime_, *(*modules)[i]); !attached) return attached;
-  }
-  return {};
+  return load_modules(*runtime_, guests, log_);
 }
 
 Status Server::Impl::open() {
@@ -245,13 +274,20 @@ void Server::Impl::announce() const {
   for (const AppAddress& one : addresses()) {
     log_.for_app(one.app_id)
         .info("tandem.server", "serving",
-              {{"app_url", fmt::format("http://{}:{}", one.address, one.app_port)},
-               {"dapr_url", fmt::format("http://{}:{}", options_.dapr_listen_address, one.dapr_http_port)},
-               {"dapr_grpc", fmt::format("{}:{}", options_.dapr_listen_address, one.dapr_grpc_port)}});
+              {{"app_url", one.app_port == 0 ? "" : one.scheme + "://" + authority(one.address, one.app_port)},
+               {"dapr_url", "http://" + authority(options_.dapr_listen_address, one.dapr_http_port)},
+               {"dapr_grpc", authority(options_.dapr_listen_address, one.dapr_grpc_port)}});
+  }
+  for (const AppAddress& one : addresses()) {
+    if (one.public_port == 0) continue;
+    const std::string& address = options_.public_listen_address;
+    log_.info(
+        "tandem.server", "serving health and metadata in public",
+        {{"url", "http://" + authority(address.empty() ? options_.dapr_listen_address : address, one.public_port)}});
   }
   if (metrics_server_) {
     log_.info("tandem.server", "serving metrics",
-              {{"url", fmt::format("http://{}:{}/metrics", options_.dapr_listen_address, metrics_port())}});
+              {{"url", "http://" + authority(metrics_address(), metrics_port()) + "/metrics"}});
   }
 }
 
@@ -259,9 +295,21 @@ std::vector<AppAddress> Server::Impl::addresses() const {
   std::vector<AppAddress> addresses;
   for (const auto& app : apps_) {
     const AppPorts& ports = app->ports();
-    addresses.push_back({app->app_id(), options_.app_listen_address, ports.app, ports.dapr_http, ports.dapr_grpc});
+    addresses.push_back({app->app_id(), app->app_scheme(), app->app_address(), ports.app, ports.dapr_http,
+                         ports.dapr_grpc, ports.public_http.value_or(0)});
   }
   return addresses;
+}
+
+void Server::Impl::hold_stop(std::chrono::nanoseconds time) {
+  // daprd's words.
+  const auto seconds = std::chrono::duration<double>(time).count();
+  log_.info("tandem.server",
+            fmt::format("Blocking graceful shutdown for {}s or until app reports unhealthy...", seconds));
+  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  const bool unhealthy = apps_.front()->wait_until_unhealthy(std::chrono::steady_clock::now() + time);
+  log_.info("tandem.server", unhealthy ? "App reported unhealthy, entering shutdown..."
+                                       : "Block shutdown period expired, entering shutdown...");
 }
 
 bool Server::Impl::stop() {
@@ -314,6 +362,7 @@ Server::~Server() = default;
 void Server::announce() const { impl_->announce(); }
 std::vector<AppAddress> Server::addresses() const { return impl_->addresses(); }
 std::uint16_t Server::metrics_port() const { return impl_->metrics_port(); }
+void Server::hold_stop(std::chrono::nanoseconds time) { impl_->hold_stop(time); }
 bool Server::stop() { return impl_->stop(); }
 
 }  // namespace tandem::server

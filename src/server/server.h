@@ -5,6 +5,7 @@
 // use.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,10 +20,12 @@ namespace tandem::server {
 // Where an app was put, for people and tests.
 struct AppAddress {
   std::string app_id;
-  std::string address;  // "127.0.0.1"
-  std::uint16_t app_port = 0;
+  std::string scheme;          // "http"
+  std::string address;         // "127.0.0.1"
+  std::uint16_t app_port = 0;  // 0: an app outside that cannot be called
   std::uint16_t dapr_http_port = 0;
   std::uint16_t dapr_grpc_port = 0;
+  std::uint16_t public_port = 0;  // 0: none
 };
 
 class Server final {
@@ -37,6 +40,10 @@ class Server final {
   void announce() const;
   std::vector<AppAddress> addresses() const;
   std::uint16_t metrics_port() const;  // 0: off
+
+  // Puts the orderly stop off, as daprd's --dapr-block-shutdown-duration: no more events, all else is served, until
+  // `time` is over or the first app is not healthy.
+  void hold_stop(std::chrono::nanoseconds time);
 
   // The orderly stop: subscriptions first, then no new requests, those in flight finish within the limit, components
   // close. Returns false when something had to be cut off.

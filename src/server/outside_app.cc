@@ -1,0 +1,46 @@
+#include "server/outside_app.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "app/external_app.h"
+#include "app/no_app.h"
+
+namespace tandem::server {
+namespace {
+
+app::ExternalOptions external_options(const config::AppSpec& spec, const ProcessOptions& options) {
+  app::ExternalOptions external;
+  external.app_id = spec.app_id;
+  external.scheme = spec.app_protocol;
+  external.host = spec.app_channel_address;
+  external.port = static_cast<std::uint16_t>(*spec.app_port);
+  external.api_token = options.app_api_token;
+  external.max_concurrency = static_cast<std::size_t>(spec.app_max_concurrency.value_or(0));
+  if (spec.dapr_http_read_buffer_size) external.max_head_bytes = *spec.dapr_http_read_buffer_size;
+  if (spec.request_timeout) {
+    external.request_timeout = std::chrono::ceil<std::chrono::milliseconds>(*spec.request_timeout);
+  }
+  external.health_path =
+      spec.app_health_check_path.starts_with('/') ? spec.app_health_check_path : "/" + spec.app_health_check_path;
+  return external;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, const ProcessOptions& options,
+                                                   const Logger& log, net::Workers& workers) {
+  if (spec.app_port.value_or(0) == 0) {
+    log.warn("tandem.app", "App channel is not initialized. Did you configure an app-port?");
+    return std::make_unique<app::NoApp>(spec.app_id);
+  }
+  if (spec.app_protocol == "http" || spec.app_protocol == "https") {
+    return std::make_unique<app::ExternalApp>(external_options(spec, options), log, workers);
+  }
+  return fail(Code::kUnimplemented, fmt::format("app {}: the app protocol {} is not supported yet: an app outside the "
+                                                "process is reached over http or https",
+                                                spec.app_id, spec.app_protocol));
+}
+
+}  // namespace tandem::server
