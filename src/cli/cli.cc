@@ -21,8 +21,9 @@ struct Command {
   int (*run)(Arguments);
 };
 
-constexpr std::array<Command, 3> kCommands = {{
+constexpr std::array<Command, 4> kCommands = {{
     {"run", "serve one WebAssembly app, or all those of a tandem.yaml", run_command},
+    {"daprd", "stand beside a program as its Dapr sidecar, with daprd's own flags", daprd_command},
     {"inspect", "say what a .wasm is, what it asks for and whether it can run here", inspect_command},
     {"version", "print the versions of Tandem and its engine", version_command},
 }};
@@ -37,6 +38,7 @@ std::string help() {
       "Examples:\n"
       "  tandem run app.wasm                           one app at http://127.0.0.1:8080\n"
       "  tandem run -f tandem.yaml                     the apps of a file\n"
+      "  tandem daprd --app-id orders --app-port 8000  beside a program that listens on port 8000\n"
       "  tandem inspect app.wasm                       what is in it\n"
       "  tandem run --help                             all flags of a command\n";
   return text;
@@ -60,6 +62,11 @@ std::string unknown(std::string_view word) {
     text += fmt::format("; did you mean \"{}\"?", close);
   }
   return text + " (tandem --help lists what there is)";
+}
+
+// The same binary under the name of daprd takes daprd's arguments.
+bool is_called_daprd(std::string_view program) {
+  return program.substr(program.find_last_of('/') + 1) == "daprd";  // npos + 1 is 0
 }
 
 int dispatch(std::span<const std::string> words) {
@@ -89,6 +96,7 @@ int dispatch(std::span<const std::string> words) {
 int run(int argc, char** argv) {
   try {
     const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+    if (argc > 0 && is_called_daprd(argv[0])) return daprd_command(words);
     return dispatch(words);
   } catch (const std::exception& error) {
     print_error(fmt::format("stopped by an error that should not be: {}", error.what()));

@@ -22,6 +22,7 @@ void print_error(std::string_view message);
 void print(std::string_view text);
 
 int run_command(Arguments arguments);
+int daprd_command(Arguments arguments);
 int inspect_command(Arguments arguments);
 int version_command(Arguments arguments);
 

@@ -26,6 +26,7 @@ constexpr std::int64_t kMostInstances = 1'000'000;
 constexpr std::int64_t kMostMegabytes = 4096;
 constexpr std::int64_t kMostKilobytes = 65536;
 constexpr std::int64_t kMostShutdownSeconds = 86400;
+constexpr std::int64_t kMostProbeSeconds = 86400;
 
 auto integer(std::int64_t least, std::int64_t most) {
   return [=](std::string_view text) { return parse_integer(text, least, most); };
@@ -77,6 +78,23 @@ void read_app_id(FlagReader& reader, config::AppSpec& app) {
   app.app_id = std::move(name);
 }
 
+void read_app_health(FlagReader& reader, config::AppSpec& app) {
+  app.enable_app_health_check = reader.flags().is_on("--enable-app-health-check");
+  if (auto path = reader.take("--app-health-check-path", as_it_is)) app.app_health_check_path = *path;
+  if (auto seconds = reader.take("--app-health-probe-interval", integer(1, kMostProbeSeconds))) {
+    app.app_health_probe_interval = std::chrono::seconds(*seconds);
+  }
+  if (auto time = reader.take("--app-health-probe-timeout", integer(1, kMostProbeSeconds * 1000))) {
+    app.app_health_probe_timeout = std::chrono::milliseconds(*time);
+  }
+  if (auto count = reader.take("--app-health-threshold", integer(1, INT_MAX))) {
+    app.app_health_threshold = static_cast<int>(*count);
+  }
+  if (app.app_health_probe_timeout > app.app_health_probe_interval) {
+    reader.error("--app-health-probe-timeout must not be longer than --app-health-probe-interval");
+  }
+}
+
 void read_app_limits(FlagReader& reader, config::AppSpec& app) {
   if (auto count = reader.take("--instances", integer(1, kMostInstances))) app.max_instances = static_cast<int>(*count);
   if (auto count = reader.take("--app-max-concurrency", integer(-1, INT_MAX)); count && *count > 0) {
@@ -116,6 +134,7 @@ config::AppSpec read_app(FlagReader& reader, const std::string& module) {
   for (auto& [name, value] : reader.take_all("--env", parse_variable)) app.env[name] = std::move(value);
   app.files = reader.take_all("--mount", parse_mount);
   app.allowed_outbound_hosts = reader.take_all("--allow-outbound", parse_outbound);
+  read_app_health(reader, app);
   read_app_limits(reader, app);
   return app;
 }
@@ -130,6 +149,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   if (auto port = reader.take("--dapr-grpc-port", "DAPR_GRPC_PORT", parse_port)) options.first_dapr_grpc_port = *port;
   options.allowed_origins = reader.take("--allowed-origins", as_it_is).value_or(options.allowed_origins);
   options.dapr_api_token = reader.environment("DAPR_API_TOKEN");
+  options.app_api_token = reader.environment("APP_API_TOKEN");
   options.name_space = reader.environment("NAMESPACE");
   if (auto port = reader.take("--metrics-port", "DAPR_METRICS_PORT", parse_port)) options.metrics_port = *port;
   if (reader.flags().is_off("--enable-metrics") || reader.flags().is_on("--no-metrics")) options.metrics_port.reset();

@@ -5,6 +5,8 @@
 // message has a line for every mistake, also for all of a tandem.yaml's.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,8 +22,12 @@ struct RunArguments {
   server::ProcessOptions options;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
+  std::string log_file;  // empty: standard output
   // For the log, once there is one.
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;
+  // After a stop signal: how long to serve on, while the app is healthy. Nullopt: not at all.
+  std::optional<std::chrono::nanoseconds> hold_stop;
 };
 
 // --help was asked for.

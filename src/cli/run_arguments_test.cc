@@ -231,6 +231,22 @@ TEST_F(RunArgumentsTest, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_THAT(error({module_, "--placement-host-address", "x:1"}), HasSubstr("--placement-host-address is not"));
 }
 
+TEST_F(RunArgumentsTest, AGuestsHealthMayBeProbed) {
+  environment_["APP_API_TOKEN"] = "ours";
+  const RunArguments out =
+      good({module_, "--enable-app-health-check", "--app-health-check-path", "/live", "--app-health-probe-interval",
+            "7", "--app-health-probe-timeout", "20", "--app-health-threshold", "2"});
+  const config::AppSpec& app = out.options.apps.front();
+  EXPECT_TRUE(app.enable_app_health_check);
+  EXPECT_EQ(app.app_health_check_path, "/live");
+  EXPECT_EQ(app.app_health_probe_interval, std::chrono::seconds(7));
+  EXPECT_EQ(app.app_health_probe_timeout, std::chrono::milliseconds(20));
+  EXPECT_EQ(app.app_health_threshold, 2);
+  EXPECT_EQ(out.options.app_api_token, "ours");
+  EXPECT_THAT(error({module_, "--app-health-probe-interval", "1", "--app-health-probe-timeout", "1001"}),
+              HasSubstr("must not be longer"));
+}
+
 TEST_F(RunArgumentsTest, AnUnknownFlagIsAnsweredWithTheNearest) {
   EXPECT_THAT(error({module_, "--app-prot", "80"}), HasSubstr("no flag \"--app-prot\"; did you mean \"--app-port\"?"));
   EXPECT_THAT(error({module_, "--resource-path=x"}), HasSubstr("did you mean \"--resources-path\"?"));
@@ -340,6 +356,22 @@ TEST_F(RunFileTest, AllMistakesOfTheFileComeWithTheirLines) {
   EXPECT_THAT(text, HasSubstr(path + ":4: "));
   EXPECT_THAT(text, HasSubstr(path + ":5: appProtocol grpc"));
   EXPECT_THAT(error({"-f", (folder_ / "none.yaml").string()}), HasSubstr("none.yaml"));
+}
+
+TEST_F(RunFileTest, AnAppOutsideHasAPortAndNoModule) {
+  const std::string path = file(
+      "  - {appID: a, appPort: 8000, appProtocol: https, enableAppHealthCheck: true, appHealthCheckPath: /live}\n");
+  const RunArguments out = good({"-f", path});
+  ASSERT_EQ(out.options.apps.size(), 1u);
+  EXPECT_TRUE(out.options.apps[0].is_outside());
+  EXPECT_EQ(out.options.apps[0].app_protocol, "https");
+  EXPECT_TRUE(out.options.apps[0].enable_app_health_check);
+  const std::string wrong = file(
+      "  - {appID: b, appPort: 8000, appProtocol: h2c}\n"
+      "  - {appID: c, appPort: 8001, appHealthProbeInterval: 1, appHealthProbeTimeout: 1001}\n");
+  const std::string text = error({"-f", wrong});
+  EXPECT_THAT(text, HasSubstr(":3: appProtocol h2c of \"b\" is not supported yet"));
+  EXPECT_THAT(text, HasSubstr(":4: appHealthProbeTimeout of \"c\" is longer than its appHealthProbeInterval"));
 }
 
 TEST_F(RunFileTest, WhatCannotBeAModuleIsSaidInOneLine) {

@@ -69,11 +69,17 @@ void merge_log_level(FlagReader& reader, const config::AppFile& file, RunArgumen
 
 void check_support(const config::AppFile& file, config::Diagnostics& diagnostics) {
   for (const config::AppSpec& app : file.apps) {
-    if (app.app_protocol != "http") {
+    const bool reached = app.app_protocol == "http" || (app.is_outside() && app.app_protocol == "https");
+    if (!reached) {
       diagnostics.error(app.position(),
-                        fmt::format("appProtocol {} of \"{}\" is not supported yet: this version serves "
-                                    "apps over http",
+                        fmt::format("appProtocol {} of \"{}\" is not supported yet: this version "
+                                    "serves guests over http, and calls apps outside over http or https",
                                     app.app_protocol, app.app_id));
+    }
+    if (app.app_health_probe_timeout > app.app_health_probe_interval) {
+      diagnostics.error(
+          app.position(),
+          fmt::format("appHealthProbeTimeout of \"{}\" is longer than its appHealthProbeInterval", app.app_id));
     }
   }
 }

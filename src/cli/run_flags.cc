@@ -19,7 +19,7 @@ constexpr std::string_view kLimits = "Limits";
 constexpr std::string_view kProcess = "The process";
 
 constexpr std::string_view kNoInternal = "is not supported yet: this version has no calls between sidecars";
-constexpr std::string_view kNoHealth = "is not supported yet: this version does not probe an app's health";
+constexpr std::string_view kNoHealthPort = "is not supported: a guest's health is asked for at its own handler";
 constexpr std::string_view kNoProfiling = "is not supported yet: this version has no profiling endpoint";
 constexpr std::string_view kNoControlPlane =
     "is not supported: Tandem has no control plane (actors, workflows, mTLS and discovery are Dapr's)";
@@ -32,6 +32,11 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--app-listen-address", "ADDRESS", "where that port listens (default 127.0.0.1)", kApp},
     {kValue, "-P,--app-protocol", "PROTOCOL", "http, the only one in this version", kApp},
     {kValue, "--isolation", "instance|request", "reuse instances (default), or a fresh one a request", kApp},
+    {kSwitch, "--enable-app-health-check", "", "probe the app: while it is not healthy, Dapr does not call it", kApp},
+    {kValue, "--app-health-check-path", "PATH", "what a probe asks the app for (default /healthz)", kApp},
+    {kValue, "--app-health-probe-interval", "SECONDS", "between two probes (default 5)", kApp},
+    {kValue, "--app-health-probe-timeout", "MILLISECONDS", "for a probe (default 500)", kApp},
+    {kValue, "--app-health-threshold", "COUNT", "failures in a row that make it unhealthy (default 3)", kApp},
 
     {kValue, "-H,--dapr-http-port", "PORT", "port of the Dapr API; 0: any free one (default 3500) [DAPR_HTTP_PORT]",
      kDapr},
@@ -83,12 +88,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kUnsupported, "-u,--unix-domain-socket", "", "is not supported yet: this version listens on TCP ports", ""},
     {kUnsupported, "--dapr-public-port", "", "is not supported yet: health and metadata are on --dapr-http-port", ""},
     {kUnsupported, "--dapr-block-shutdown-duration", "", "is not supported yet; --shutdown-limit is the nearest", ""},
-    {kUnsupported, "--enable-app-health-check", "", kNoHealth, ""},
-    {kUnsupported, "--app-health-check-path", "", kNoHealth, ""},
-    {kUnsupported, "--app-health-probe-interval", "", kNoHealth, ""},
-    {kUnsupported, "--app-health-probe-timeout", "", kNoHealth, ""},
-    {kUnsupported, "--app-health-threshold", "", kNoHealth, ""},
-    {kUnsupported, "--app-health-port", "", kNoHealth, ""},
+    {kUnsupported, "--app-health-port", "", kNoHealthPort, ""},
     {kUnsupported, "--placement-host-address", "", kNoControlPlane, ""},
     {kUnsupported, "--scheduler-host-address", "", kNoControlPlane, ""},
     {kUnsupported, "--sentry-address", "", kNoControlPlane, ""},
@@ -109,6 +109,11 @@ constexpr auto kAppFlags = std::to_array<AppFlag>({
     {"--app-port", "appPort"},
     {"--app-protocol", "appProtocol"},
     {"--isolation", "isolation"},
+    {"--enable-app-health-check", "enableAppHealthCheck"},
+    {"--app-health-check-path", "appHealthCheckPath"},
+    {"--app-health-probe-interval", "appHealthProbeInterval"},
+    {"--app-health-probe-timeout", "appHealthProbeTimeout"},
+    {"--app-health-threshold", "appHealthThreshold"},
     {"--dapr-http-port", "daprHTTPPort"},
     {"--dapr-grpc-port", "daprGRPCPort"},
     {"--resources-path", "resourcesPaths"},

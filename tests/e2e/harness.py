@@ -179,10 +179,10 @@ class App:
 
 
 class Tandem:
-    """A running `tandem run`; its lines are read as they come."""
+    """A running `tandem run`, or another command that serves; its lines are read as they come."""
 
-    def __init__(self, arguments, env=None, cwd=None):
-        self.arguments = [str(binary()), "run", *map(str, arguments)]
+    def __init__(self, arguments, env=None, cwd=None, command=None):
+        self.arguments = [*map(str, command or [binary(), "run"]), *map(str, arguments)]
         self.lines = []  # standard output
         self.error_lines = []  # standard error
         self.apps = {}
@@ -359,9 +359,9 @@ class TandemTest(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def start(self, *arguments, env=None, cwd=None):
-        """`tandem run` with these arguments, not waited for."""
-        one = Tandem(arguments, env, cwd or self.folder)
+    def start(self, *arguments, env=None, cwd=None, command=None):
+        """`tandem run` with these arguments, not waited for; `command` is another program and its first words."""
+        one = Tandem(arguments, env, cwd or self.folder, command)
         self._running.append(one)
         return one
 
