@@ -116,7 +116,7 @@ function(tandem_link_engine program)
 endfunction()
 
 # tandem_room(<name> [PCH] [NO_TSAN] [FOLDER folder] [ENGINE REAL|FAKE|ANY] [DEPS rooms…] [LIBS libraries…])
-# FOLDER is where it lies below src/, when that is not its name. NO_TSAN: its tests hand things from thread to thread
+# FOLDER is where it lies below src/, when that is not its name. A folder `grpc` in it is a library of its own. NO_TSAN: its tests hand things from thread to thread
 # through a library that is not built with the sanitizer, which then sees races where there are none.
 # ENGINE says what its tests need behind the engine's C ABI: the Rust library, the fake one, or what the build has.
 function(tandem_room name)
@@ -125,6 +125,9 @@ function(tandem_room name)
     set(ROOM_FOLDER ${name})
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${ROOM_FOLDER}/*.cc)
+  if(NOT ROOM_FOLDER MATCHES "/grpc$")
+    list(FILTER sources EXCLUDE REGEX "/src/${ROOM_FOLDER}/grpc/")
+  endif()
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

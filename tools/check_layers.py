@@ -47,9 +47,9 @@ LIBRARIES = {
     "hiredis/": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
-    "grpcpp/": {"net", "api/grpc", "components"},
-    "grpc/": {"net", "api/grpc", "components"},
-    "google/protobuf/": {"api/grpc", "components"},
+    "grpcpp/": {"net/grpc", "api/grpc", "app/grpc", "components"},
+    "grpc/": {"net/grpc", "api/grpc", "app/grpc", "components"},
+    "google/protobuf/": {"api/grpc", "app/grpc", "components"},
     "tandem_engine": {"engine"},
     "tandem_wit": {"engine", "host"},
 }

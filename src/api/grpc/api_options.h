@@ -14,6 +14,7 @@
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
+#include "net/grpc/call_route.h"
 
 namespace tandem::api::grpc {
 
@@ -23,6 +24,8 @@ struct ApiOptions {
   state::StateService& state;
   pubsub::PubsubService& pubsub;
   const invoke::InvokeService& invoke;
+  // The apps that speak gRPC: calls of their own services go through this door too. Null: there are none.
+  const net::grpc::CallRouter* routes = nullptr;
   const sidecar::MetadataSource& metadata;
   // Shared with the app's other doors.
   sidecar::AppLabels& labels;

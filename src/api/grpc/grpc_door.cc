@@ -2,7 +2,6 @@
 
 #include <grpc/compression.h>
 #include <grpc/grpc.h>
-#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -17,6 +16,7 @@
 
 #include "api/grpc/dapr_service.h"
 #include "api/grpc/unserved_methods.h"
+#include "net/grpc/channel.h"
 #include "net/socket_acceptor.h"
 
 namespace tandem::api::grpc {
@@ -59,9 +59,6 @@ void limit(::grpc::ServerBuilder& builder, std::size_t max_message_bytes) {
   }
 }
 
-// What the library prints for itself is of no use to a user; a failed call tells its caller.
-void silence(gpr_log_func_args*) {}
-
 }  // namespace
 
 class GrpcDoor::Impl final {
@@ -92,16 +89,18 @@ class GrpcDoor::Impl final {
     // Nobody accepts any more, so server_ stays what it is.
     if (!server_) return done(Drained::kFinished);
     draining_ = std::thread([this, limit, done = std::move(done)]() mutable {
-      const std::size_t before = service_.cancelled();
+      const std::size_t before = cancelled();
       const auto deadline = std::chrono::system_clock::now() + limit;
       server_->Shutdown(deadline);
       // A client that left while there was time was not cut off.
       const bool late = std::chrono::system_clock::now() + kClockSlack >= deadline;
-      done(late && service_.cancelled() != before ? Drained::kCut : Drained::kFinished);
+      done(late && cancelled() != before ? Drained::kCut : Drained::kFinished);
     });
   }
 
  private:
+  std::size_t cancelled() const { return service_.cancelled() + unserved_.cancelled(); }
+
   // On the worker.
   void take(int socket) {
     if (!server_ && !start()) {
@@ -114,7 +113,7 @@ class GrpcDoor::Impl final {
   }
 
   bool start() {
-    gpr_set_log_function(silence);
+    net::grpc::silence_library();
     // daprd tells clients like grpcurl what it serves. The plug-in is the process's, and its service a blocking one.
     static std::once_flag once;
     std::call_once(once, ::grpc::reflection::InitProtoReflectionServerBuilderPlugin);

@@ -14,6 +14,7 @@
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "blocks/sidecar/unconfigured.h"
+#include "net/grpc/passed_call.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 using sidecar::Facility;
 
 constexpr std::string_view kService = "/dapr.proto.runtime.v1.Dapr/";
+constexpr std::string_view kDapr = "/dapr.proto.";
 
 // A method by how its name begins; the first that fits counts.
 struct Family {
@@ -77,6 +79,10 @@ std::string bytes_of(const ::grpc::ByteBuffer& buffer) {
 
 Error unserved_error(std::string_view method, std::string_view name) {
   if (const auto facility = facility_of(method)) return sidecar::unconfigured_error(*facility, name);
+  if (!method.starts_with(kDapr)) {
+    return {Code::kUnknown, "",
+            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found"};
+  }
   const std::size_t slash = method.rfind('/');
   const std::string_view service = method.substr(0, slash == std::string_view::npos ? 0 : slash);
   return {Code::kUnimplemented, "",
@@ -136,12 +142,16 @@ class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
 };
 
 ::grpc::ServerGenericBidiReactor* UnservedMethods::CreateReactor(::grpc::GenericCallbackServerContext* server) {
-  auto* call = new Call(server->method());
   if (auto refused = check_access(*server, server->method(), api_.access, api_.api_token)) {
-    call->finish(std::move(*refused));
-  } else {
-    call->begin();
+    return net::grpc::refuse_call(std::move(*refused));
   }
+  if (api_.routes != nullptr && !facility_of(server->method())) {
+    if (const auto callee = net::grpc::callee_of(*server)) {
+      return net::grpc::pass_call(*server, *callee, *api_.routes, {.caller = api_.app_id, .cancelled = cancelled_});
+    }
+  }
+  auto* call = new Call(server->method());
+  call->begin();
   return call;
 }
 

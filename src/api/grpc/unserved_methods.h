@@ -1,11 +1,14 @@
-// Every method that the typed service has not: those of Dapr's service that belong to a block which is not configured
-// here answer as daprd does then, its other ones and all other services UNIMPLEMENTED by name.
+// Every method that the typed service has not. Those of Dapr's service that belong to a block which is not configured
+// here answer as daprd does then. A call of another one goes on to the app that its metadata name; without such a name
+// those of Dapr's services are UNIMPLEMENTED by name, and all others refused as daprd refuses them.
 //
 // Owned by the door, outlives the gRPC server that it is registered with. Runs on gRPC's threads.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
 
+#include <atomic>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,11 +30,15 @@ class UnservedMethods final : public ::grpc::CallbackGenericService {
   // `options` outlive the service.
   explicit UnservedMethods(const ApiOptions& options) : api_(options) {}
 
+  // How many passed calls have ended without an answer: their clients left, or the server ended. Any thread.
+  std::size_t cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
  private:
   class Call;
   ::grpc::ServerGenericBidiReactor* CreateReactor(::grpc::GenericCallbackServerContext* server) override;
 
   const ApiOptions& api_;
+  std::atomic<std::size_t> cancelled_ = 0;
 };
 
 }  // namespace tandem::api::grpc
