@@ -83,16 +83,22 @@ function(tandem_proto_library)
     list(APPEND generated ${folder}/${stem}.pb.cc ${folder}/${stem}.pb.h)
     list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
   endforeach()
-  set(service ${folder}/dapr/proto/runtime/v1/dapr)
+  # The files with a service in them.
+  set(services dapr/proto/runtime/v1/dapr dapr/proto/runtime/v1/appcallback)
+  list(TRANSFORM services APPEND .proto OUTPUT_VARIABLE service_inputs)
+  list(TRANSFORM service_inputs PREPEND ${CMAKE_SOURCE_DIR}/proto/)
+  list(TRANSFORM services PREPEND ${folder}/ OUTPUT_VARIABLE service_stems)
+  list(TRANSFORM service_stems APPEND .grpc.pb.cc OUTPUT_VARIABLE service_sources)
+  list(TRANSFORM service_stems APPEND .grpc.pb.h OUTPUT_VARIABLE service_headers)
   add_custom_command(
-    OUTPUT ${generated} ${service}.grpc.pb.cc ${service}.grpc.pb.h
+    OUTPUT ${generated} ${service_sources} ${service_headers}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
     COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --cpp_out=${folder} ${inputs}
     COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --grpc_out=${folder} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}
-            ${CMAKE_SOURCE_DIR}/proto/dapr/proto/runtime/v1/dapr.proto
+            ${service_inputs}
     DEPENDS ${inputs}
     COMMENT "Compiling proto/" VERBATIM)
-  add_library(tandem_proto STATIC ${generated} ${service}.grpc.pb.cc)
+  add_library(tandem_proto STATIC ${generated} ${service_sources})
   target_compile_options(tandem_proto PRIVATE -w)
   target_include_directories(tandem_proto SYSTEM PUBLIC ${folder})
   foreach(name grpc++_reflection grpc++_unsecure grpc_unsecure upb gpr address_sorting cares re2 protobuf z)

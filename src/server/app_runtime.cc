@@ -165,6 +165,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                            .state = resources_.state(),
                                            .pubsub = resources_.pubsub(),
                                            .invoke = parts_.invoke,
+                                           .routes = &parts_.routes,
                                            .metadata = *this,
                                            .labels = labels_,
                                            .workers = std::move(workers),

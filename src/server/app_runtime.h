@@ -21,6 +21,7 @@
 #include "policy/metered_endpoint.h"
 #include "server/app_meters.h"
 #include "server/app_watch.h"
+#include "server/app_routes.h"
 #include "server/guest_metrics.h"
 #include "server/guest_program.h"
 #include "server/process_options.h"
@@ -36,6 +37,7 @@ struct ProcessParts {
   std::vector<std::unique_ptr<app::PollGate>>& gates;
   std::vector<std::unique_ptr<net::HttpClient>>& clients;
   invoke::InvokeService& invoke;
+  AppRoutes& routes;
   telemetry::Metrics& metrics;
   // An exchange may report its end while the workers are taken down, so these outlive them.
   std::vector<std::unique_ptr<AppMeters>>& meters;

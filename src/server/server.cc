@@ -10,6 +10,7 @@
 
 #include "base/version.h"
 #include "server/app_meters.h"
+#include "server/app_routes.h"
 #include "server/app_runtime.h"
 #include "server/memory_budget.h"
 #include "server/metrics_door.h"
@@ -93,6 +94,7 @@ class Server::Impl final {
   std::unique_ptr<components::Catalog> catalog_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
+  AppRoutes routes_{invoke_};
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
@@ -190,8 +192,9 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 }
 
 Status Server::Impl::listen() {
-  parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, *metrics_,
-                                                       meters_, *sampler_, http_access_, grpc_access_, request_stop_});
+  parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, routes_,
+                                                       *metrics_, meters_, *sampler_, http_access_, grpc_access_,
+                                                       request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {

@@ -11,14 +11,13 @@
 
 #include "api/grpc/unary_call.h"
 #include "dapr/proto/common/v1/common.pb.h"
+#include "net/grpc/header_metadata.h"
 #include "net/response_sink.h"
 
 namespace tandem::api::grpc {
 
-using MetadataPairs = std::vector<std::pair<std::string, std::string>>;
-
-// What may travel as metadata; the rest is left out.
-MetadataPairs metadata_of_headers(net::Headers headers);
+using net::grpc::metadata_of_headers;
+using net::grpc::MetadataPairs;
 
 class InvokeAnswer final : public net::ResponseSink {
  public:

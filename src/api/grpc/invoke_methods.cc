@@ -12,6 +12,7 @@
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "api/grpc/invoke_answer.h"
+#include "api/grpc/invoke_grpc_app.h"
 #include "blocks/invoke/method.h"
 #include "net/in_process.h"
 
@@ -103,6 +104,9 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
     error.code = Code::kInternal;
     call->fail(to_status(error));
     return;
+  }
+  if (const net::grpc::CallRoute* route = api.routes == nullptr ? nullptr : api.routes->here(callee->app_id)) {
+    return invoke_grpc_app(api, *route, call, server, message, *method, response);
   }
   if (const std::string_view why = refusal_of(message); !why.empty()) {
     // Another app's sidecar would have said so in its own words.

@@ -5,11 +5,13 @@
 // or by whoever claimed the answer. Any thread. A client that leaves, and a server that ends, answer CANCELLED.
 #pragma once
 
+#include <grpcpp/client_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -43,6 +45,13 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   }
   void succeed() { fail(::grpc::Status::OK); }
 
+  // The call of an app that this one waits for: cancelled when the client leaves.
+  void wait_for(std::shared_ptr<::grpc::ClientContext> onward) {
+    const std::lock_guard lock(mutex_);
+    onward_ = std::move(onward);
+    if (answered_.load(std::memory_order_acquire)) onward_->TryCancel();
+  }
+
  private:
   struct Key {};
 
@@ -55,6 +64,10 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   void OnCancel() override {
     if (!claim()) return;
     cancelled_.fetch_add(1, std::memory_order_relaxed);
+    {
+      const std::lock_guard lock(mutex_);
+      if (onward_) onward_->TryCancel();
+    }
     Finish(::grpc::Status::CANCELLED);
   }
   void OnDone() override { const std::shared_ptr<UnaryCall> last = std::move(self_); }
@@ -63,6 +76,8 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   const CallContext context_;
   std::atomic<std::size_t>& cancelled_;
   std::atomic<bool> answered_ = false;
+  std::mutex mutex_;
+  std::shared_ptr<::grpc::ClientContext> onward_;
   std::shared_ptr<UnaryCall> self_;  // until OnDone()
 };
 

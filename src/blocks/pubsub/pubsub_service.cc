@@ -38,6 +38,8 @@ Result<std::string> route_of(const config::Subscription& subscription) {
     if (!rule.path.empty()) return rule.path;
   }
   if (!subscription.default_path.empty()) return subscription.default_path;
+  // A rule that takes everything to no path is an app's that looks at the topic.
+  if (!subscription.rules.empty()) return std::string();
   return fail(Code::kInvalidArgument, what + " has no route (route or routes.default)");
 }
 

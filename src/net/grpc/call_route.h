@@ -3,8 +3,6 @@
 // Plain values and an interface, implemented by whoever knows the apps. Any thread.
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +11,10 @@
 
 #include "base/completion.h"
 #include "net/grpc/call_gate.h"
+
+namespace grpc {
+class Channel;
+}
 
 namespace tandem::net::grpc {
 

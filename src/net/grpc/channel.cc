@@ -25,6 +25,7 @@ constexpr int kIdentityOnly = 1 << GRPC_COMPRESS_NONE;
 // An app that is started again is found again within a second.
 constexpr milliseconds kFirstRetry{100};
 constexpr milliseconds kLastRetry{1000};
+constexpr seconds kConnectTimeout{5};
 
 int in_ms(milliseconds time) { return static_cast<int>(time.count()); }
 
@@ -44,7 +45,7 @@ std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options) {
   // Channels of other apps to the same address have limits of their own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, in_ms(kFirstRetry));
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, in_ms(kFirstRetry));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, in_ms(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, in_ms(kLastRetry));
   return ::grpc::CreateCustomChannel("dns:///" + authority_of(options.host, options.port),
                                      ::grpc::InsecureChannelCredentials(), arguments);

@@ -1,5 +1,6 @@
 #include "net/grpc/passed_call.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -45,6 +46,20 @@ std::optional<std::string_view> first_value(const ::grpc::ServerContextBase& ser
   return {static_cast<::grpc::StatusCode>(static_cast<int>(error.code)), error.message};
 }
 
+void initial_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
+  for (const auto& [key, value] : onward.GetServerInitialMetadata()) {
+    if (is_of_the_hop(view_of(key))) continue;
+    server.AddInitialMetadata(std::string(view_of(key)), std::string(view_of(value)));
+  }
+}
+
+void trailing_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
+  for (const auto& [key, value] : onward.GetServerTrailingMetadata()) {
+    if (is_of_the_hop(view_of(key))) continue;
+    server.AddTrailingMetadata(std::string(view_of(key)), std::string(view_of(value)));
+  }
+}
+
 // Two halves, a server's call and a client's. `users_` are those who may still start something on the client's half:
 // the way back for as long as answers come, the way there for each message. The last one lets the library end it.
 class PassedCall final : public std::enable_shared_from_this<PassedCall> {
@@ -64,7 +79,8 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
       state_.store(State::kEnded);
       return front_.Finish(status_of(route.error()));
     }
-    fill_context(*route);
+    onward_metadata(server_, *route, caller_, context_);
+    context_.set_deadline(server_.deadline());
     stub_.emplace(route->channel);
     stub_->PrepareBidiStreamingCall(&context_, server_.method(), {}, &back_);
     back_.self = shared_from_this();
@@ -108,26 +124,6 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
     PassedCall& call_;
   };
 
-  void fill_context(const CallRoute& route) {
-    MetadataPairs own = route.metadata;
-    own.emplace_back(kAppId, "");
-    if (!has_key(own, kApiToken)) own.emplace_back(kApiToken, "");
-    if (!caller_.empty()) {
-      const bool other = caller_ != route.app_id;
-      own.emplace_back(kCaller, other ? caller_ : "");
-      own.emplace_back(kCallee, other ? route.app_id : "");
-    }
-    for (const auto& [key_ref, value] : server_.client_metadata()) {
-      const std::string_view key = view_of(key_ref);
-      if (is_of_the_hop(key) || has_key(own, key)) continue;
-      context_.AddMetadata(std::string(key), std::string(view_of(value)));
-    }
-    for (const auto& [key, value] : own) {
-      if (!value.empty()) context_.AddMetadata(key, value);
-    }
-    context_.set_deadline(server_.deadline());
-  }
-
   bool use() {
     int users = users_.load();
     while (users > 0) {
@@ -153,10 +149,7 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   // The way back, one step after the other.
   void take_head(bool ok) {
     if (!ok) return release();
-    for (const auto& [key, value] : context_.GetServerInitialMetadata()) {
-      if (!is_of_the_hop(view_of(key)))
-        server_.AddInitialMetadata(std::string(view_of(key)), std::string(view_of(value)));
-    }
+    initial_metadata(context_, server_);
     front_.StartSendInitialMetadata();
   }
   void more_answers(bool ok) {
@@ -170,10 +163,7 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   }
   void end(const ::grpc::Status& status) {
     state_.store(State::kEnded);
-    for (const auto& [key, value] : context_.GetServerTrailingMetadata()) {
-      if (!is_of_the_hop(view_of(key)))
-        server_.AddTrailingMetadata(std::string(view_of(key)), std::string(view_of(value)));
-    }
+    trailing_metadata(context_, server_);
     front_.Finish(status);
   }
 
@@ -213,6 +203,31 @@ class RefusedCall final : public ::grpc::ServerGenericBidiReactor {
 std::optional<std::string_view> callee_of(const ::grpc::ServerContextBase& server) {
   if (const auto callee = first_value(server, kCallee)) return callee;
   return first_value(server, kAppId);
+}
+
+void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& route, const std::string& caller,
+                     ::grpc::ClientContext& onward) {
+  MetadataPairs own = route.metadata;
+  own.emplace_back(kAppId, "");
+  if (!has_key(own, kApiToken)) own.emplace_back(kApiToken, "");
+  if (!caller.empty()) {
+    const bool other = caller != route.app_id;
+    own.emplace_back(kCaller, other ? caller : "");
+    own.emplace_back(kCallee, other ? route.app_id : "");
+  }
+  for (const auto& [key_ref, value] : server.client_metadata()) {
+    const std::string_view key = view_of(key_ref);
+    if (is_of_the_hop(key) || has_key(own, key)) continue;
+    onward.AddMetadata(std::string(key), std::string(view_of(value)));
+  }
+  for (const auto& [key, value] : own) {
+    if (!value.empty()) onward.AddMetadata(key, value);
+  }
+}
+
+void answer_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
+  initial_metadata(onward, server);
+  trailing_metadata(onward, server);
 }
 
 ::grpc::ServerGenericBidiReactor* pass_call(::grpc::GenericCallbackServerContext& server, std::string_view target,

@@ -6,6 +6,7 @@
 // channel's.
 #pragma once
 
+#include <grpcpp/client_context.h>
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <atomic>
@@ -32,6 +33,13 @@ struct PassOptions {
 // The reactor of a call to `target`. `router` outlives the server.
 ::grpc::ServerGenericBidiReactor* pass_call(::grpc::GenericCallbackServerContext& server, std::string_view target,
                                             const CallRouter& router, const PassOptions& options);
+
+// What a call carries on its way along `route`: its metadata but for Dapr's own and those of the hop; `caller` as in
+// PassOptions.
+void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& route, const std::string& caller,
+                     ::grpc::ClientContext& onward);
+// Initial and trailing metadata of an answer, once all of it has come.
+void answer_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server);
 
 // The reactor of a call that fails at once.
 ::grpc::ServerGenericBidiReactor* refuse_call(::grpc::Status status);

@@ -1,0 +1,60 @@
+#include "api/grpc/invoke_grpc_app.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "api/grpc/error_map.h"
+#include "dapr/proto/runtime/v1/appcallback.grpc.pb.h"
+#include "net/grpc/passed_call.h"
+
+namespace tandem::api::grpc {
+namespace {
+
+using ::dapr::proto::common::v1::InvokeRequest;
+using ::dapr::proto::common::v1::InvokeResponse;
+using ::dapr::proto::runtime::v1::AppCallback;
+
+struct Invoked {
+  explicit Invoked(const std::shared_ptr<::grpc::Channel>& channel) : stub(channel) {}
+  AppCallback::Stub stub;
+  ::grpc::ClientContext context;
+  InvokeRequest request;
+  InvokeResponse response;
+};
+
+void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, InvokeResponse& response,
+           const std::shared_ptr<net::grpc::CallGate>& gate) {
+  call->wait_for({invoked, &invoked->context});
+  invoked->stub.async()->OnInvoke(&invoked->context, &invoked->request, &invoked->response,
+                                  [invoked, call, &response, gate](const ::grpc::Status& status) {
+                                    if (gate) gate->leave();
+                                    call->answer([&](::grpc::CallbackServerContext& server) {
+                                      net::grpc::answer_metadata(invoked->context, server);
+                                      response = std::move(invoked->response);
+                                      return status;
+                                    });
+                                  });
+}
+
+}  // namespace
+
+void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
+                     const ::grpc::ServerContextBase& server, const InvokeRequest& message, const std::string& method,
+                     InvokeResponse& response) {
+  auto invoked = std::make_shared<Invoked>(route.channel);
+  net::grpc::onward_metadata(server, route, api.app_id, invoked->context);
+  invoked->context.set_deadline(server.deadline());
+  invoked->request = message;
+  invoked->request.set_method(method);
+  if (!route.gate) return begin(invoked, call, response, nullptr);
+  Task task = [invoked, call, &response, gate = route.gate] { begin(invoked, call, response, gate); };
+  if (!route.gate->enter(task)) {
+    call->fail(to_status({Code::kResourceExhausted, "", "too many calls wait for the app " + route.app_id}));
+  }
+}
+
+}  // namespace tandem::api::grpc

@@ -1,0 +1,258 @@
+#include "app/grpc/grpc_app.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "app/grpc/testing/callback_server.h"
+#include "net/in_process.h"
+
+namespace tandem::app::grpc {
+namespace {
+
+using ::dapr::proto::common::v1::HTTPExtension;
+using ::grpc::StatusCode;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+struct Answer {
+  int status = 0;
+  std::multimap<std::string, std::string> headers;
+  std::string body;
+  std::string header(const std::string& name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? "" : found->second;
+  }
+};
+
+class AnswerSink final : public net::ResponseSink {
+ public:
+  explicit AnswerSink(std::promise<Answer> promise) : promise_(std::move(promise)) {}
+  void on_head(int status, net::Headers headers) override {
+    answer_.status = status;
+    for (const net::Header& one : headers) answer_.headers.emplace(one.name, one.value);
+  }
+  void on_body(std::string_view piece, Completion<void> resume) override {
+    answer_.body += piece;
+    resume({});
+  }
+  void on_end(net::Headers) override { promise_.set_value(std::move(answer_)); }
+  void on_error(Error error) override {
+    answer_.body = error.message;
+    promise_.set_value(std::move(answer_));
+  }
+
+ private:
+  std::promise<Answer> promise_;
+  Answer answer_;
+};
+
+// A body that comes byte by byte.
+class SlowBody final : public net::BodySource {
+ public:
+  explicit SlowBody(std::string bytes) : bytes_(std::move(bytes)) {}
+  void read(Completion<std::string_view> done) override {
+    const std::size_t at = std::min(at_, bytes_.size());
+    at_ += 1;
+    done(std::string_view(bytes_).substr(at, 1));
+  }
+  std::optional<std::string_view> take_whole() override { return std::nullopt; }
+
+ private:
+  const std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+class GrpcAppTest : public testing::Test {
+ protected:
+  GrpcAppTest() { workers_.start(); }
+  ~GrpcAppTest() override {
+    if (app_) app_->stop(std::chrono::steady_clock::now());
+    workers_.stop();
+  }
+
+  void make(GrpcAppOptions options = {}) {
+    options.app_id = "app";
+    options.port = options.port == 0 ? program_.port() : options.port;
+    app_ = std::make_unique<GrpcApp>(std::move(options), Logger({.fd = -1}), workers_);
+  }
+
+  std::future<Answer> start(const std::string& target, net::RequestBody body = std::string(),
+                            net::OwnedHeaders headers = {}, CallContext context = {}) {
+    std::promise<Answer> promise;
+    auto answer = promise.get_future();
+    workers_[0].post([this, target, body = std::move(body), headers = std::move(headers), context,
+                      sink = std::make_unique<AnswerSink>(std::move(promise))]() mutable {
+      net::OwnedRequest request{.method = "POST", .target = target, .headers = std::move(headers)};
+      app_->handler(0).handle(
+          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
+    });
+    return answer;
+  }
+  Answer invoke(const std::string& target, const std::string& body = "", net::OwnedHeaders headers = {}) {
+    return start(target, body, std::move(headers)).get();
+  }
+
+  Result<pubsub::Verdict> deliver(std::string event) {
+    std::promise<Result<pubsub::Verdict>> promise;
+    app_->deliver(
+        {.pubsub = "bus", .topic = "orders", .route = "", .body = share(std::move(event)), .content_type = {}},
+        [&](Result<pubsub::Verdict> verdict) { promise.set_value(std::move(verdict)); });
+    return promise.get_future().get();
+  }
+  template <class T, class Ask>
+  Result<T> ask(Ask question) {
+    std::promise<Result<T>> promise;
+    workers_[0].post([&] { question([&](Result<T> answer) { promise.set_value(std::move(answer)); }); });
+    return promise.get_future().get();
+  }
+
+  CallbackServer program_;
+  net::Workers workers_{2};
+  std::unique_ptr<GrpcApp> app_;
+};
+
+TEST_F(GrpcAppTest, AnExchangeIsAnInvocation) {
+  make({.api_token = "secret"});
+  const Answer answer = invoke("/echo?q=1", "hello", {{"Content-Type", "text/plain"}, {"X-Own", "yes"}});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "hello");
+  EXPECT_EQ(answer.header("content-type"), "text/plain");
+  EXPECT_EQ(answer.header("x-from"), "the app");
+  EXPECT_EQ(program_.invoked().http_extension().querystring(), "q=1");
+  EXPECT_EQ(program_.invoked().http_extension().verb(), HTTPExtension::POST);
+  const auto metadata = program_.metadata();
+  EXPECT_EQ(metadata.find("x-own")->second, "yes");
+  EXPECT_EQ(metadata.find("dapr-content-type")->second, "text/plain");
+  EXPECT_EQ(metadata.find("dapr-api-token")->second, "secret");
+}
+
+TEST_F(GrpcAppTest, ABodyInPiecesIsGatheredUpToTheLimit) {
+  make({.max_message_bytes = 4096});
+  EXPECT_EQ(start("/echo", std::make_unique<SlowBody>("in pieces")).get().body, "in pieces");
+  const Answer large = start("/echo", std::make_unique<SlowBody>(std::string(5000, 'x'))).get();
+  EXPECT_EQ(large.status, 429);
+  EXPECT_THAT(large.body, HasSubstr("trying to send message larger than max"));
+  EXPECT_EQ(invoke("/echo", std::string(5000, 'x')).status, 429);
+}
+
+TEST_F(GrpcAppTest, TypedDataAreProtobuf) {
+  make();
+  program_.answer_type_url = "type.googleapis.com/x.Y";
+  EXPECT_EQ(invoke("/echo", "x", {{"content-type", "text/plain"}}).header("content-type"), "application/x-protobuf");
+}
+
+TEST_F(GrpcAppTest, AStatusOfTheAppIsAnHttpStatus) {
+  make();
+  program_.status = {StatusCode::NOT_FOUND, "no such order"};
+  const Answer answer = invoke("/fail");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body, R"({"code":5,"message":"no such order"})");
+  EXPECT_EQ(answer.header("content-type"), "text/plain; charset=utf-8");
+}
+
+TEST_F(GrpcAppTest, AnAppThatIsNotThereIsUnavailable) {
+  make();
+  program_.stop();
+  EXPECT_EQ(invoke("/echo").status, 503);
+}
+
+TEST_F(GrpcAppTest, ADeadlineEndsAnInvocation) {
+  make();
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now() + milliseconds(100);
+  EXPECT_EQ(start("/hang", std::string(), {}, context).get().status, 504);
+  EXPECT_TRUE(program_.wait_inside(0));
+}
+
+TEST_F(GrpcAppTest, CallsWaitForTheirTurn) {
+  make({.max_concurrency = 2});
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 6; ++i) answers.push_back(start("/hang"));
+  ASSERT_TRUE(program_.wait_inside(2));
+  program_.let_go();
+  for (auto& answer : answers) EXPECT_EQ(answer.get().status, 200);
+  EXPECT_EQ(program_.most_inside(), 2);
+}
+
+TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
+  make({.api_token = "secret"});
+  const std::string event = R"({"id":"7","datacontenttype":"text/plain","data":"hi","topic":"orders"})";
+  EXPECT_EQ(deliver(event), pubsub::Verdict::kSuccess);
+  EXPECT_EQ(program_.event().id(), "7");
+  EXPECT_EQ(program_.event().data(), "hi");
+  EXPECT_EQ(program_.event().path(), "");
+  EXPECT_EQ(program_.metadata().find("dapr-api-token")->second, "secret");
+  program_.event_status = CallbackServer::TopicEventResponse::RETRY;
+  EXPECT_EQ(deliver(event), pubsub::Verdict::kRetry);
+  program_.status = {StatusCode::UNIMPLEMENTED, ""};
+  EXPECT_EQ(deliver(event), pubsub::Verdict::kDrop);
+  program_.status = {StatusCode::INTERNAL, "broken"};
+  EXPECT_EQ(deliver(event).error().message, "rpc error: code = Internal desc = broken");
+  EXPECT_FALSE(deliver("no event"));
+}
+
+TEST_F(GrpcAppTest, TheAppSaysWhatItSubscribesTo) {
+  make();
+  using List = std::vector<config::Subscription>;
+  const auto list = [&] {
+    return ask<List>([&](Completion<List> done) { app_->list_subscriptions(std::move(done)); });
+  };
+  program_.subscriptions.add_subscriptions()->set_topic("orders");
+  ASSERT_EQ(list()->size(), 1U);
+  EXPECT_EQ(list()->front().topic, "orders");
+  program_.status = {StatusCode::UNIMPLEMENTED, ""};
+  EXPECT_TRUE(list()->empty());
+  program_.status = {StatusCode::INTERNAL, "broken"};
+  EXPECT_THAT(list().error().message, HasSubstr("error getting topic list from app: rpc error: code = Internal"));
+}
+
+TEST_F(GrpcAppTest, ItsHealthIsAskedFor) {
+  make();
+  const auto probe = [&](milliseconds timeout) {
+    return ask<void>([&](Completion<void> done) { app_->probe_health(timeout, std::move(done)); });
+  };
+  EXPECT_TRUE(probe(seconds(10)));
+  program_.status = {StatusCode::UNAVAILABLE, "overloaded"};
+  EXPECT_THAT(probe(seconds(10)).error().message, HasSubstr("Health check failed: rpc error: code = Unavailable"));
+  program_.stop();
+  EXPECT_FALSE(probe(seconds(10)));
+}
+
+TEST_F(GrpcAppTest, WarmUpWaitsUntilTheAppListens) {
+  const std::uint16_t port = program_.port();
+  program_.stop();
+  make({.port = port});
+  auto warm = std::async(std::launch::async, [&] { return app_->warm_up(); });
+  EXPECT_EQ(warm.wait_for(milliseconds(150)), std::future_status::timeout);
+  CallbackServer later(port);
+  EXPECT_TRUE(warm.get());
+  EXPECT_EQ(invoke("/echo", "now").body, "now");
+}
+
+TEST_F(GrpcAppTest, AStopEndsTheWaitForTheApp) {
+  program_.stop();
+  make();
+  auto warm = std::async(std::launch::async, [&] { return app_->warm_up(); });
+  app_->stop(std::chrono::steady_clock::now());
+  EXPECT_EQ(warm.get().error().code, Code::kCancelled);
+}
+
+TEST_F(GrpcAppTest, AStopCancelsWhatIsLeftAtItsDeadline) {
+  make({.max_concurrency = 1});
+  auto inside = start("/hang");
+  ASSERT_TRUE(program_.wait_inside(1));
+  auto waiting = start("/hang");
+  app_->stop(std::chrono::steady_clock::now() + milliseconds(50));
+  EXPECT_EQ(inside.get().status, 408);
+  EXPECT_EQ(waiting.get().status, 500);
+  EXPECT_THAT(invoke("/echo").body, HasSubstr("the app is going away"));
+  EXPECT_EQ(deliver(R"({"id":"1"})").error().code, Code::kCancelled);
+}
+
+}  // namespace
+}  // namespace tandem::app::grpc

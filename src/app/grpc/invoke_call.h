@@ -1,0 +1,55 @@
+// An exchange on its way through an app that speaks gRPC: its body gathered, OnInvoke called, the answer given.
+//
+// The exchange stays on its worker: whatever comes from the library is posted there. The lane holds the call for as
+// long as it has an exchange, so that whoever lets go last destroys nothing that belongs to the worker.
+#pragma once
+
+#include <grpcpp/client_context.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "dapr/proto/common/v1/common.pb.h"
+#include "net/http.h"
+
+namespace tandem::app::grpc {
+
+class InvokeCall final : public std::enable_shared_from_this<InvokeCall> {
+ public:
+  // One worker's calls.
+  using Lane = std::unordered_set<std::shared_ptr<InvokeCall>>;
+
+  InvokeCall(std::unique_ptr<net::Exchange> exchange, std::string app_id, Lane& lane)
+      : exchange_(std::move(exchange)), app_id_(std::move(app_id)), lane_(lane) {}
+
+  // Gathers up to `limit` bytes of body, then runs `ready`, unless the body ends badly: then the call is answered.
+  void gather(std::size_t limit, Task ready);
+  // Fills `request` and `context`. After gather().
+  void prepare(const std::string& api_token, SteadyTime latest);
+  // What the call of the app has ended with.
+  void answer(const ::grpc::Status& status) { reply(status, &context); }
+  // Dapr's 500 with ERR_DIRECT_INVOKE.
+  void refuse(std::string_view cause);
+
+  // Touched by the library between prepare() and answer().
+  ::grpc::ClientContext context;
+  ::dapr::proto::common::v1::InvokeRequest request;
+  ::dapr::proto::common::v1::InvokeResponse response;
+
+ private:
+  void read(Task ready);
+  void take(Result<std::string_view> piece, Task ready);
+  void reply(const ::grpc::Status& status, const ::grpc::ClientContext* asked);
+  void end();
+
+  std::unique_ptr<net::Exchange> exchange_;
+  const std::string app_id_;
+  Lane& lane_;
+  std::size_t limit_ = 0;
+  std::string body_;
+};
+
+}  // namespace tandem::app::grpc

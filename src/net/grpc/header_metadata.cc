@@ -1,0 +1,104 @@
+#include "net/grpc/header_metadata.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+
+#include "base/base64.h"
+
+namespace tandem::net::grpc {
+namespace {
+
+// They mean one connection, or a body that is framed anew.
+constexpr std::array<std::string_view, 12> kLeftOut = {"connection",
+                                                       "keep-alive",
+                                                       "proxy-connection",
+                                                       "transfer-encoding",
+                                                       "upgrade",
+                                                       "http2-settings",
+                                                       "te",
+                                                       "trailer",
+                                                       "content-length",
+                                                       "proxy-authorization",
+                                                       "proxy-authenticate",
+                                                       "grpc-trace-bin"};
+
+// HTTP's own, which daprd passes on under its prefix.
+constexpr std::array<std::string_view, 22> kPermanent = {"accept",
+                                                         "accept-charset",
+                                                         "accept-language",
+                                                         "accept-ranges",
+                                                         "cache-control",
+                                                         "content-type",
+                                                         "cookie",
+                                                         "date",
+                                                         "expect",
+                                                         "from",
+                                                         "host",
+                                                         "if-match",
+                                                         "if-modified-since",
+                                                         "if-none-match",
+                                                         "if-schedule-tag-match",
+                                                         "if-unmodified-since",
+                                                         "max-forwards",
+                                                         "origin",
+                                                         "pragma",
+                                                         "referer",
+                                                         "via",
+                                                         "warning"};
+
+std::string lower_case(std::string_view name) {
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return lower;
+}
+
+bool is_key(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+bool is_text(std::string_view value) {
+  return std::ranges::all_of(value, [](unsigned char c) { return c >= 0x20 && c <= 0x7E; });
+}
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+bool is_metadata(std::string_view key, std::string_view value) {
+  // What starts with grpc- is the protocol's own.
+  return is_key(key) && !key.starts_with("grpc-") && (key.ends_with("-bin") || is_text(value));
+}
+
+MetadataPairs metadata_of_headers(net::Headers headers) {
+  MetadataPairs pairs;
+  for (const net::Header& header : headers) {
+    std::string key = lower_case(header.name);
+    // What starts with grpc- is the protocol's own.
+    if (!is_key(key) || key.starts_with("grpc-") || std::ranges::find(kLeftOut, key) != kLeftOut.end()) continue;
+    if (std::ranges::find(kPermanent, key) != kPermanent.end()) key.insert(0, "dapr-");
+    if (key.ends_with("-bin")) {
+      if (auto bytes = base64_decode(header.value)) pairs.emplace_back(std::move(key), std::move(*bytes));
+    } else if (is_text(header.value)) {
+      pairs.emplace_back(std::move(key), std::string(header.value));
+    }
+  }
+  return pairs;
+}
+
+std::optional<std::string> header_of_metadata(std::string_view key, std::string_view value) {
+  constexpr auto kOther = std::to_array<std::string_view>(
+      {"content-type", "content-length", "traceparent", "tracestate", "destination-app-id", "server", "date"});
+  if (key.ends_with("-bin") || key.starts_with(':') || is_one_of(key, kLeftOut) || is_one_of(key, kOther)) {
+    return std::nullopt;
+  }
+  if (!is_text(value)) return std::nullopt;
+  return (key.starts_with("grpc-") ? "dapr-" : "") + std::string(key);
+}
+
+}  // namespace tandem::net::grpc

@@ -1,0 +1,31 @@
+#include "server/app_routes.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace tandem::server {
+
+void AppRoutes::add(net::grpc::CallRoute route) {
+  std::string app_id = route.app_id;
+  routes_.insert_or_assign(std::move(app_id), std::move(route));
+}
+
+const net::grpc::CallRoute* AppRoutes::here(std::string_view app_id) const {
+  const auto found = routes_.find(app_id);
+  return found == routes_.end() ? nullptr : &found->second;
+}
+
+void AppRoutes::find(std::string_view target, Completion<net::grpc::CallRoute> done) const {
+  const auto callee = invoke_.find(target);
+  if (!callee) {
+    const bool named = callee.error().code == Code::kNotFound;
+    return done(
+        fail(Code::kUnknown, fmt::format("{} {}", named ? "couldn't find service:" : "invalid app id", target)));
+  }
+  if (const net::grpc::CallRoute* route = here(callee->app_id)) return done(*route);
+  done(fail(Code::kUnavailable,
+            fmt::format("connection error: app {} does not speak gRPC (app-protocol grpc)", callee->app_id)));
+}
+
+}  // namespace tandem::server
