@@ -15,8 +15,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-# What is fetched; another line is another folder.
-REQUIREMENTS = ("dapr==1.19.0", "grpcio-status")
+# What is fetched, with what an app needs that serves gRPC; another first line is another folder.
+REQUIREMENTS = ("dapr[grpc]==1.19.0", "grpcio-status")
 
 
 def cache_folder():
@@ -26,7 +26,8 @@ def cache_folder():
 
 def site_packages():
     """The SDK's folder, filled."""
-    tag = f"{REQUIREMENTS[0].replace('==', '-')}-{sysconfig.get_python_version()}"
+    name = REQUIREMENTS[0].replace("==", "-").replace("[", "-").replace("]", "")
+    tag = f"{name}-{sysconfig.get_python_version()}"
     root = cache_folder() / "python"
     root.mkdir(parents=True, exist_ok=True)
     target = root / tag

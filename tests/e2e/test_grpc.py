@@ -322,8 +322,11 @@ class SidecarTest(GrpcTest):
         call = channel.unary_unary("/dapr.proto.runtime.v1.Dapr/GetSecret", lambda m: m, lambda b: b)
         self.assert_fails(lambda: call(b""), grpc.StatusCode.FAILED_PRECONDITION, "secret store is not configured")
         call = channel.unary_unary("/other.Service/Do", lambda m: m, lambda b: b)
+        self.assert_fails(lambda: call(b""), grpc.StatusCode.UNKNOWN, "failed to proxy request: required metadata "
+                          "dapr-callee-app-id or dapr-app-id not found")
+        call = channel.unary_unary("/dapr.proto.runtime.v1.Dapr/NewInDapr", lambda m: m, lambda b: b)
         self.assert_fails(lambda: call(b""), grpc.StatusCode.UNIMPLEMENTED,
-                          "method Do of service other.Service is not served here")
+                          "method NewInDapr of service dapr.proto.runtime.v1.Dapr is not served here")
 
     def test_a_message_over_the_limit_is_refused(self):
         with self.assertRaises(grpc.RpcError) as caught:

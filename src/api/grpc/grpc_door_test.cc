@@ -438,7 +438,10 @@ TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   EXPECT_EQ(stream.error_code(), StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(stream.error_message(),
             "method SubscribeTopicEventsAlpha1 of service dapr.proto.runtime.v1.Dapr is not served here");
-  EXPECT_EQ(call_by_name(door, "/own.Service/Do", "").error_code(), StatusCode::UNIMPLEMENTED);
+  const Status own = call_by_name(door, "/own.Service/Do", "");
+  EXPECT_EQ(own.error_code(), StatusCode::UNKNOWN);
+  EXPECT_EQ(own.error_message(),
+            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found");
 }
 
 TEST(GrpcDoorTest, TellsClientsWhatItServes) {

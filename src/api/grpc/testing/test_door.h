@@ -3,9 +3,9 @@
 //   TestDoor door;
 //   door.stub().GetState(&context, request, &response);
 //
-// Store "store" (all features) and "plain" (no transactions), pub/sub "bus", apps "caller" (whose port it is) and
-// "callee". A key that ends in "broken" fails every operation, a key that ends in "late" completes on another thread, a
-// topic "closed" takes nothing.
+// Store "store" (all features) and "plain" (no transactions), pub/sub "bus", apps "caller" (whose port it is),
+// "callee" and "speaker", which speaks gRPC once a test has put its route into `routes`. A key that ends in "broken"
+// fails every operation, a key that ends in "late" completes on another thread, a topic "closed" takes nothing.
 #pragma once
 
 #include <grpcpp/create_channel.h>
@@ -130,6 +130,21 @@ class TestApp final : public invoke::Endpoint, private net::Handler {
   }
 };
 
+// Knows the apps that a test puts there before it calls.
+class TestRoutes final : public net::grpc::CallRouter {
+ public:
+  const net::grpc::CallRoute* here(std::string_view app_id) const override {
+    const auto found = apps.find(app_id);
+    return found == apps.end() ? nullptr : &found->second;
+  }
+  void find(std::string_view target, Completion<net::grpc::CallRoute> done) const override {
+    if (const auto* route = here(target)) return done(*route);
+    done(fail(Code::kUnknown, "couldn't find service: " + std::string(target)));
+  }
+
+  std::map<std::string, net::grpc::CallRoute, std::less<>> apps;
+};
+
 class TestDoor final : private sidecar::MetadataSource {
  public:
   explicit TestDoor(std::string api_token = "") : state_("") {
@@ -142,6 +157,7 @@ class TestDoor final : private sidecar::MetadataSource {
     (void)pubsub_.add_broker({.name = "bus", .broker = std::move(broker)});
     (void)invoke_.add("caller", app);
     (void)invoke_.add("callee", app);
+    (void)invoke_.add("speaker", app);
     door = *GrpcDoor::listen(workers_[0], {.purpose = "a test"}, options("caller", std::move(api_token)));
     channel = ::grpc::CreateChannel("127.0.0.1:" + std::to_string(door->port()), ::grpc::InsecureChannelCredentials());
     stub_ = ::dapr::proto::runtime::v1::Dapr::NewStub(channel);
@@ -159,6 +175,7 @@ class TestDoor final : private sidecar::MetadataSource {
             .state = state_,
             .pubsub = pubsub_,
             .invoke = invoke_,
+            .routes = &routes,
             .metadata = *this,
             .labels = labels,
             .workers = {&workers_[0]},
@@ -170,6 +187,7 @@ class TestDoor final : private sidecar::MetadataSource {
   TestStore* store = nullptr;
   TestBroker* broker = nullptr;
   TestApp app;
+  TestRoutes routes;
   sidecar::AppLabels labels;
   sidecar::AppMetadata metadata;
   std::atomic<int> shutdowns = 0;
