@@ -144,7 +144,9 @@ TEST(RpcErrorTest, StatusesAreWordedAsDaprWordsThem) {
   google::rpc::ErrorInfo info;
   info.set_reason("OUT");
   rich.add_details()->PackFrom(info);
-  rich.add_details()->set_type_url("type.googleapis.com/nobody.knows.This");
+  auto& unknown = *rich.add_details();
+  unknown.set_type_url("type.googleapis.com/nobody.knows.This");
+  unknown.set_value("\x08\x01");
   const Status status(StatusCode::NOT_FOUND, "no \"such\" order", rich.SerializeAsString());
   EXPECT_EQ(rpc_json(status), R"({"code":5,"message":"no \"such\" order","details":[{"@type":"type.googleapis.com/)"
                               R"(google.rpc.ErrorInfo","reason":"OUT"}]})");

@@ -1,0 +1,178 @@
+"""An app that speaks gRPC, written with the App of Dapr's Python SDK: invoked over HTTP and gRPC, receiving events."""
+
+import json
+import os
+import socket
+
+from grpc_apps import Arrivals, GrpcAppTest, grpc
+from harness import get, post, request
+from observe import wait_until
+
+from dapr.clients import DaprClient  # noqa: E402
+from dapr.clients.grpc._response import InvokeMethodResponse, TopicEventResponse  # noqa: E402
+from dapr.ext.grpc import App  # noqa: E402
+from dapr.proto import appcallback_service_v1, common_v1, runtime_v1  # noqa: E402
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class GrpcAppSdkTest(GrpcAppTest):
+    def setUp(self):
+        super().setUp()
+        self.events = Arrivals()
+        self.dead = Arrivals()
+        self.metadata = Arrivals()
+        self.healthy = True
+        self.port = free_port()
+        self.app = App()
+        self.describe()
+
+    def describe(self):
+        """What the app serves."""
+        @self.app.method(name="upper")
+        def upper(call):
+            self.metadata.add(call.metadata)
+            return InvokeMethodResponse(call.data.upper(), "text/own", headers=(("x-own", "header"),))
+
+        @self.app.subscribe(pubsub_name="pubsub", topic="orders", metadata={"own": "value"})
+        def orders(event):
+            self.events.add(event)
+
+        @self.app.subscribe(pubsub_name="pubsub", topic="bad", dead_letter_topic="dead")
+        def bad(event):
+            return TopicEventResponse("drop")
+
+        @self.app.subscribe(pubsub_name="pubsub", topic="dead")
+        def dead(event):
+            self.dead.add(event)
+
+        def health():
+            if not self.healthy:
+                raise RuntimeError("not well")
+        self.app.register_health_check(health)
+
+    def start_app(self):
+        self.app._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self.app._server.start()
+        self.addCleanup(self.app.stop)
+
+    def run_both(self, more=(), env=None):
+        self.start_app()
+        tandem = self.run_apps(self.port, more, env)
+        self.wait_until_ready(tandem)
+        return tandem
+
+    def wait_until_ready(self, tandem):
+        url = tandem.apps["speaker"].dapr_url
+        wait_until(lambda: get(url + "/v1.0/healthz").status == 204)
+
+    def invoke_url(self, app, method):
+        return f"{app.dapr_url}/v1.0/invoke/speaker/method/{method}"
+
+    def client(self, app):
+        os.environ["DAPR_HTTP_PORT"] = app.dapr_url.rsplit(":", 1)[1]
+        client = DaprClient(app.dapr_grpc)
+        self.addCleanup(client.close)
+        return client
+
+    def test_invoked_over_http(self):
+        tandem = self.run_both(env={"APP_API_TOKEN": "for the app"})
+        for app in tandem.apps.values():
+            answer = post(self.invoke_url(app, "upper?q=1"), b"loud", headers={"x-in": "1", "content-type": "text/x"})
+            self.assertEqual((answer.status, answer.body), (200, b"LOUD"))
+            self.assertEqual(answer.headers["content-type"], "text/own")
+            self.assertEqual(answer.headers["x-own"], "header")
+        for metadata in self.metadata.wait(2):
+            seen = dict(metadata)
+            self.assertEqual(seen["x-in"], "1")
+            self.assertEqual(seen["dapr-content-type"], "text/x")
+            self.assertEqual(seen["dapr-api-token"], "for the app")
+            self.assertIn("traceparent", seen)
+            self.assertEqual(len(seen["grpc-trace-bin"]), 29)
+        missing = request(self.invoke_url(app, "nothing"), "PUT", b"")
+        self.assertIn(missing.status, (500, 501))
+        self.assertIn(missing.json()["code"], (2, 12))
+
+    def test_invoked_over_grpc(self):
+        tandem = self.run_both()
+        for app in tandem.apps.values():
+            answer = self.client(app).invoke_method("speaker", "upper", "soft", content_type="text/plain")
+            self.assertEqual((answer.data, answer.content_type), (b"SOFT", "text/own"))
+            self.assertEqual(dict(answer.headers)["x-own"], ["header"])
+
+    def test_events_published_over_http_arrive(self):
+        tandem = self.run_both()
+        web = tandem.apps["web"].dapr_url
+        self.assertEqual(post(f"{web}/v1.0/publish/pubsub/orders", {"n": [1, "<&>"]}).status, 204)
+        self.assertEqual(post(f"{web}/v1.0/publish/pubsub/orders", "plain \u2713",
+                              headers={"content-type": "text/plain"}).status, 204)
+        self.assertEqual(post(f"{web}/v1.0/publish/pubsub/orders?metadata.key=value", b"\0\xff",
+                              headers={"content-type": "application/octet-stream"}).status, 204)
+        events = self.events.wait(3)
+        self.assertEqual([(e.content_type, e.data) for e in events[1:]],
+                         [("text/plain", "plain \u2713".encode()), ("application/octet-stream", b"\0\xff")])
+        self.assertEqual(json.loads(events[0].data), {"n": [1, "<&>"]})
+        self.assertEqual((events[0].source, events[0].EventType(), events[0].subject),
+                         ("web", "com.dapr.event.sent", "orders"))
+        self.assertEqual(events[0].extensions["pubsubname"], "pubsub")
+        self.assertIn("_metadata_traceparent", events[0].extensions)
+
+    def test_dropped_events_go_to_the_dead_letter_topic(self):
+        tandem = self.run_both()
+        self.assertEqual(post(f"{tandem.apps['web'].dapr_url}/v1.0/publish/pubsub/bad", {"n": 1}).status, 204)
+        (event,) = self.dead.wait()
+        self.assertEqual(json.loads(event.data), {"n": 1})
+
+    def test_subscriptions_are_listed(self):
+        tandem = self.run_both()
+        metadata = get(tandem.apps["speaker"].dapr_url + "/v1.0/metadata").json()
+        self.assertEqual([(s["pubsubname"], s["topic"], s.get("deadLetterTopic", ""), s["type"])
+                          for s in sorted(metadata["subscriptions"], key=lambda s: s["topic"])],
+                         [("pubsub", "bad", "dead", "PROGRAMMATIC"), ("pubsub", "dead", "", "PROGRAMMATIC"),
+                          ("pubsub", "orders", "", "PROGRAMMATIC")])
+        self.assertEqual(metadata["appConnectionProperties"]["protocol"], "grpc")
+        self.assertEqual(metadata["appConnectionProperties"]["port"], self.port)
+
+    def test_an_app_may_start_later_and_again(self):
+        tandem = self.run_apps(self.port)
+        app = tandem.apps["speaker"]
+        self.assertEqual(post(self.invoke_url(app, "upper"), b"x").status, 503)
+        self.start_app()
+        self.wait_until_ready(tandem)
+        wait_until(lambda: post(self.invoke_url(app, "upper"), b"x").body == b"X")
+        self.app.stop()
+        wait_until(lambda: post(self.invoke_url(app, "upper"), b"x").status == 503)
+
+    def test_own_services_beside_the_callbacks(self):
+        class Own(appcallback_service_v1.AppCallbackHealthCheckServicer):
+            pass
+        echo = grpc.method_handlers_generic_handler(
+            "own.Service", {"Echo": grpc.unary_unary_rpc_method_handler(lambda data, context: data)})
+        self.app._server.add_generic_rpc_handlers((echo,))
+        tandem = self.run_both()
+        call = self.channel(tandem.apps["web"]).unary_unary("/own.Service/Echo")
+        self.assertEqual(call(b"own", metadata=(("dapr-app-id", "speaker"),)), b"own")
+
+    def test_its_health_is_checked(self):
+        tandem = self.run_both(more=["enableAppHealthCheck: true", "appHealthProbeInterval: 1",
+                                     "appHealthProbeTimeout: 500", "appHealthThreshold: 1"])
+        web = tandem.apps["web"]
+        self.healthy = False
+        wait_until(lambda: post(self.invoke_url(web, "upper"), b"x").status != 200)
+        stub = runtime_v1 and __import__("dapr.proto", fromlist=["api_service_v1"]).api_service_v1.DaprStub(
+            self.channel(web))
+        from dapr.proto.runtime.v1 import invoke_pb2
+        message = invoke_pb2.InvokeServiceRequest(id="speaker", message=common_v1.InvokeRequest(method="upper"))
+        self.assert_fails(lambda: stub.InvokeService(message), grpc.StatusCode.INTERNAL, "app is not in a healthy state")
+        self.healthy = True
+        wait_until(lambda: post(self.invoke_url(web, "upper"), b"x").status == 200)
+        self.assertTrue(stub.InvokeService(message) is not None)
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
