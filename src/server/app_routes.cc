@@ -11,6 +11,11 @@ void AppRoutes::add(net::grpc::CallRoute route) {
   routes_.insert_or_assign(std::move(app_id), std::move(route));
 }
 
+void AppRoutes::set_health(std::string_view app_id, std::function<bool()> is_healthy) {
+  const auto found = routes_.find(app_id);
+  if (found != routes_.end()) found->second.is_healthy = std::move(is_healthy);
+}
+
 const net::grpc::CallRoute* AppRoutes::here(std::string_view app_id) const {
   const auto found = routes_.find(app_id);
   return found == routes_.end() ? nullptr : &found->second;

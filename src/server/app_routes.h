@@ -4,6 +4,7 @@
 // rest from any thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ class AppRoutes final : public net::grpc::CallRouter {
   explicit AppRoutes(const invoke::InvokeService& invoke) : invoke_(invoke) {}
 
   void add(net::grpc::CallRoute route);
+  // Whether the app takes invocations at the moment; of no use for one that has no route.
+  void set_health(std::string_view app_id, std::function<bool()> is_healthy);
 
   const net::grpc::CallRoute* here(std::string_view app_id) const override;
   // Fails as daprd does: UNKNOWN for an app that nobody knows, UNAVAILABLE for one that does not speak gRPC.

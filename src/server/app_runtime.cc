@@ -195,7 +195,7 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
 
 Status AppRuntime::attach_outside() {
   serves_http_ = true;
-  auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers);
+  auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers, parts_.routes);
   if (!app) return fail(std::move(app.error()));
   return attach(std::move(*app));
 }
@@ -208,6 +208,7 @@ Status AppRuntime::attach(std::unique_ptr<app::App> app) {
                                             check ? policy::AppGate::State::kClosed : policy::AppGate::State::kOpen);
   channel_ = std::make_unique<policy::MeteredEndpoint>(*gate_, parts_.workers.size(), meters_.channel);
   app_->deliver_through(*channel_);
+  parts_.routes.set_health(spec_.app_id, [this] { return gate_->is_open(); });
   if (is_outside() || check) watch_ = std::make_unique<AppWatch>(log_, check, watch_steps());
   const std::string_view host = is_outside() ? std::string_view(spec_.app_channel_address) : kChannelAddress;
   return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app));

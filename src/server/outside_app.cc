@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "app/external_app.h"
+#include "app/grpc/grpc_app.h"
 #include "app/no_app.h"
 
 namespace tandem::server {
@@ -27,10 +29,24 @@ app::ExternalOptions external_options(const config::AppSpec& spec, const Process
   return external;
 }
 
+app::grpc::GrpcAppOptions grpc_options(const config::AppSpec& spec, const ProcessOptions& options) {
+  app::grpc::GrpcAppOptions grpc;
+  grpc.app_id = spec.app_id;
+  grpc.host = spec.app_channel_address;
+  grpc.port = static_cast<std::uint16_t>(*spec.app_port);
+  grpc.api_token = options.app_api_token;
+  grpc.max_concurrency = static_cast<std::size_t>(std::max(spec.app_max_concurrency.value_or(0), 0));
+  if (spec.dapr_http_max_request_size) grpc.max_message_bytes = *spec.dapr_http_max_request_size;
+  if (spec.request_timeout) {
+    grpc.request_timeout = std::chrono::ceil<std::chrono::milliseconds>(*spec.request_timeout);
+  }
+  return grpc;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, const ProcessOptions& options,
-                                                   const Logger& log, net::Workers& workers) {
+                                                   const Logger& log, net::Workers& workers, AppRoutes& routes) {
   if (spec.app_port.value_or(0) == 0) {
     log.warn("tandem.app", "App channel is not initialized. Did you configure an app-port?");
     return std::make_unique<app::NoApp>(spec.app_id);
@@ -38,8 +54,13 @@ Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, 
   if (spec.app_protocol == "http" || spec.app_protocol == "https") {
     return std::make_unique<app::ExternalApp>(external_options(spec, options), log, workers);
   }
+  if (spec.app_protocol == "grpc") {
+    auto app = std::make_unique<app::grpc::GrpcApp>(grpc_options(spec, options), log, workers);
+    routes.add(app->route());
+    return app;
+  }
   return fail(Code::kUnimplemented, fmt::format("app {}: the app protocol {} is not supported yet: an app outside the "
-                                                "process is reached over http or https",
+                                                "process is reached over http, https or grpc",
                                                 spec.app_id, spec.app_protocol));
 }
 

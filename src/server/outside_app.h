@@ -9,12 +9,14 @@
 #include "base/log.h"
 #include "config/app_file.h"
 #include "net/worker.h"
+#include "server/app_routes.h"
 #include "server/process_options.h"
 
 namespace tandem::server {
 
-// Fails with kUnimplemented for a protocol that this version does not speak, with kInvalidArgument for none at all.
+// The way to an app that speaks gRPC is added to `routes`. Fails with kUnimplemented for a protocol that this version
+// does not speak, with kInvalidArgument for none at all.
 Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, const ProcessOptions& options,
-                                                   const Logger& log, net::Workers& workers);
+                                                   const Logger& log, net::Workers& workers, AppRoutes& routes);
 
 }  // namespace tandem::server

@@ -45,6 +45,11 @@ void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, Invo
 void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
                      const ::grpc::ServerContextBase& server, const InvokeRequest& message, const std::string& method,
                      InvokeResponse& response) {
+  if (route.is_healthy && !route.is_healthy()) {
+    call->fail(
+        to_status(invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
+    return;
+  }
   auto invoked = std::make_shared<Invoked>(route.channel);
   net::grpc::onward_metadata(server, route, api.app_id, invoked->context);
   invoked->context.set_deadline(server.deadline());

@@ -3,6 +3,7 @@
 // Plain values and an interface, implemented by whoever knows the apps. Any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct CallRoute {
   MetadataPairs metadata;
   // For calls of AppCallback.OnInvoke; null: they have no limit.
   std::shared_ptr<CallGate> gate;
+  // Whether the app takes invocations at the moment, for the same calls; null: always. Any thread.
+  std::function<bool()> is_healthy;
 };
 
 class CallRouter {
