@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 #include <vector>
 
 #include "app/grpc/on_invoke.h"
-#include "base/json.h"
+#include "blocks/invoke/refusal.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -68,11 +67,7 @@ void InvokeCall::reply(const ::grpc::Status& status, const ::grpc::ClientContext
 }
 
 void InvokeCall::refuse(std::string_view cause) {
-  std::string body = R"({"errorCode":"ERR_DIRECT_INVOKE","message":)";
-  append_json_string(body, fmt::format("failed to invoke, id: {}, err: {}", app_id_, cause));
-  body += "}";
-  const std::array headers = {net::Header{"Content-Type", "application/json"}};
-  exchange_->respond(500, headers, body);
+  invoke::refuse(*exchange_, app_id_, cause);
   end();
 }
 
