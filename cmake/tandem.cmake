@@ -35,6 +35,7 @@ find_package(OpenSSL REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_library(HIREDIS_LIBRARY hiredis REQUIRED)
+find_library(LDNS_LIBRARY libldns.a REQUIRED)  # static: a shared one is a file more to open at each start
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(yaml-cpp REQUIRED)
@@ -83,16 +84,24 @@ function(tandem_proto_library)
     list(APPEND generated ${folder}/${stem}.pb.cc ${folder}/${stem}.pb.h)
     list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
   endforeach()
-  set(service ${folder}/dapr/proto/runtime/v1/dapr)
+  set(services dapr/proto/runtime/v1/dapr dapr/proto/internals/v1/service_invocation)
+  set(service_protos)
+  set(service_sources)
+  set(service_headers)
+  foreach(service ${services})
+    list(APPEND service_protos ${CMAKE_SOURCE_DIR}/proto/${service}.proto)
+    list(APPEND service_sources ${folder}/${service}.grpc.pb.cc)
+    list(APPEND service_headers ${folder}/${service}.grpc.pb.h)
+  endforeach()
   add_custom_command(
-    OUTPUT ${generated} ${service}.grpc.pb.cc ${service}.grpc.pb.h
+    OUTPUT ${generated} ${service_sources} ${service_headers}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
     COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --cpp_out=${folder} ${inputs}
     COMMAND ${PROTOC} -I${CMAKE_SOURCE_DIR}/proto --grpc_out=${folder} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}
-            ${CMAKE_SOURCE_DIR}/proto/dapr/proto/runtime/v1/dapr.proto
+            ${service_protos}
     DEPENDS ${inputs}
     COMMENT "Compiling proto/" VERBATIM)
-  add_library(tandem_proto STATIC ${generated} ${service}.grpc.pb.cc)
+  add_library(tandem_proto STATIC ${generated} ${service_sources})
   target_compile_options(tandem_proto PRIVATE -w)
   target_include_directories(tandem_proto SYSTEM PUBLIC ${folder})
   foreach(name grpc++_reflection grpc++_unsecure grpc_unsecure upb gpr address_sorting cares re2 protobuf z)
