@@ -44,18 +44,18 @@ Source source_of(const sockaddr_storage& from, unsigned interface) {
   return source;
 }
 
-// The interface by which a datagram came in.
+// The interface by which a datagram to the group came in; 0: it was not to the group, so it may be from anywhere.
 unsigned interface_of(msghdr& message) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
       in_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(part), sizeof info);
-      return static_cast<unsigned>(info.ipi_ifindex);
+      return IN_MULTICAST(ntohl(info.ipi_addr.s_addr)) ? static_cast<unsigned>(info.ipi_ifindex) : 0;
     }
     if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
       in6_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(part), sizeof info);
-      return info.ipi6_ifindex;
+      return IN6_IS_ADDR_MULTICAST(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
     }
   }
   return 0;
@@ -286,8 +286,9 @@ void Multicast::receive(Socket& socket) {
     message.msg_controllen = control.size();
     const ssize_t size = ::recvmsg(socket.fd, &message, 0);
     if (size < 0) break;
-    if ((message.msg_flags & MSG_TRUNC) != 0) continue;
-    on_datagram_({bytes.data(), static_cast<std::size_t>(size)}, source_of(from, interface_of(message)));
+    const unsigned interface = interface_of(message);
+    if ((message.msg_flags & MSG_TRUNC) != 0 || interface == 0) continue;
+    on_datagram_({bytes.data(), static_cast<std::size_t>(size)}, source_of(from, interface));
   }
   wait(socket);
 }

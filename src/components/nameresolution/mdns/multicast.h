@@ -1,8 +1,9 @@
 // The sockets of multicast DNS: UDP port 5353, IPv4 and IPv6, on every interface that is up, loopback included.
 //
 // Made, used and destroyed on one worker, or destroyed after it has stopped. Other programs of the machine share the
-// port. Where one of the two protocols is not there it does without; open() fails when neither is. What cannot be sent
-// is lost, as it may be anyway.
+// port. What was not sent to the group is not heard, so nothing comes from further than the links. Where one of the two
+// protocols is not there it does without; open() fails when neither is. What cannot be sent is lost, as it may be
+// anyway.
 #pragma once
 
 #include <netinet/in.h>
