@@ -309,6 +309,22 @@ TEST(Internal, AnOldSidecarIsCalledWithTheWholeMessage) {
   EXPECT_EQ(failed.body, R"({"code":5,"message":"said so"})");
 }
 
+TEST(Internal, TheWayToAnAppIsOneChannel) {
+  TwoSidecars sidecars;
+  std::vector<PeerChannel> found;
+  for (int i = 0; i < 2; ++i) {
+    sidecars.remote->find_channel("callee", "", 0,
+                                  [&](Result<PeerChannel> channel) { found.push_back(std::move(*channel)); });
+  }
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0], found[1]);
+  EXPECT_EQ(sidecars.names.asked, "callee/default");
+  sidecars.names.addresses.clear();
+  std::string why;
+  sidecars.remote->find_channel("callee", "", 0, [&](Result<PeerChannel> channel) { why = channel.error().message; });
+  EXPECT_EQ(why, "couldn't find service: callee");
+}
+
 TEST(PeerChannels, OnesThatAreIdleAreClosed) {
   PeerChannels channels(1 << 20, std::chrono::seconds(-1));
   PeerChannel one = channels.get("127.0.0.1:1");

@@ -54,7 +54,7 @@ class RemoteApps::Lane final : public net::Handler {
 };
 
 RemoteApps::RemoteApps(net::Workers& workers, invoke::NameResolver& resolver, RemoteOptions options)
-    : channels_(options.max_message_bytes) {
+    : workers_(workers), resolver_(resolver), name_space_(options.name_space), channels_(options.max_message_bytes) {
   const auto counter = std::make_shared<CallCounter>();
   for (std::size_t i = 0; i < workers.size(); ++i) {
     lanes_.push_back(std::make_unique<Lane>(RemoteParts{.worker = workers[i],
@@ -72,6 +72,15 @@ RemoteApps::~RemoteApps() {
   for (const auto& lane : lanes_) lane->drop_calls();
   // gRPC's threads post to the workers until then.
   if (!lanes_.empty()) lanes_.front()->counter().wait();
+}
+
+void RemoteApps::find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
+                              Completion<PeerChannel> done) {
+  resolver_.resolve(app_id, name_space.empty() ? name_space_ : name_space, workers_[worker],
+                    [this, done = std::move(done)](Result<std::string> address) mutable {
+                      if (!address) return done(fail(std::move(address.error())));
+                      done(channels_.get(*address));
+                    });
 }
 
 net::Handler& RemoteApps::handler(std::size_t worker) { return *lanes_[worker]; }

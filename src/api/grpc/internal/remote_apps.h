@@ -36,12 +36,17 @@ class RemoteApps final : public invoke::Endpoint {
 
   net::Handler& handler(std::size_t worker) override;
 
-  // For whatever else goes to other sidecars: the channel of an address that the resolver gave.
-  PeerChannels& channels() { return channels_; }
+  // For whatever else goes to other sidecars: the way to that of an app. An empty namespace is the process's. Any
+  // thread; completes on that worker, or inside the call. Fails as the resolver does.
+  void find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
+                    Completion<PeerChannel> done);
 
  private:
   class Lane;
 
+  net::Workers& workers_;
+  invoke::NameResolver& resolver_;
+  const std::string name_space_;
   PeerChannels channels_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one a worker
 };
