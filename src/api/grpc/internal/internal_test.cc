@@ -4,7 +4,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
-#include <deque>
+#include <future>
 
 #include "api/grpc/internal/testing/two_sidecars.h"
 
@@ -160,6 +160,35 @@ TEST(Internal, ASidecarThatDiesCutsTheAnswer) {
   sidecars.begin({.method = "POST", .target = "/echo"}, std::make_unique<Endless>());
   sidecars.wait_for_body();
   sidecars.door.reset();
+  const Answered answer = sidecars.wait();
+  EXPECT_EQ(answer.body, "once");
+  EXPECT_TRUE(answer.error);
+}
+
+TEST(Internal, ARequestThatBreaksOffCutsTheAnswer) {
+  TwoSidecars sidecars;
+  // Goes on when the test says so.
+  class Broken final : public net::BodySource {
+   public:
+    Broken(Completion<std::string_view>& kept, std::promise<void>& asked) : kept_(kept), asked_(asked) {}
+    void read(Completion<std::string_view> done) override {
+      if (!std::exchange(given_, true)) return done("once");
+      kept_ = std::move(done);
+      asked_.set_value();
+    }
+    std::optional<std::string_view> take_whole() override { return std::nullopt; }
+
+   private:
+    bool given_ = false;
+    Completion<std::string_view>& kept_;
+    std::promise<void>& asked_;
+  };
+  Completion<std::string_view> rest;
+  std::promise<void> asked;
+  sidecars.begin({.method = "POST", .target = "/echo"}, std::make_unique<Broken>(rest, asked));
+  sidecars.wait_for_body();
+  asked.get_future().wait();
+  sidecars.workers[1].post([&] { std::exchange(rest, nullptr)(fail(Code::kResourceExhausted, "stream too large")); });
   const Answered answer = sidecars.wait();
   EXPECT_EQ(answer.body, "once");
   EXPECT_TRUE(answer.error);

@@ -130,9 +130,8 @@ void RemoteCall::take_piece(Result<std::string_view> piece) {
   reading_ = false;
   if (!exchange_) return;
   if (!piece) {
-    // The answer may have come before the request was all read; what is left of it is nobody's business then.
-    if (answered_) return;
-    return refuse(piece.error().code, piece.error().message);
+    // The app would wait for the rest.
+    return answered_ ? cut() : refuse(piece.error().code, piece.error().message);
   }
   if (piece->empty()) {
     body_ended_ = true;
