@@ -71,7 +71,8 @@ Result<LocalApp> InternalService::local_app() {
   const auto callee = options_.invoke.find(options_.app_id);
   if (!callee || callee->elsewhere) return fail(Code::kInternal, "app channel is not initialized");
   const std::size_t worker = turn_.fetch_add(1, std::memory_order_relaxed) % options_.workers.size();
-  return LocalApp{*options_.workers[worker], callee->endpoint->handler(worker), std::string(callee->authority)};
+  return LocalApp{*options_.workers[worker], callee->endpoint->handler(worker), std::string(callee->authority),
+                  options_.max_message_bytes};
 }
 
 ::grpc::ServerUnaryReactor* InternalService::CallLocal(Context* server, const peer::InternalInvokeRequest* request,

@@ -272,6 +272,19 @@ TEST(Internal, MessagesThatBreakTheRulesAreRefused) {
   EXPECT_EQ(sidecars.app.body_error->message, "invalid sequence number received: 2 (expected: 1)");
 }
 
+// As a daprd does it.
+TEST(Internal, ACallerThatSendsAllBeforeItReads) {
+  TwoSidecars sidecars;
+  Raw raw(sidecars);
+  peer::InternalInvokeRequestStream message;
+  *message.mutable_request() = Raw::request();
+  raw.send(message);
+  const std::string piece(30'000, 'x');
+  for (std::uint64_t seq = 0; seq < 100; ++seq) raw.send_payload(piece, seq);
+  EXPECT_TRUE(raw.end().ok());
+  EXPECT_EQ(raw.body.size(), 100 * piece.size());
+}
+
 TEST(Internal, CallLocal) {
   TwoSidecars sidecars;
   Raw raw(sidecars);

@@ -180,16 +180,21 @@ void StreamCall::answer(peer::InternalInvokeResponse head, std::string_view firs
   *response_.mutable_response() = std::move(head);
   head_waits_ = true;
   unsent_ = first;
-  sent_ = 0;
   resume_ = std::move(resume);
   pump();
 }
 
 void StreamCall::write(std::string_view piece, Completion<void> resume) {
-  unsent_ = piece;
-  sent_ = 0;
-  resume_ = std::move(resume);
+  if (sent_ >= unsent_.size() / 2) {
+    unsent_.erase(0, sent_);
+    sent_ = 0;
+  }
+  unsent_ += piece;
+  const bool kept = !body_ended_ && unsent_.size() - sent_ <= app_.max_kept_bytes;
+  if (!kept) resume_ = std::move(resume);
+  const std::shared_ptr<StreamCall> self = shared_from_this();
   pump();
+  if (kept) resume(gone_.load() ? Status(fail(gone())) : Status());
 }
 
 void StreamCall::end(::grpc::Status status) {

@@ -1,9 +1,10 @@
 // One CallLocalStream of another sidecar: a request for an app of this process and its answer, both in pieces.
 //
 // The request becomes an exchange without a socket on a worker of the caller's choice; from then on all state is that
-// worker's. Nothing is read ahead of the app, and nothing written ahead of the peer. Lives until gRPC is done with it
-// and the app has let go of the exchange. A peer that leaves, and a server that ends, are CANCELLED: the app's read or
-// write under way fails then.
+// worker's. Nothing is read ahead of the app. What it answers waits for the peer, but for one thing: a daprd reads
+// nothing before it has sent all of its request, so until then the answer is kept, up to a limit. Lives until gRPC is
+// done with it and the app has let go of the exchange. A peer that leaves, and a server that ends, are CANCELLED: the
+// app's read or write under way fails then.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -30,6 +31,8 @@ struct LocalApp {
   Executor& worker;
   net::Handler& handler;
   std::string authority;
+  // Of an answer, while its request is still coming.
+  std::size_t max_kept_bytes = 0;
 };
 
 class StreamCall final
