@@ -2,7 +2,8 @@
 //
 // Made and used on one worker. One read and one write at a time. The listener hears of each; and of the end, once,
 // after close(). It may go at any time: it is told by a weak pointer. PeerStream itself lives until gRPC is done with
-// it, which `counter` counts; whoever owns the worker waits for that.
+// it, which `counter` counts; whoever owns the worker waits for that. It ends on the worker or after it, never on a
+// thread of gRPC's: the last of a channel waits for those.
 #pragma once
 
 #include <grpcpp/client_context.h>
