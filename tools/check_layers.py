@@ -45,6 +45,7 @@ LIBRARIES = {
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},
+    "ldns/": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
     "grpcpp/": {"net/grpc", "api/grpc", "app/grpc", "components"},

@@ -147,6 +147,11 @@ void read_process(FlagReader& reader, RunArguments& out) {
     options.dapr_listen_address = *address;
   }
   if (auto port = reader.take("--dapr-grpc-port", "DAPR_GRPC_PORT", parse_port)) options.first_dapr_grpc_port = *port;
+  if (auto port = reader.take("--dapr-internal-grpc-port", parse_port)) options.first_dapr_internal_grpc_port = *port;
+  if (auto address = reader.take("--dapr-internal-grpc-listen-address", parse_listen_address)) {
+    options.internal_listen_address = *address;
+  }
+  options.host_address = reader.environment("DAPR_HOST_IP");
   options.allowed_origins = reader.take("--allowed-origins", as_it_is).value_or(options.allowed_origins);
   options.dapr_api_token = reader.environment("DAPR_API_TOKEN");
   options.app_api_token = reader.environment("APP_API_TOKEN");
@@ -191,6 +196,11 @@ void check_ports(FlagReader& reader, const RunArguments& arguments) {
   check("--dapr-http-port", dapr_port, "--metrics-port", metrics_port);
   check("--dapr-http-port", dapr_port, "--dapr-grpc-port", grpc_port);
   check("--dapr-grpc-port", grpc_port, "--metrics-port", metrics_port);
+  const int internal_port = arguments.options.first_dapr_internal_grpc_port;
+  check("--app-port", app_port, "--dapr-internal-grpc-port", internal_port);
+  check("--dapr-http-port", dapr_port, "--dapr-internal-grpc-port", internal_port);
+  check("--dapr-grpc-port", grpc_port, "--dapr-internal-grpc-port", internal_port);
+  check("--metrics-port", metrics_port, "--dapr-internal-grpc-port", internal_port);
 }
 
 // The file of a multi-app run, from -f or because there is one here; empty: a single module.

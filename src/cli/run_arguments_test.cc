@@ -221,10 +221,18 @@ TEST_F(RunArgumentsTest, WithoutAHomeThereIsNoCacheAndAWarning) {
   EXPECT_TRUE(out.warnings.empty());
 }
 
+TEST_F(RunArgumentsTest, ThePortForOtherSidecars) {
+  EXPECT_EQ(good({module_}).options.first_dapr_internal_grpc_port, 0);
+  EXPECT_EQ(good({module_}).options.internal_listen_address, "127.0.0.1");
+  EXPECT_EQ(good({module_, "--dapr-internal-grpc-port", "50002"}).options.first_dapr_internal_grpc_port, 50002);
+  EXPECT_EQ(good({module_, "-I", "50002"}).options.first_dapr_internal_grpc_port, 50002);
+  EXPECT_EQ(good({module_, "--dapr-internal-grpc-listen-address", "0.0.0.0"}).options.internal_listen_address,
+            "0.0.0.0");
+  EXPECT_THAT(error({module_, "-I", "3500", "--dapr-http-port", "3500"}),
+              HasSubstr("--dapr-http-port and --dapr-internal-grpc-port are both 3500"));
+}
+
 TEST_F(RunArgumentsTest, WhatIsNotSupportedIsRefusedByName) {
-  EXPECT_THAT(error({module_, "--dapr-internal-grpc-port", "50002"}),
-              HasSubstr("--dapr-internal-grpc-port is not supported yet"));
-  EXPECT_THAT(error({module_, "-I", "50002"}), HasSubstr("--dapr-internal-grpc-port is not supported yet"));
   EXPECT_THAT(error({module_, "--enable-profiling"}), HasSubstr("--enable-profiling is not supported yet"));
   EXPECT_THAT(error({module_, "-u", "/tmp"}), HasSubstr("--unix-domain-socket is not supported yet"));
   EXPECT_THAT(error({module_, "--app-protocol", "grpc"}), HasSubstr("--app-protocol: \"grpc\" is not supported yet"));

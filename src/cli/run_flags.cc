@@ -18,7 +18,6 @@ constexpr std::string_view kGrants = "What the guest may reach (nothing else)";
 constexpr std::string_view kLimits = "Limits";
 constexpr std::string_view kProcess = "The process";
 
-constexpr std::string_view kNoInternal = "is not supported yet: this version has no calls between sidecars";
 constexpr std::string_view kNoHealthPort = "is not supported: a guest's health is asked for at its own handler";
 constexpr std::string_view kNoProfiling = "is not supported yet: this version has no profiling endpoint";
 constexpr std::string_view kNoControlPlane =
@@ -43,6 +42,9 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "-G,--dapr-grpc-port", "PORT",
      "port of the Dapr API over gRPC; 0: any free one (default 50001) [DAPR_GRPC_PORT]", kDapr},
     {kValue, "--dapr-listen-addresses", "ADDRESS", "where the Dapr API listens (default 127.0.0.1)", kDapr},
+    {kValue, "-I,--dapr-internal-grpc-port", "PORT", "port that other sidecars call; 0: any free one (default)", kDapr},
+    {kValue, "--dapr-internal-grpc-listen-address", "ADDRESS",
+     "where that port listens (default 127.0.0.1); nobody has to prove who he is there", kDapr},
     {kValues, "-d,--resources-path", "FOLDER", "Dapr's YAML: components, subscriptions; may be repeated", kDapr},
     {kValue, "-c,--config", "FILE", "a Dapr Configuration", kDapr},
     {kValue, "--allowed-origins", "ORIGINS",
@@ -80,7 +82,6 @@ constexpr auto kFlags = std::to_array<Flag>({
 
     // The old name of --resources-path.
     {kValues, "--components-path", "", "", ""},
-    {kUnsupported, "-I,--dapr-internal-grpc-port", "", kNoInternal, ""},
     {kUnsupported, "--app-ssl", "", "is not supported: the app is no server of its own that could speak TLS", ""},
     {kUnsupported, "--app-channel-address", "", kNoPlace, ""},
     {kUnsupported, "--enable-profiling", "", kNoProfiling, ""},
@@ -116,6 +117,7 @@ constexpr auto kAppFlags = std::to_array<AppFlag>({
     {"--app-health-threshold", "appHealthThreshold"},
     {"--dapr-http-port", "daprHTTPPort"},
     {"--dapr-grpc-port", "daprGRPCPort"},
+    {"--dapr-internal-grpc-port", "daprInternalGRPCPort"},
     {"--resources-path", "resourcesPaths"},
     {"--components-path", "resourcesPaths"},
     {"--config", "configFilePath"},

@@ -23,8 +23,7 @@ constexpr std::uint64_t kKibibyte = 1024;
 constexpr std::uint64_t kSmallestGuestMemory = 64 * kKibibyte;  // one page of WebAssembly
 
 // Words of dapr.yaml that are read and have no meaning here.
-constexpr std::array<std::string_view, 13> kWithoutMeaning = {
-    "daprInternalGRPCPort",
+constexpr std::array<std::string_view, 12> kWithoutMeaning = {
     "unixDomainSocket",
     "profilePort",
     "enableProfiling",
@@ -281,6 +280,7 @@ class AppFileReader final {
     app.app_port = port(in, "appPort");
     app.dapr_http_port = port(in, "daprHTTPPort");
     app.dapr_grpc_port = port(in, "daprGRPCPort");
+    app.dapr_internal_grpc_port = port(in, "daprInternalGRPCPort");
     app.metrics_port = port(in, "metricsPort");
     for (std::string_view key : {"command", "commands"}) {
       if (const YamlNode* command = in.get(key)) {
@@ -307,10 +307,11 @@ class AppFileReader final {
         diagnostics_.error(app.position(), fmt::format("an app \"{}\" is already defined at line {}",
                                                        printable(app.app_id), at->second));
       }
-      std::array<std::pair<std::string_view, std::optional<int>>, 3> claimed = {{
+      std::array<std::pair<std::string_view, std::optional<int>>, 4> claimed = {{
           {"appPort", app.module.empty() ? std::nullopt : app.app_port},
           {"daprHTTPPort", app.dapr_http_port},
           {"daprGRPCPort", app.dapr_grpc_port},
+          {"daprInternalGRPCPort", app.dapr_internal_grpc_port},
       }};
       for (const auto& [key, number] : claimed) {
         if (!number || *number == 0) continue;

@@ -45,6 +45,7 @@ struct AppSpec {
   std::optional<int> app_port;
   std::optional<int> dapr_http_port;
   std::optional<int> dapr_grpc_port;
+  std::optional<int> dapr_internal_grpc_port;
   std::optional<int> metrics_port;
   std::map<std::string, std::string> env;
   std::string log_level;            // empty: the process's

@@ -82,6 +82,7 @@ struct NameResolution {
   std::string version;
   // JSON text of the free-form configuration.
   std::string configuration;
+  int line = 0;
 };
 
 struct Configuration {

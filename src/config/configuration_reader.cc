@@ -13,8 +13,8 @@ namespace {
 
 // The parts of a Configuration that are read and kept and that nothing acts on, because there is nothing here for them
 // to act on: no secret stores, no sidecars. Whoever implements one takes it out here.
-constexpr std::array<std::string_view, 6> kNotActedOn = {
-    "mtls", "nameResolution", "secrets", "wasm", "workflow", "features",
+constexpr std::array<std::string_view, 5> kNotActedOn = {
+    "mtls", "secrets", "wasm", "workflow", "features",
 };
 
 class ConfigurationReader final {
@@ -254,7 +254,7 @@ class ConfigurationReader final {
   void read_name_resolution(MapReader& spec, Configuration& out) {
     if (!spec.has("nameResolution")) return;
     MapReader reader = inner(spec, "nameResolution", UnknownKeys::kWarn);
-    NameResolution resolution;
+    NameResolution resolution{.line = reader.position().line};
     resolution.component = reader.text_or("component", "");
     resolution.version = reader.text_or("version", "");
     if (const YamlNode* free_form = reader.get("configuration")) resolution.configuration = to_json(*free_form);

@@ -84,6 +84,10 @@ class Exchange {
   virtual void finish(Headers trailers = {}) = 0;
   // The answer cannot be completed: cuts the connection (or resets the stream).
   virtual void abort() = 0;
+  // Instead of an answer, before one has begun: there is none to be had, because the app that should give it cannot be
+  // reached, say. Whoever made the exchange tells its caller in his own way; where nobody does it is a 500 with the
+  // message as its text.
+  virtual void refuse(const Error& error) { respond(500, {}, error.message); }
 
   // True once the client is known to have gone; writing is then pointless but harmless.
   virtual bool gone() const = 0;

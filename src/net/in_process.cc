@@ -116,6 +116,14 @@ class InProcessExchange final : public Exchange {
     if (state_ != State::kAnswered) end_with(Code::kUnavailable, "the answer was cut off");
   }
 
+  void refuse(const Error& error) override {
+    if (state_ != State::kUnanswered) return abort();
+    state_ = State::kAnswered;
+    gone_ = true;
+    sink_->on_error(error);
+    sink_.reset();
+  }
+
  private:
   enum class State { kUnanswered, kStreaming, kAnswered };
 

@@ -3,7 +3,7 @@
 //
 // Belongs to the worker that makes it, like any Exchange. Answering follows the rules of net/http.h: a Content-Length
 // among the headers of start() is checked; HEAD, 204 and 304 carry no body; destroyed unanswered is a 500; destroyed in
-// the middle is on_error().
+// the middle, and refuse(), are on_error().
 #pragma once
 
 #include <memory>

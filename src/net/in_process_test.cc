@@ -189,5 +189,17 @@ TEST(InProcess, LeavesTheBodyOutForHeadAndRefusesBadHeads) {
   EXPECT_EQ(bad.status, 500);
 }
 
+TEST(InProcess, ARefusedRequestIsAnError) {
+  Seen seen;
+  const auto exchange = make(seen);
+  exchange->refuse(make_error(Code::kUnavailable, "asleep"));
+  ASSERT_TRUE(seen.error);
+  EXPECT_EQ(seen.error->message, "asleep");
+  EXPECT_EQ(seen.status, 0);
+  EXPECT_EQ(seen.destroyed, 1);
+  exchange->respond(200, {}, "too late");
+  EXPECT_EQ(seen.status, 0);
+}
+
 }  // namespace
 }  // namespace tandem::net

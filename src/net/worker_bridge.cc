@@ -325,6 +325,9 @@ class Proxy final : public Exchange, public BodySource {
   void abort() override {
     crossing_->send([](Exchange& exchange) { exchange.abort(); });
   }
+  void refuse(const Error& error) override {
+    crossing_->send([error](Exchange& exchange) { exchange.refuse(error); });
+  }
 
   void read(Completion<std::string_view> done) override {
     if (const auto whole = take_whole()) return done(*whole);

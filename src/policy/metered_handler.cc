@@ -72,6 +72,13 @@ class MeteredExchange final : public net::Exchange {
     inner_->finish(trailers);
   }
   void abort() override { inner_->abort(); }
+  void refuse(const Error& error) override {
+    if (status_ == 0) {
+      status_ = 500;
+      end(status_);
+    }
+    inner_->refuse(error);
+  }
 
  private:
   void count(std::string_view piece) {

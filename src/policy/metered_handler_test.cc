@@ -173,5 +173,12 @@ TEST(MeteredEndpoint, WatchesTheHandlerOfEachWorker) {
   EXPECT_THAT(notes.told, ElementsAre("begin POST", "POST /t?q 200 5", "begin GET", "GET /t?q 404 0"));
 }
 
+TEST(MeteredHandler, ACallThatIsRefused) {
+  const Outcome outcome =
+      call([](std::unique_ptr<net::Exchange> exchange) { exchange->refuse(make_error(Code::kUnavailable, "asleep")); });
+  EXPECT_EQ(outcome.seen, " 500:asleep gone");
+  EXPECT_THAT(outcome.told, ElementsAre("begin POST", "POST /t?q 500 0"));
+}
+
 }  // namespace
 }  // namespace tandem::policy

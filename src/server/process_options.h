@@ -25,6 +25,12 @@ struct ProcessOptions {
   std::uint16_t first_app_port = 8080;
   std::uint16_t first_dapr_http_port = 3500;
   std::uint16_t first_dapr_grpc_port = 50001;
+  // Where other sidecars call the apps: nobody proves who he is there, so not to all the world. The first app's port
+  // when it names none; 0: any free one.
+  std::string internal_listen_address = "127.0.0.1";
+  std::uint16_t first_dapr_internal_grpc_port = 0;
+  // DAPR_HOST_IP: the address by which other machines reach this one; empty: it is found out.
+  std::string host_address;
   // Prometheus's /metrics of the process; nullopt: off.
   std::optional<std::uint16_t> metrics_port = 9090;
   std::string metrics_listen_address;  // empty: that of the Dapr API

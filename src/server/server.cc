@@ -14,6 +14,7 @@
 #include "server/app_runtime.h"
 #include "server/memory_budget.h"
 #include "server/metrics_door.h"
+#include "server/peers.h"
 
 namespace tandem::server {
 namespace {
@@ -98,6 +99,7 @@ class Server::Impl final {
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
+  std::unique_ptr<Peers> peers_;
   std::unique_ptr<ProcessParts> parts_;
   std::vector<std::unique_ptr<AppRuntime>> apps_;
   std::unique_ptr<MetricsDoor> metrics_door_;
@@ -110,6 +112,7 @@ Server::Impl::~Impl() {
   stop();
   if (workers_) workers_->stop();
   metrics_server_.reset();
+  peers_.reset();
   apps_.clear();
   clients_.clear();
   // The engine's threads post to the workers until it is gone.
@@ -157,6 +160,12 @@ Status Server::Impl::load_resources() {
                                                                      .http_paths = wanted.http_paths,
                                                                      .http_methods = !wanted.http_methods_excluded});
   serve_metrics_ = options_.metrics_port.has_value() && wanted.enabled;
+  auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_);
+  if (peers) {
+    peers_ = std::move(*peers);
+  } else {
+    diagnostics.error({configuration->file, configuration->name_resolution->line, 0}, peers.error().message);
+  }
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
@@ -206,6 +215,8 @@ Status Server::Impl::listen() {
     auto app = AppRuntime::make(*parts_, spec, ports, group_of(spec));
     if (!app) return fail(std::move(app.error()));
     apps_.push_back(std::move(*app));
+    const std::uint16_t internal = wanted(spec.dapr_internal_grpc_port, options_.first_dapr_internal_grpc_port);
+    if (Status listening = peers_->listen(spec, internal); !listening) return listening;
   }
   if (!serve_metrics_) return {};
   metrics_door_ = std::make_unique<MetricsDoor>(*metrics_);
@@ -270,10 +281,12 @@ Status Server::Impl::open() {
   for (const auto& app : apps_) {
     if (Status opened = app->open(); !opened) return opened;
   }
+  peers_->open();
   return {};
 }
 
 void Server::Impl::announce() const {
+  peers_->announce();
   for (const AppAddress& one : addresses()) {
     log_.for_app(one.app_id)
         .info("tandem.server", "serving",
@@ -321,6 +334,7 @@ bool Server::Impl::stop() {
   bool clean = true;
   if (!parts_ || !(*workers_)[0].running()) return true;
   log_.info("tandem.server", "stopping");
+  peers_->withdraw();
   for (const auto& group : groups_) group->pubsub().stop_subscriptions();
 
   // No new connections; requests in flight finish.
@@ -331,21 +345,22 @@ bool Server::Impl::stop() {
     bool cut = false;
   };
   const auto waiting = std::make_shared<Waiting>();
-  waiting->left = apps_.size();
-  for (const auto& app : apps_) {
-    app->drain(options_.shutdown_limit, [waiting](net::Drained how) {
-      const std::lock_guard lock(waiting->mutex);
-      waiting->cut |= how == net::Drained::kCut;
-      --waiting->left;
-      waiting->changed.notify_all();
-    });
-  }
+  waiting->left = apps_.size() + 1;
+  const auto one_done = [waiting](net::Drained how) {
+    const std::lock_guard lock(waiting->mutex);
+    waiting->cut |= how == net::Drained::kCut;
+    --waiting->left;
+    waiting->changed.notify_all();
+  };
+  for (const auto& app : apps_) app->drain(options_.shutdown_limit, one_done);
+  peers_->drain(options_.shutdown_limit, one_done);
   {
     std::unique_lock lock(waiting->mutex);
     clean = waiting->changed.wait_until(lock, deadline + kCutting, [&] { return waiting->left == 0; }) && !waiting->cut;
   }
   for (const auto& app : apps_) app->stop_app(deadline);
   for (const auto& app : apps_) app->close_doors();
+  peers_->close();
   const SteadyTime close_by = std::max(deadline, std::chrono::steady_clock::now() + kComponentClose);
   for (const auto& group : groups_) group->close(close_by);
   if (metrics_server_) metrics_server_.reset();

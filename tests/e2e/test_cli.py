@@ -65,8 +65,8 @@ class WrongInputTest(TandemTest):
         self.assertIn('"--jsn"', self.refused_in_one_line("inspect", "--jsn", guest("hello")))
 
     def test_flags_of_dapr_that_are_not_there(self):
-        self.assertIn("--dapr-internal-grpc-port is not supported yet",
-                      self.refused_in_one_line("run", guest("hello"), "--dapr-internal-grpc-port", "50002"))
+        self.assertIn("--placement-host-address is not supported",
+                      self.refused_in_one_line("run", guest("hello"), "--placement-host-address", "here:50005"))
         self.assertIn("--app-protocol", self.refused_in_one_line("run", guest("hello"), "--app-protocol", "grpc"))
 
     def test_wrong_values_come_all_at_once(self):

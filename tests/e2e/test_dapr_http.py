@@ -232,7 +232,7 @@ class SystemTest(DaprTest):
         self.assertEqual(get(self.url("/v1.0/invoke/mine.default/method/authority")).text, own)
         headers = get(self.url("/v1.0/invoke/mine/method/headers")).text.lower().splitlines()
         self.assertIn("dapr-caller-namespace: default", headers)
-        self.assert_error(get(self.url("/v1.0/invoke/mine.other/method/x")), 500, "ERR_DIRECT_INVOKE", "couldn't find")
+        self.assert_error(get(self.url("/v1.0/invoke/none.other/method/x")), 500, "ERR_DIRECT_INVOKE", "couldn't find")
         self.assert_error(get(self.url("/v1.0/invoke/mine.a.b/method/x")), 500, "ERR_DIRECT_INVOKE", "invalid app id")
 
     def test_what_does_not_decode_is_named(self):

@@ -108,7 +108,8 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   if (const net::grpc::CallRoute* route = api.routes == nullptr ? nullptr : api.routes->here(callee->app_id)) {
     return invoke_grpc_app(api, *route, call, server, message, *method, response);
   }
-  if (const std::string_view why = refusal_of(message); !why.empty()) {
+  // An app elsewhere need not speak HTTP: its own sidecar knows.
+  if (const std::string_view why = refusal_of(message); !why.empty() && !callee->elsewhere) {
     // Another app's sidecar would have said so in its own words.
     const bool own = callee->app_id == api.app_id;
     return refuse(own ? std::string(why)

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "api/http/reply.h"
+
 namespace tandem::api::http {
 namespace {
 
@@ -78,6 +80,11 @@ ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, Forwa
   head_.target = call_.target;
   head_.authority = call_.authority;
   head_.headers = headers_;
+}
+
+void ForwardedExchange::refuse(const Error& error) {
+  reply_error(*inner_, invoke_failed(error.code, call_.authority, error.message),
+              {.app_id = call_.caller_app_id, .component = call_.authority});
 }
 
 void ForwardedExchange::LimitedBody::read(Completion<std::string_view> done) {

@@ -41,6 +41,7 @@ class ForwardedExchange final : public net::Exchange {
   void write(std::string_view piece, Completion<void> done) override { inner_->write(piece, std::move(done)); }
   void finish(net::Headers trailers) override { inner_->finish(trailers); }
   void abort() override { inner_->abort(); }
+  void refuse(const Error& error) override;
   bool gone() const override { return inner_->gone(); }
 
  private:

@@ -165,5 +165,27 @@ TEST(InvokeRoutesTest, LimitsTheBody) {
   EXPECT_EQ(api.callee.method, "");
 }
 
+// An endpoint that has no answer.
+class Unreachable final : public invoke::Endpoint, private net::Handler {
+ public:
+  net::Handler& handler(std::size_t) override { return *this; }
+  Code code = Code::kUnavailable;
+
+ private:
+  void handle(std::unique_ptr<net::Exchange> exchange) override { exchange->refuse(make_error(code, "it sleeps")); }
+};
+
+TEST(InvokeRoutesTest, AnAppThatCannotBeReached) {
+  TestApi api;
+  Unreachable elsewhere;
+  api.invoke.set_elsewhere(elsewhere);
+  const Answer answer = api.get("/v1.0/invoke/there.other/method/m");
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.body,
+            R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: there.other, err: it sleeps"})");
+  elsewhere.code = Code::kPermissionDenied;
+  EXPECT_EQ(api.get("/v1.0/invoke/there/method/m").status, 403);
+}
+
 }  // namespace
 }  // namespace tandem::api::http

@@ -37,6 +37,9 @@ Result<Callee> InvokeService::find(std::string_view target) const {
     const auto found = apps_.find(target.substr(0, dot));
     if (found != apps_.end()) return Callee{found->first, found->second.authority, found->second.endpoint};
   }
+  // A URL is no app's name.
+  const bool can_be_name = dot > 0 && target.find(':') == std::string_view::npos;
+  if (elsewhere_ != nullptr && can_be_name) return Callee{target.substr(0, dot), target, elsewhere_, true};
   return fail(failed(Code::kNotFound, target, "couldn't find service: " + std::string(target)));
 }
 

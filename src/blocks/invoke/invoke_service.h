@@ -25,11 +25,14 @@ class Endpoint {
   virtual net::Handler& handler(std::size_t worker) = 0;
 };
 
-// An app that was found. The views live as long as the service.
+// An app that was found. The views live as long as the service and the target that was looked for.
 struct Callee {
   std::string_view app_id;     // without a namespace
   std::string_view authority;  // what the app's requests name as their host
   Endpoint* endpoint = nullptr;
+  // Not of this process: the endpoint is the one for all others, and the authority is the target, by which it knows
+  // whom a request is for. Whether there is such an app, it finds out.
+  bool elsewhere = false;
 };
 
 class InvokeService final {
@@ -40,6 +43,8 @@ class InvokeService final {
   // `endpoint` outlives the service. `authority`: where the app itself is reached, its app id when empty. Fails when
   // the id is taken.
   Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
+  // Who takes requests for the apps that are not of this process; it outlives the service. Before the workers start.
+  void set_elsewhere(Endpoint& endpoint) { elsewhere_ = &endpoint; }
   // `target` is "id" or "id.namespace". Fails with reason ERR_DIRECT_INVOKE and Dapr's message: kNotFound when nobody
   // has that id in that namespace, kInvalidArgument when it has more dots.
   Result<Callee> find(std::string_view target) const;
@@ -54,6 +59,7 @@ class InvokeService final {
   };
 
   std::string name_space_;
+  Endpoint* elsewhere_ = nullptr;
   std::map<std::string, App, std::less<>> apps_;
 };
 

@@ -54,5 +54,25 @@ TEST(InvokeServiceTest, AnIdMayNameTheNamespaceOfTheProcess) {
   EXPECT_FALSE(other.find("orders.default"));
 }
 
+TEST(InvokeServiceTest, AppsElsewhereAreFoundByTheirName) {
+  NoEndpoint orders;
+  NoEndpoint elsewhere;
+  InvokeService service;
+  ASSERT_TRUE(service.add("orders", orders));
+  service.set_elsewhere(elsewhere);
+  EXPECT_EQ(service.find("orders")->endpoint, &orders);
+  EXPECT_FALSE(service.find("orders")->elsewhere);
+  const Result<Callee> callee = service.find("shop.other");
+  ASSERT_TRUE(callee);
+  EXPECT_EQ(callee->app_id, "shop");
+  EXPECT_EQ(callee->authority, "shop.other");
+  EXPECT_EQ(callee->endpoint, &elsewhere);
+  EXPECT_TRUE(callee->elsewhere);
+  EXPECT_TRUE(service.find("orders.other")->elsewhere);
+  for (const char* target : {"", ".other", "a.b.c", "http://a", "https://a.b"}) {
+    EXPECT_FALSE(service.find(target)) << target;
+  }
+}
+
 }  // namespace
 }  // namespace tandem::invoke

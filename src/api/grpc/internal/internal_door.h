@@ -1,0 +1,39 @@
+// Dapr's internal gRPC of one app: the port at which other sidecars call it.
+//
+// One for each app. Nobody proves who he is there (Dapr's sidecars do by mTLS, which Tandem has not), so it listens on
+// a loopback address unless told otherwise. Owned by whoever wires the process, made before the workers start,
+// destroyed while they run or after they have stopped. drain() and the destructor run on one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "api/grpc/internal/internal_service.h"
+#include "api/grpc/lazy_server.h"
+#include "base/result.h"
+
+namespace tandem::api::grpc {
+
+class InternalDoor final {
+ public:
+  // Connections are accepted on `worker`. `others` takes every method that is not ServiceInvocation's, and outlives the
+  // door; null: they are UNIMPLEMENTED. Fails with one line that says what, where and what to do.
+  static Result<std::unique_ptr<InternalDoor>> listen(net::Worker& worker, const net::ListenOn& place,
+                                                      InternalOptions options,
+                                                      ::grpc::CallbackGenericService* others = nullptr);
+
+  std::uint16_t port() const { return server_->port(); }
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(LazyServer::Drained)> done) {
+    server_->drain(limit, std::move(done));
+  }
+
+ private:
+  explicit InternalDoor(InternalOptions options) : options_(std::move(options)), service_(options_) {}
+
+  const InternalOptions options_;
+  InternalService service_;
+  std::unique_ptr<LazyServer> server_;
+};
+
+}  // namespace tandem::api::grpc

@@ -1,0 +1,70 @@
+#include "api/grpc/internal/peer_channels.h"
+
+#include <arpa/inet.h>
+#include <grpc/grpc.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace tandem::api::grpc {
+namespace {
+
+using std::chrono::milliseconds;
+
+int in_ms(milliseconds time) { return static_cast<int>(time.count()); }
+
+}  // namespace
+
+std::string target_of(std::string_view address) {
+  if (address.starts_with('[')) return "ipv6:" + std::string(address);
+  const std::string host(address.substr(0, address.rfind(':')));
+  in_addr ignored{};
+  const bool is_ip = ::inet_pton(AF_INET, host.c_str(), &ignored) == 1;
+  return (is_ip ? "ipv4:" : "dns:///") + std::string(address);
+}
+
+PeerChannel PeerChannels::connect(const std::string& address) const {
+  ::grpc::ChannelArguments arguments;
+  const int bytes = static_cast<int>(std::min<std::size_t>(max_message_bytes_, std::numeric_limits<int>::max()));
+  arguments.SetMaxReceiveMessageSize(bytes);
+  arguments.SetMaxSendMessageSize(bytes);
+  // A peer that does not answer a ping is gone: the calls on this connection fail then, however long they may take.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, in_ms(std::chrono::seconds(10)));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, in_ms(std::chrono::seconds(5)));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, in_ms(std::chrono::seconds(5)));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, in_ms(std::chrono::seconds(5)));
+  // A channel that is dropped takes its connection with it, and never goes by way of a proxy for the web.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return ::grpc::CreateCustomChannel(target_of(address), ::grpc::InsecureChannelCredentials(), arguments);
+}
+
+PeerChannel PeerChannels::get(const std::string& address) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(entries_, [&](const auto& one) {
+    return one.first != address && one.second.channel.use_count() == 1 && now - one.second.used > idle_;
+  });
+  Entry& entry = entries_[address];
+  if (!entry.channel) entry.channel = connect(address);
+  entry.used = now;
+  return entry.channel;
+}
+
+void PeerChannels::drop(std::string_view address, const PeerChannel& channel) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = entries_.find(address);
+  if (found != entries_.end() && found->second.channel == channel) entries_.erase(found);
+}
+
+std::size_t PeerChannels::size() const {
+  const std::scoped_lock lock(mutex_);
+  return entries_.size();
+}
+
+}  // namespace tandem::api::grpc
