@@ -161,6 +161,10 @@ class Reader final {
     const auto grpc = port("dapr-grpc-port", flags_.text("dapr-grpc-port"));
     if (http) app.dapr_http_port = *http;
     if (grpc) app.dapr_grpc_port = *grpc;
+    options.internal_listen_address = address("dapr-internal-grpc-listen-address");
+    if (const std::string text = flags_.text("dapr-internal-grpc-port"); !text.empty()) {
+      if (const auto internal = port("dapr-internal-grpc-port", text)) app.dapr_internal_grpc_port = *internal;
+    }
     if (const std::string text = flags_.text("dapr-public-port"); !text.empty()) {
       options.public_port = port("dapr-public-port", text);
     }

@@ -26,7 +26,6 @@ constexpr std::string_view kNoControlPlane = "Tandem has no control plane";
 constexpr std::string_view kNoActors = "Tandem has no actors";
 constexpr std::string_view kNoJobs = "Tandem has no jobs and reminders";
 constexpr std::string_view kNoProfiling = "Tandem has no profiling endpoint";
-constexpr std::string_view kNoInternal = "this version has no calls between sidecars";
 
 constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"actors-disseminate-timeout", kDuration, "30s", kIdle, kNoActors},
@@ -40,7 +39,7 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"app-id", kText, "", kTaken, "the app's name; required"},
     {"app-max-concurrency", kInteger, "-1", kTaken, "calls in the app at once, the others wait; -1: no limit"},
     {"app-port", kText, "", kTaken, "the port that the app listens on"},
-    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http or https"},
+    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http, https or grpc"},
     {"app-ssl", kSwitch, "false", kTaken, "deprecated: the same as --app-protocol https"},
     {"build-info", kSwitch, "false", kTaken, "print what was built and stop"},
     {"components-path", kText, "", kTaken, "deprecated: the same as --resources-path"},
@@ -54,8 +53,8 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"dapr-http-max-request-size", kInteger, "4", kTaken, "deprecated: --max-body-size in MB"},
     {"dapr-http-port", kText, "3500", kTaken, "port of the HTTP API"},
     {"dapr-http-read-buffer-size", kInteger, "4", kTaken, "deprecated: --read-buffer-size in KB"},
-    {"dapr-internal-grpc-listen-address", kText, "", kIdle, kNoInternal},
-    {"dapr-internal-grpc-port", kText, "", kIdle, kNoInternal},
+    {"dapr-internal-grpc-listen-address", kText, "", kTaken, "where that port listens; empty: on all addresses"},
+    {"dapr-internal-grpc-port", kText, "", kTaken, "port that other sidecars call; empty or 0: any free one"},
     {"dapr-listen-addresses", kText, "", kTaken, "where the APIs listen; empty: on all addresses"},
     {"dapr-public-listen-address", kText, "", kTaken, "where the public port listens; empty: on all addresses"},
     {"dapr-public-port", kText, "", kTaken, "port with health and metadata only, without a token"},

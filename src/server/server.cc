@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "net/grpc/passing_service.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_runtime.h"
@@ -99,6 +100,7 @@ class Server::Impl final {
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
+  std::vector<std::unique_ptr<net::grpc::PassingService>> passing_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<ProcessParts> parts_;
   std::vector<std::unique_ptr<AppRuntime>> apps_;
@@ -163,6 +165,9 @@ Status Server::Impl::load_resources() {
   auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_);
   if (peers) {
     peers_ = std::move(*peers);
+    routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
+      peers_->remote().find_channel(app_id, name_space, 0, std::move(done));
+    });
   } else {
     diagnostics.error({configuration->file, configuration->name_resolution->line, 0}, peers.error().message);
   }
@@ -216,7 +221,8 @@ Status Server::Impl::listen() {
     if (!app) return fail(std::move(app.error()));
     apps_.push_back(std::move(*app));
     const std::uint16_t internal = wanted(spec.dapr_internal_grpc_port, options_.first_dapr_internal_grpc_port);
-    if (Status listening = peers_->listen(spec, internal); !listening) return listening;
+    passing_.push_back(std::make_unique<net::grpc::PassingService>(spec.app_id, routes_));
+    if (Status listening = peers_->listen(spec, internal, passing_.back().get()); !listening) return listening;
   }
   if (!serve_metrics_) return {};
   metrics_door_ = std::make_unique<MetricsDoor>(*metrics_);

@@ -208,7 +208,7 @@ std::optional<std::string_view> callee_of(const ::grpc::ServerContextBase& serve
 void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& route, const std::string& caller,
                      ::grpc::ClientContext& onward) {
   MetadataPairs own = route.metadata;
-  own.emplace_back(kAppId, "");
+  if (!has_key(own, kAppId)) own.emplace_back(kAppId, "");
   if (!has_key(own, kApiToken)) own.emplace_back(kApiToken, "");
   if (!caller.empty()) {
     const bool other = caller != route.app_id;
