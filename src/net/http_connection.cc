@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstring>
 #include <utility>
+
 
 namespace tandem::net {
 namespace {
@@ -40,7 +42,7 @@ std::string_view text_of(ParseFault fault) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(std::shared_ptr<ServerShard> shard, asio::ip::tcp::socket socket)
+HttpConnection::HttpConnection(std::shared_ptr<ServerShard> shard, ServerSocket socket)
     : shard_(std::move(shard)), socket_(std::move(socket)) {}
 
 HttpConnection::~HttpConnection() = default;
@@ -332,7 +334,7 @@ void HttpConnection::linger() {
   // Closing now would reset the connection and take the answer with it: the client is still sending.
   lingering_ = true;
   drained_bytes_ = 0;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  socket_.shutdown(ServerSocket::shutdown_send, error);
   if (error) return close();
   arm_read(kLingerTime);
 }

@@ -1,6 +1,6 @@
-// The HTTP/1.1 server: a listening socket that all workers accept from, and a Handler a worker.
+// The HTTP/1.1 server: listening sockets that all workers accept from, and a Handler a worker.
 //
-// One listening socket without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
+// Listening sockets without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
 // worker with the fewest. Owned by whoever wires the process, destroyed before the Workers and before the handlers.
 // listen(), drain() and the destructor run on any one thread; handlers and observer run on the workers.
 // listen() fails with one line that says what, where and what to do; a broken connection ends alone.
@@ -46,9 +46,15 @@ class ServerObserver {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address, or "localhost"
-  std::uint16_t port = 0;             // 0: any free port
-  std::string purpose = "HTTP";       // for errors: "the Dapr HTTP API"
-  std::string hint;                   // for errors: "choose another with --dapr-http-port"
+  // Listened on as well, at the same port. An address that this machine does not have, or a family, is left out as long
+  // as another one is there.
+  std::vector<std::string> more_addresses;
+  std::uint16_t port = 0;  // 0: any free port, the same one for all addresses
+  // A file name: listened on in place of the addresses, and port() is 0. Made with the permissions that the umask
+  // leaves, removed when listening ends. What a server that is gone has left there is replaced.
+  std::string unix_socket;
+  std::string purpose = "HTTP";  // for errors: "the Dapr HTTP API"
+  std::string hint;              // for errors: "choose another with --dapr-http-port"
 
   std::size_t max_head_bytes = 64 * 1024;       // over it: 431
   std::size_t max_headers = 256;                // over it: 431
