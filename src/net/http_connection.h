@@ -23,6 +23,7 @@
 
 namespace tandem::net {
 
+class Http2Connection;
 class HttpConnection;
 
 // The Exchange of a connection's current request. It lives inside the connection, which it keeps alive.
@@ -85,6 +86,9 @@ class HttpConnection final : public ServerConnection,
   bool end_request();
   bool parse_next();
   bool accept_request(std::size_t head_bytes);
+  bool await_preface(std::string_view bytes);
+  bool upgrade();
+  void hand_over(const std::shared_ptr<Http2Connection>& next);
   bool normalize_target();
   void dispatch();
   void refuse(int status, std::string_view why);

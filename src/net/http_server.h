@@ -1,4 +1,5 @@
-// The HTTP/1.1 server: listening sockets that all workers accept from, and a Handler a worker.
+// The HTTP server, HTTP/1.1 and HTTP/2 in cleartext: listening sockets that all workers accept from, and a Handler a
+// worker.
 //
 // Listening sockets without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
 // worker with the fewest. Owned by whoever wires the process, destroyed before the Workers and before the handlers.
@@ -44,6 +45,11 @@ class ServerObserver {
   virtual void accept_failed(const Error&) noexcept {}
 };
 
+// Whether HTTP/2 in cleartext (h2c) is spoken beside HTTP/1.1 on the same port: to a client that begins with its
+// preface, and to one that asks for it with "Upgrade: h2c" in a request that has come with its whole body (RFC
+// 7540, 3.2).
+enum class Http2 { kOff, kOn };
+
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address, or "localhost"
   // Listened on as well, at the same port. An address that this machine does not have, or a family, is left out as long
@@ -70,6 +76,7 @@ struct ServerOptions {
   std::optional<std::chrono::milliseconds> body_timeout;
   std::chrono::milliseconds write_stall_timeout{60'000};  // while the client takes no bytes
 
+  Http2 http2 = Http2::kOff;
   ServerObserver* observer = nullptr;  // outlives the server
 };
 

@@ -138,6 +138,7 @@ TEST(UnixSocket, ListensThereAndRemovesItsFile) {
   const Folder folder;
   ServerOptions options;
   options.unix_socket = folder / "dapr.socket";
+  options.http2 = Http2::kOn;
   {
     const mode_t before = ::umask(0077);
     TestServer server(ok, options);

@@ -1,4 +1,5 @@
-// What a shard knows of one of its connections, whatever it speaks.
+// What a shard knows of one of its connections, whatever it speaks: HTTP/1.1 (http_connection.h) or HTTP/2
+// (http2_connection.h).
 //
 // Kept alive by its shard while it is open. The shard's worker only; nothing here fails.
 #pragma once

@@ -134,6 +134,11 @@ void ServerShard::add(int connected_socket) {
   if (draining()) connection->drain();
 }
 
+void ServerShard::replace(ServerConnection& connection, std::shared_ptr<ServerConnection> next) {
+  next->index = connection.index;
+  connections_[connection.index] = std::move(next);
+}
+
 void ServerShard::remove(ServerConnection& connection) {
   const std::size_t index = connection.index;
   const std::shared_ptr<ServerConnection> removed = std::move(connections_[index]);

@@ -54,6 +54,8 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
 
   void add(int connected_socket);
   void remove(ServerConnection& connection);
+  // `next` goes on with what `connection` has begun.
+  void replace(ServerConnection& connection, std::shared_ptr<ServerConnection> next);
 
   // Answers that are complete at once are gathered and leave together at the end of a turn of the loop: a client on
   // this machine is then not woken between the requests of a turn, which takes the core from them each time. False when

@@ -77,6 +77,7 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   app.port = wanted.app;
   app.purpose = fmt::format("app {}", spec_.app_id);
   app.hint = "choose another with --app-port or appPort";
+  app.http2 = net::Http2::kOn;
   app.observer = &meters_.app_port;
   auto app_server = net::HttpServer::listen(
       parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });
@@ -88,6 +89,7 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   dapr.port = wanted.dapr_http;
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
+  dapr.http2 = net::Http2::kOn;
   dapr.body_timeout = net::time_for_body(max_body);
   auto dapr_server = net::HttpServer::listen(
       parts_.workers, dapr, [this](net::Worker& worker) -> net::Handler& { return *api_doors_[worker.index()]; });
