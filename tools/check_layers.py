@@ -42,6 +42,7 @@ SIBLINGS = {"api"}
 # Prefix of an #include -> the rooms, or folders of rooms, that may have it.
 LIBRARIES = {
     "boost/beast": {"net"},
+    "nghttp2/": {"net"},
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},

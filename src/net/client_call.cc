@@ -19,8 +19,11 @@ namespace asio = boost::asio;
 constexpr std::size_t kBuffer = 16 * 1024;
 constexpr int kInterimAnswers = 16;  // 1xx answers before the real one
 
+}  // namespace
+
 std::string key_of(const ClientRequest& request) {
   std::string key = request.scheme + "://" + request.host + ":" + std::to_string(request.port);
+  if (request.verify == ClientVerify::kNothing) key += " unverified";
   std::transform(key.begin(), key.end(), key.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
   return key;
@@ -36,18 +39,16 @@ bool is_idempotent(std::string_view method) {
          method == "TRACE";
 }
 
-}  // namespace
-
 ClientCall::ClientCall(std::shared_ptr<ClientPool> pool, ClientRequest request, std::unique_ptr<ResponseSink> sink)
     : pool_(std::move(pool)), request_(with_port(std::move(request))), sink_(std::move(sink)), key_(key_of(request_)) {}
 
 ClientCall::~ClientCall() = default;
 
-std::string ClientCall::peer() const { return request_.host + ":" + std::to_string(request_.port); }
+std::string ClientCall::peer() const { return peer_of(request_); }
 
 void ClientCall::start() {
   pool_->add(shared_from_this());
-  if (const Status valid = check(); !valid) return fail_with(valid.error().code, valid.error().message);
+  if (const Status valid = check_request(request_); !valid) return fail_with(valid.error().code, valid.error().message);
   build_head();
   transport_ = pool_->take(key_, request_.address_filter);
   if (!transport_) return connect();
@@ -68,6 +69,7 @@ void ClientCall::finish() {
   const auto self = shared_from_this();
   phase_ = Phase::kOver;
   pool_->worker().timeouts().disarm(*this);
+  if (connector_) connector_->abandon();
   if (transport_) transport_->close();
   pool_->remove(self);
 }
@@ -117,6 +119,22 @@ void ClientCall::on_timeout() {
 
 // The request.
 
+void ClientCall::connect() {
+  arm(request_.connect_timeout);
+  const auto connector = std::make_shared<ClientConnector>(
+      pool_, request_, [call = weak_from_this()](Result<std::unique_ptr<ClientTransport>> transport) {
+        const auto self = call.lock();
+        if (!self || self->phase_ == Phase::kOver) return;
+        self->connector_.reset();
+        if (!transport) return self->fail_with(transport.error().code, std::move(transport.error().message));
+        self->transport_ = std::move(*transport);
+        self->reused_ = false;
+        self->send_request();
+      });
+  connector_ = connector;
+  connector->start();
+}
+
 void ClientCall::build_head() {
   head_ = request_.method + " " + request_.target + " HTTP/1.1\r\n";
   bool has_host = false;
@@ -135,12 +153,7 @@ void ClientCall::build_head() {
     has_host = has_host || equals_ignoring_case(header.name, "host");
     append_header(head_, header.name, header.value);
   }
-  if (!has_host) {
-    const bool bare_v6 = request_.host.find(':') != std::string::npos && request_.host.front() != '[';
-    std::string host = bare_v6 ? "[" + request_.host + "]" : request_.host;
-    if (request_.port != (request_.scheme == "https" ? 443 : 80)) host += ":" + std::to_string(request_.port);
-    append_header(head_, "Host", host);
-  }
+  if (!has_host) append_header(head_, "Host", authority_of(request_));
   if (const std::string* whole = std::get_if<std::string>(&request_.body)) {
     const bool usual = request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH";
     if (!whole->empty() || usual) append_header(head_, "Content-Length", std::to_string(whole->size()));

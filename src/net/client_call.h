@@ -3,7 +3,6 @@
 // Kept alive by its pool until it is over, and by its pending operations. The worker's thread only.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,38 +12,34 @@
 #include <string_view>
 #include <vector>
 
+#include "net/client_connector.h"
 #include "net/client_pool.h"
 #include "net/http_client.h"
 #include "net/http_parser.h"
-#include "net/resolver.h"
 #include "net/timeout_wheel.h"
 
 namespace tandem::net {
 
-class ClientCall final : public std::enable_shared_from_this<ClientCall>, private TimeoutEntry {
+// The scheme's own port where a request names none.
+ClientRequest with_port(ClientRequest request);
+// What the connections to a host are kept by.
+std::string key_of(const ClientRequest& request);
+bool is_idempotent(std::string_view method);
+
+class ClientCall final : public PendingCall, public std::enable_shared_from_this<ClientCall>, private TimeoutEntry {
  public:
   ClientCall(std::shared_ptr<ClientPool> pool, ClientRequest request, std::unique_ptr<ResponseSink> sink);
-  ~ClientCall();
+  ~ClientCall() override;
 
   void start();
-  // The caller wants no more: the sink hears nothing.
-  void cancel();
-  // The client goes: the sink hears kCancelled.
-  void stop();
+  void cancel() override;
+  void stop() override;
 
  private:
-  using Endpoint = boost::asio::ip::tcp::endpoint;
   enum class Phase { kConnecting, kFirstByte, kBody, kHeldBack, kOver };
 
-  // Getting a connection (client_connect.cc).
-  Status check() const;
+  // The request.
   void connect();
-  void resolved(const Addresses& addresses);
-  void connect_to(std::size_t index, boost::system::error_code first);
-  void handshake();
-  void connected();
-
-  // The request (client_call.cc).
   void build_head();
   void send_request();
   void send_body();
@@ -52,7 +47,7 @@ class ClientCall final : public std::enable_shared_from_this<ClientCall>, privat
   void sent();
   void write_failed(const boost::system::error_code& error);
 
-  // The answer (client_call.cc).
+  // The answer.
   void read_more();
   void on_read(const boost::system::error_code& error, std::size_t bytes);
   void process();
@@ -79,7 +74,7 @@ class ClientCall final : public std::enable_shared_from_this<ClientCall>, privat
   Phase phase_ = Phase::kConnecting;
   bool in_sink_ = false;
 
-  std::vector<Endpoint> endpoints_;
+  std::shared_ptr<ClientConnector> connector_;  // while it connects
   std::unique_ptr<ClientTransport> transport_;
   bool reused_ = false;
   bool retried_ = false;

@@ -20,9 +20,22 @@
 
 namespace tandem::net {
 
-class ClientPool final : private TimeoutEntry {
+class Http2Host;
+
+// A call in flight, whatever it speaks.
+class PendingCall {
  public:
-  ClientPool(Worker& worker, ClientOptions options) : worker_(worker), options_(std::move(options)) {}
+  virtual ~PendingCall() = default;
+  // The caller wants no more: the sink hears nothing.
+  virtual void cancel() = 0;
+  // The client goes: the sink hears kCancelled.
+  virtual void stop() = 0;
+};
+
+class ClientPool final : public std::enable_shared_from_this<ClientPool>, private TimeoutEntry {
+ public:
+  ClientPool(Worker& worker, ClientOptions options);
+  ~ClientPool();
 
   Worker& worker() { return worker_; }
   const ClientOptions& options() const { return options_; }
@@ -32,11 +45,14 @@ class ClientPool final : private TimeoutEntry {
   void give_back(const std::string& key, std::unique_ptr<ClientTransport> transport);
   std::size_t idle() const;
 
-  // Loads the authorities at the first call; fails with kInvalidArgument for a bad ca_pem.
-  Result<boost::asio::ssl::context*> tls();
+  // The connections that speak HTTP/2 to a host. Null once the client has gone.
+  std::shared_ptr<Http2Host> http2(const std::string& key);
 
-  void add(const std::shared_ptr<ClientCall>& call) { calls_.insert(call); }
-  void remove(const std::shared_ptr<ClientCall>& call) { calls_.erase(call); }
+  // Loads the authorities at the first call; fails with kInvalidArgument for a bad ca_pem.
+  Result<boost::asio::ssl::context*> tls(ClientVerify verify);
+
+  void add(const std::shared_ptr<PendingCall>& call) { calls_.insert(call); }
+  void remove(const std::shared_ptr<PendingCall>& call) { calls_.erase(call); }
   // Fails every call, closes every connection, keeps none from now on.
   void close();
 
@@ -52,8 +68,10 @@ class ClientPool final : private TimeoutEntry {
   const ClientOptions options_;
   bool closed_ = false;
   std::unordered_map<std::string, std::deque<Idle>> idle_;
+  std::unordered_map<std::string, std::shared_ptr<Http2Host>> http2_;
   std::optional<boost::asio::ssl::context> tls_;
-  std::unordered_set<std::shared_ptr<ClientCall>> calls_;
+  std::optional<boost::asio::ssl::context> unverified_;
+  std::unordered_set<std::shared_ptr<PendingCall>> calls_;
 };
 
 }  // namespace tandem::net

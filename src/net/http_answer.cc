@@ -4,7 +4,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <charconv>
 #include <utility>
 
 #include "net/http_connection.h"
@@ -20,13 +19,6 @@ constexpr std::size_t kKeptOutput = 64 * 1024;  // an answer's leftover buffer k
 constexpr int kInlineWrites = 16;               // completions of write() inside each other
 
 bool has_no_body(int status) { return status == 204 || status == 304; }
-
-std::optional<std::uint64_t> parse_length(std::string_view text) {
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return length;
-}
 
 }  // namespace
 

@@ -5,8 +5,23 @@
 
 #include "net/client_call.h"
 #include "net/client_pool.h"
+#include "net/http2_call.h"
+#include "net/http2_host.h"
 
 namespace tandem::net {
+
+ClientPool::ClientPool(Worker& worker, ClientOptions options) : worker_(worker), options_(std::move(options)) {}
+ClientPool::~ClientPool() = default;
+
+std::shared_ptr<Http2Host> ClientPool::http2(const std::string& key) {
+  if (closed_) return nullptr;
+  if (!http2_.contains(key)) {
+    std::erase_if(http2_, [](const auto& entry) { return entry.second->empty() && entry.second.use_count() == 1; });
+  }
+  std::shared_ptr<Http2Host>& host = http2_[key];
+  if (!host) host = std::make_shared<Http2Host>(shared_from_this());
+  return host;
+}
 
 std::unique_ptr<ClientTransport> ClientPool::take(const std::string& key, const AddressFilter& filter) {
   const auto found = idle_.find(key);
@@ -42,6 +57,7 @@ void ClientPool::give_back(const std::string& key, std::unique_ptr<ClientTranspo
 std::size_t ClientPool::idle() const {
   std::size_t count = 0;
   for (const auto& [key, waiting] : idle_) count += waiting.size();
+  for (const auto& [key, host] : http2_) count += host->idle();
   return count;
 }
 
@@ -61,21 +77,23 @@ void ClientPool::on_timeout() {
   if (next != std::chrono::steady_clock::time_point::max()) worker_.timeouts().arm(*this, next);
 }
 
-Result<boost::asio::ssl::context*> ClientPool::tls() {
-  if (tls_) return &*tls_;
+Result<boost::asio::ssl::context*> ClientPool::tls(ClientVerify verify) {
+  if (options_.tls) return &options_.tls->context();
+  std::optional<boost::asio::ssl::context>& made = verify == ClientVerify::kPeer ? tls_ : unverified_;
+  if (made) return &*made;
   try {
     boost::asio::ssl::context context(boost::asio::ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
     boost::system::error_code error;
     context.set_default_verify_paths(error);
-    const bool verifies = options_.verify == ClientOptions::Verify::kPeer;
+    const bool verifies = verify == ClientVerify::kPeer;
     context.set_verify_mode(verifies ? boost::asio::ssl::verify_peer : boost::asio::ssl::verify_none);
-    if (!options_.ca_pem.empty()) {
+    if (verifies && !options_.ca_pem.empty()) {
       context.add_certificate_authority(boost::asio::buffer(options_.ca_pem), error);
       if (error) return fail(Code::kInvalidArgument, "the extra certificate authorities are not valid PEM");
     }
-    tls_.emplace(std::move(context));
-    return &*tls_;
+    made.emplace(std::move(context));
+    return &*made;
   } catch (const std::exception& error) {
     return fail(Code::kInternal, std::string("TLS cannot be set up: ") + error.what());
   }
@@ -84,8 +102,9 @@ Result<boost::asio::ssl::context*> ClientPool::tls() {
 void ClientPool::close() {
   closed_ = true;
   idle_.clear();
-  const std::vector<std::shared_ptr<ClientCall>> calls(calls_.begin(), calls_.end());
+  const std::vector<std::shared_ptr<PendingCall>> calls(calls_.begin(), calls_.end());
   for (const auto& call : calls) call->stop();
+  for (const auto& [key, host] : std::exchange(http2_, {})) host->close();
 }
 
 void ClientHandle::cancel() {
@@ -98,6 +117,12 @@ HttpClient::HttpClient(Worker& worker, ClientOptions options)
 HttpClient::~HttpClient() { pool_->close(); }
 
 ClientHandle HttpClient::send(ClientRequest request, std::unique_ptr<ResponseSink> sink) {
+  if (pool_->options().verify == ClientOptions::Verify::kNothing) request.verify = ClientVerify::kNothing;
+  if (request.protocol == ClientProtocol::kHttp2) {
+    const auto call = std::make_shared<Http2Call>(pool_, std::move(request), std::move(sink));
+    call->start();
+    return ClientHandle(call);
+  }
   const auto call = std::make_shared<ClientCall>(pool_, std::move(request), std::move(sink));
   call->start();
   return ClientHandle(call);

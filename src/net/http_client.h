@@ -1,11 +1,12 @@
-// The HTTP/1.1 client of one worker: outgoing requests of guests, calls to external apps, the HTTP binding.
+// The HTTP client of one worker: outgoing requests of guests, calls to external apps, the HTTP binding.
 //
 // One for each worker, owned by whoever wires it, destroyed on its worker or after the workers have stopped. Everything
-// runs on the worker's thread. Connections are kept alive per scheme, host and port. https verifies the certificate
-// against the system's authorities and those of ClientOptions, unless those say otherwise. A call that fails says so to
-// its sink, naming host:port: kInvalidArgument (the request itself), kPermissionDenied (AddressFilter), kUnavailable
-// (no name, no connection, TLS, the connection broke), kDeadlineExceeded (one of the three time-outs), kInternal (the
-// answer is not valid HTTP).
+// runs on the worker's thread. Connections are kept alive per scheme, host and port; HTTP/2 shares one among all calls
+// to them, and more when the peer takes no more streams. https verifies the certificate against the system's
+// authorities and those of ClientOptions, unless the request says otherwise. A call that fails says so to its sink,
+// naming host:port: kInvalidArgument (the request itself), kPermissionDenied (AddressFilter), kUnavailable (no name, no
+// connection, TLS, the connection broke), kDeadlineExceeded (one of the three time-outs), kInternal (the answer is not
+// valid HTTP).
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include <string_view>
 
 #include "net/response_sink.h"
+#include "net/tls_client.h"
 #include "net/worker.h"
 
 namespace tandem::net {
@@ -24,7 +26,15 @@ namespace tandem::net {
 // Whether a connection to this resolved address is allowed. Asked before each connection is made or used again.
 using AddressFilter = std::function<bool(std::string_view ip, std::uint16_t port)>;
 
+// kHttp2: with prior knowledge for http, by ALPN for https; a peer that does not speak it is an error.
+enum class ClientProtocol { kHttp1, kHttp2 };
+
+// kNothing: https to whoever answers, whatever certificate it shows.
+enum class ClientVerify { kPeer, kNothing };
+
 struct ClientRequest {
+  ClientProtocol protocol = ClientProtocol::kHttp1;
+  ClientVerify verify = ClientVerify::kPeer;
   std::string method = "GET";
   std::string scheme = "http";  // or "https"
   std::string host;             // a name or an IP address
@@ -49,22 +59,24 @@ struct ClientOptions {
   std::string ca_pem;  // authorities that are trusted besides the system's, in PEM
   enum class Verify { kPeer, kNothing };
   Verify verify = Verify::kPeer;  // kNothing: https with whatever certificate the server shows
+  // Takes the place of what is said about TLS above, where there is one.
+  std::shared_ptr<const TlsClient> tls;
 };
 
-class ClientCall;
+class PendingCall;
 class ClientPool;
 
 // A call in flight. May be dropped: that does not cancel it.
 class ClientHandle final {
  public:
   ClientHandle() = default;
-  explicit ClientHandle(std::weak_ptr<ClientCall> call) : call_(std::move(call)) {}
-  // Ends the call: its connection is closed and its sink is destroyed (after the callback that it is in) and hears
-  // nothing more. Nothing happens when the call is over.
+  explicit ClientHandle(std::weak_ptr<PendingCall> call) : call_(std::move(call)) {}
+  // Ends the call: its connection is closed, its stream of HTTP/2 reset, and its sink is destroyed (after the callback
+  // that it is in) and hears nothing more. Nothing happens when the call is over.
   void cancel();
 
  private:
-  std::weak_ptr<ClientCall> call_;
+  std::weak_ptr<PendingCall> call_;
 };
 
 class HttpClient final {
@@ -76,7 +88,8 @@ class HttpClient final {
   ~HttpClient();
 
   // A request whose kept connection turns out to be closed is sent once more on a new one when no byte of the answer
-  // had come, its method is idempotent and its body is not streamed.
+  // had come, its method is idempotent and its body is not streamed. Over HTTP/2 so is one that the peer says it has
+  // not begun, whatever its method, unless a part of a streamed body has been taken.
   ClientHandle send(ClientRequest request, std::unique_ptr<ResponseSink> sink);
 
   // Connections that wait for the next request.

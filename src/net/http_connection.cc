@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstring>
 #include <utility>
+
+#include "net/http2_connection.h"
 
 namespace tandem::net {
 namespace {
@@ -40,8 +43,8 @@ std::string_view text_of(ParseFault fault) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(std::shared_ptr<ServerShard> shard, asio::ip::tcp::socket socket)
-    : shard_(std::move(shard)), socket_(std::move(socket)) {}
+HttpConnection::HttpConnection(std::shared_ptr<ServerShard> shard, ServerSocket socket)
+    : shard_(std::move(shard)), socket_(std::move(socket)), preface_possible_(shard_->options().http2 == Http2::kOn) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -207,6 +210,7 @@ bool HttpConnection::parse_next() {
     return false;
   }
   const std::string_view bytes(at(begin_), tail_ - begin_);
+  if (preface_possible_ && await_preface(bytes)) return false;
   const std::size_t limit = shard_->options().max_head_bytes;
   const std::size_t head = find_head_end(bytes, scanned_ > begin_ ? scanned_ - begin_ : 0);
   if (head > limit || (head == 0 && bytes.size() > limit)) {
@@ -286,7 +290,46 @@ bool HttpConnection::accept_request(std::size_t head_bytes) {
   if (!body_done_ && begin_ != tail_ && !decode_body() && body_error_->code == Code::kInvalidArgument) {
     return refused(400, "the request body is not valid HTTP/1.1\n");
   }
+  return !parser_->upgrade() || !upgrade();
+}
+
+// At the first bytes of a connection: true when they are HTTP/2's preface, and this connection is another's now, or may
+// become it.
+bool HttpConnection::await_preface(std::string_view bytes) {
+  if (bytes.size() < kHttp2Preface.size() && kHttp2Preface.starts_with(bytes)) {
+    if (input_closed_) close();
+    return true;
+  }
+  preface_possible_ = false;
+  if (!bytes.starts_with(kHttp2Preface)) return false;
+  const auto next = std::make_shared<Http2Connection>(shard_, std::move(socket_));
+  hand_over(next);
+  next->start(bytes);
   return true;
+}
+
+// True when the request asks for HTTP/2 and gets it: this connection is another's now. Where that cannot be, the
+// request is answered as it came.
+bool HttpConnection::upgrade() {
+  if (shard_->options().http2 == Http2::kOff || !body_done_ || body_error_) return false;
+  if (reading_ || writing_ || gathered_ || !out_.empty()) return false;
+  const auto protocol = find_header(headers_, "upgrade");
+  const auto settings = find_header(headers_, "http2-settings");
+  std::string payload;
+  if (!protocol || !equals_ignoring_case(*protocol, "h2c")) return false;
+  if (!settings || !decode_http2_settings(*settings, payload)) return false;
+  const auto next = std::make_shared<Http2Connection>(shard_, std::move(socket_));
+  hand_over(next);
+  next->start_upgraded(payload, head_, {at(body_start_), body_end_ - body_start_}, {at(begin_), tail_ - begin_});
+  return true;
+}
+
+void HttpConnection::hand_over(const std::shared_ptr<Http2Connection>& next) {
+  closed_ = true;
+  read_deadline_ = Clock::time_point::max();
+  shard_->worker().timeouts().disarm(*this);
+  shard_->replace(*this, next);
+  if (drain_requested_) next->drain();
 }
 
 // Takes the origin form out of the absolute form. False for anything but a path, "*" for OPTIONS and an http(s) URL.
@@ -332,7 +375,7 @@ void HttpConnection::linger() {
   // Closing now would reset the connection and take the answer with it: the client is still sending.
   lingering_ = true;
   drained_bytes_ = 0;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  socket_.shutdown(ServerSocket::shutdown_send, error);
   if (error) return close();
   arm_read(kLingerTime);
 }

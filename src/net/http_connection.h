@@ -5,7 +5,6 @@
 // client ends its own connection only.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,11 +17,13 @@
 
 #include "net/http.h"
 #include "net/http_parser.h"
+#include "net/server_connection.h"
 #include "net/server_shard.h"
 #include "net/timeout_wheel.h"
 
 namespace tandem::net {
 
+class Http2Connection;
 class HttpConnection;
 
 // The Exchange of a connection's current request. It lives inside the connection, which it keeps alive.
@@ -52,26 +53,23 @@ class ServerExchange final : public Exchange, public BodySource {
   std::shared_ptr<HttpConnection> connection_;
 };
 
-class HttpConnection final : public std::enable_shared_from_this<HttpConnection>, private TimeoutEntry {
+class HttpConnection final : public ServerConnection,
+                             public std::enable_shared_from_this<HttpConnection>,
+                             private TimeoutEntry {
  public:
-  HttpConnection(std::shared_ptr<ServerShard> shard, boost::asio::ip::tcp::socket socket);
-  ~HttpConnection();
+  HttpConnection(std::shared_ptr<ServerShard> shard, ServerSocket socket);
+  ~HttpConnection() override;
 
   void start();
-  // Closes now when no request is in flight, else after it. Half a head, or the unread rest of a request that has its
-  // answer, is not in flight: nobody knows whether more of it comes.
-  void drain();
-  // A request that was handed over has no answer yet, or its answer has not left.
-  bool under_way() const;
-  // Closes now. Pending reads and writes fail with kCancelled.
-  void close();
+  // Half a head, or the unread rest of a request that has its answer, is not in flight: nobody knows whether more of it
+  // comes.
+  void drain() override;
+  bool under_way() const override;
+  void close() override;
   // The shard's call at the end of the turn in which flush_soon() was called.
   void send_gathered();
   // The shard's next call, when all have had send_gathered(): the next request is read.
   void go_on();
-
-  // Where the shard keeps it.
-  std::size_t index = 0;
 
  private:
   friend class ServerExchange;
@@ -88,6 +86,9 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   bool end_request();
   bool parse_next();
   bool accept_request(std::size_t head_bytes);
+  bool await_preface(std::string_view bytes);
+  bool upgrade();
+  void hand_over(const std::shared_ptr<Http2Connection>& next);
   bool normalize_target();
   void dispatch();
   void refuse(int status, std::string_view why);
@@ -136,7 +137,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   const char* at(std::size_t offset) const { return data_.get() + offset; }
 
   const std::shared_ptr<ServerShard> shard_;
-  boost::asio::ip::tcp::socket socket_;
+  ServerSocket socket_;
 
   // Input: [begin_, tail_) is not parsed yet; while a request is handled its head and body lie before begin_.
   std::unique_ptr<char[]> data_;
@@ -155,6 +156,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   Clock::time_point head_read_at_;
   bool exchange_alive_ = false;
   bool advancing_ = false;
+  bool preface_possible_;          // nothing of a request has come
   bool expects_continue_ = false;  // and has not been told to go on
   bool keep_alive_ = true;
   bool drain_requested_ = false;

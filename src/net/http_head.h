@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ bool valid_token(std::string_view text);
 
 // Content-Length, Transfer-Encoding, Connection and Keep-Alive: set by net/ and never by a caller.
 bool is_framing_header(std::string_view name);
+
+// The value of a Content-Length; nothing for anything but a decimal number.
+std::optional<std::uint64_t> parse_length(std::string_view text);
 
 void append_status_line(std::string& out, int status);
 void append_header(std::string& out, std::string_view name, std::string_view value);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -14,8 +13,6 @@
 
 namespace tandem::net {
 namespace {
-
-using boost::asio::ip::tcp;
 
 // Counts tasks that were run, or destroyed because their worker stopped.
 class Finished final {
@@ -41,7 +38,12 @@ class Finished final {
 };
 
 ListenOn place_of(const ServerOptions& options) {
-  return {options.address, options.port, options.purpose, options.hint};
+  return {.address = options.address,
+          .more_addresses = options.more_addresses,
+          .port = options.port,
+          .unix_socket = options.unix_socket,
+          .purpose = options.purpose,
+          .hint = options.hint};
 }
 
 }  // namespace
@@ -54,26 +56,29 @@ std::chrono::milliseconds time_for_body(std::uint64_t max_body_bytes) {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(Workers& workers, ServerOptions options,
                                                        HandlerFactory factory) {
-  Result<tcp::acceptor> listener = open_listener(workers[0].io(), place_of(options));
-  if (!listener) return fail(std::move(listener.error()));
-  boost::system::error_code error;
-  const tcp::endpoint endpoint = listener->local_endpoint(error);
-  if (error) return cannot_listen(place_of(options), Code::kInternal, error.message());
+  Result<Listeners> listeners = open_listeners(workers[0].io(), place_of(options));
+  if (!listeners) return fail(std::move(listeners.error()));
 
   auto shared = std::make_shared<ServerShared>();
   shared->options = std::move(options);
+  shared->file = std::move(listeners->file);
   std::vector<std::shared_ptr<ServerShard>> shards;
   for (std::size_t i = 0; i < workers.size(); ++i) {
-    const int copy = ::fcntl(listener->native_handle(), F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) {
-      return cannot_listen(place_of(shared->options), Code::kResourceExhausted, "too many open files; raise the limit");
+    auto shard = std::make_shared<ServerShard>(workers[i], factory(workers[i]), shared);
+    for (ListeningSocket& listener : listeners->sockets) {
+      const int copy = ::fcntl(listener.native_handle(), F_DUPFD_CLOEXEC, 0);
+      if (copy < 0) {
+        return cannot_listen(place_of(shared->options), Code::kResourceExhausted,
+                             "too many open files; raise the limit");
+      }
+      shard->listen_on(copy);
     }
-    shards.push_back(std::make_shared<ServerShard>(workers[i], factory(workers[i]), shared, endpoint.protocol(), copy));
+    shards.push_back(std::move(shard));
     shared->shards.push_back(shards.back());
   }
   shared->accepting = shards.size();
   for (const auto& shard : shards) shard->worker().post([shard] { shard->accept(); });
-  return std::unique_ptr<HttpServer>(new HttpServer(endpoint.port(), std::move(shared), std::move(shards)));
+  return std::unique_ptr<HttpServer>(new HttpServer(listeners->port, std::move(shared), std::move(shards)));
 }
 
 HttpServer::HttpServer(std::uint16_t port, std::shared_ptr<ServerShared> shared,

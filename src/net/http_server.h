@@ -1,6 +1,7 @@
-// The HTTP/1.1 server: a listening socket that all workers accept from, and a Handler a worker.
+// The HTTP server, HTTP/1.1 and HTTP/2 in cleartext: listening sockets that all workers accept from, and a Handler a
+// worker.
 //
-// One listening socket without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
+// Listening sockets without SO_REUSEPORT, so a second start on the same port fails. A new connection goes to the
 // worker with the fewest. Owned by whoever wires the process, destroyed before the Workers and before the handlers.
 // listen(), drain() and the destructor run on any one thread; handlers and observer run on the workers.
 // listen() fails with one line that says what, where and what to do; a broken connection ends alone.
@@ -44,11 +45,22 @@ class ServerObserver {
   virtual void accept_failed(const Error&) noexcept {}
 };
 
+// Whether HTTP/2 in cleartext (h2c) is spoken beside HTTP/1.1 on the same port: to a client that begins with its
+// preface, and to one that asks for it with "Upgrade: h2c" in a request that has come with its whole body (RFC
+// 7540, 3.2).
+enum class Http2 { kOff, kOn };
+
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address, or "localhost"
-  std::uint16_t port = 0;             // 0: any free port
-  std::string purpose = "HTTP";       // for errors: "the Dapr HTTP API"
-  std::string hint;                   // for errors: "choose another with --dapr-http-port"
+  // Listened on as well, at the same port. An address that this machine does not have, or a family, is left out as long
+  // as another one is there.
+  std::vector<std::string> more_addresses;
+  std::uint16_t port = 0;  // 0: any free port, the same one for all addresses
+  // A file name: listened on in place of the addresses, and port() is 0. Made with the permissions that the umask
+  // leaves, removed when listening ends. What a server that is gone has left there is replaced.
+  std::string unix_socket;
+  std::string purpose = "HTTP";  // for errors: "the Dapr HTTP API"
+  std::string hint;              // for errors: "choose another with --dapr-http-port"
 
   std::size_t max_head_bytes = 64 * 1024;       // over it: 431
   std::size_t max_headers = 256;                // over it: 431
@@ -64,6 +76,7 @@ struct ServerOptions {
   std::optional<std::chrono::milliseconds> body_timeout;
   std::chrono::milliseconds write_stall_timeout{60'000};  // while the client takes no bytes
 
+  Http2 http2 = Http2::kOff;
   ServerObserver* observer = nullptr;  // outlives the server
 };
 

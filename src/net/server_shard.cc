@@ -4,13 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
 #include "net/http_connection.h"
+#include "net/server_connection.h"
 
 namespace tandem::net {
 namespace {
@@ -20,6 +20,7 @@ constexpr int kLoneTurns = 4;
 constexpr int kLoneAnswers = 32;
 constexpr std::chrono::microseconds kGatherTime{250};
 constexpr std::chrono::milliseconds kAcceptRetry{100};
+const boost::asio::generic::stream_protocol kAnyFamily(AF_UNSPEC, 0);
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
 
@@ -51,30 +52,35 @@ void ServerShared::check_drained() {
   on_drained(cut_requests.load() ? Drained::kCut : Drained::kFinished);
 }
 
-ServerShard::ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared,
-                         boost::asio::ip::tcp protocol, int listening_socket)
+ServerShard::ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared)
     : worker_(worker),
       handler_(handler),
       shared_(std::move(shared)),
-      observer_(shared_->options.observer != nullptr ? shared_->options.observer : &shared_->no_observer),
-      protocol_(protocol),
-      acceptor_(worker.io(), protocol, listening_socket) {
-  acceptor_.native_non_blocking(true);
-}
+      observer_(shared_->options.observer != nullptr ? shared_->options.observer : &shared_->no_observer) {}
 
 ServerShard::~ServerShard() = default;
 
-void ServerShard::accept() {
-  if (!accepting_) return;
-  acceptor_.async_wait(boost::asio::socket_base::wait_read,
-                       [self = shared_from_this()](const boost::system::error_code& error) {
-                         if (!error) self->accept_waiting();
-                       });
+void ServerShard::listen_on(int listening_socket) {
+  listeners_.emplace_back(worker_.io(), kAnyFamily, listening_socket);
+  listeners_.back().native_non_blocking(true);
 }
 
-void ServerShard::accept_waiting() {
+void ServerShard::accept() {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) accept_from(i);
+}
+
+void ServerShard::accept_from(std::size_t listener) {
+  if (!accepting_) return;
+  listeners_[listener].async_wait(boost::asio::socket_base::wait_read,
+                                  [self = shared_from_this(), listener](const boost::system::error_code& error) {
+                                    if (!error) self->accept_waiting(listener);
+                                  });
+}
+
+void ServerShard::accept_waiting(std::size_t listener) {
   for (int i = 0; i < kAcceptsATurn && accepting_; ++i) {
-    const int connected = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int connected =
+        ::accept4(listeners_[listener].native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (connected >= 0) {
       place(connected);
       continue;
@@ -84,13 +90,10 @@ void ServerShard::accept_waiting() {
     observer_->accept_failed(make_error(Code::kResourceExhausted,
                                         "cannot accept a connection for " + options().purpose + ": " +
                                             std::system_category().message(errno) + "; raise the limit of open files"));
-    return retry_accepting();
+    worker_.post_after(kAcceptRetry, [self = shared_from_this(), listener] { self->accept_from(listener); });
+    return;
   }
-  accept();
-}
-
-void ServerShard::retry_accepting() {
-  worker_.post_after(kAcceptRetry, [self = shared_from_this()] { self->accept(); });
+  accept_from(listener);
 }
 
 void ServerShard::place(int connected_socket) {
@@ -113,9 +116,9 @@ void ServerShard::place(int connected_socket) {
 }
 
 void ServerShard::add(int connected_socket) {
-  boost::asio::ip::tcp::socket socket(worker_.io());
+  ServerSocket socket(worker_.io());
   boost::system::error_code error;
-  socket.assign(protocol_, connected_socket, error);
+  socket.assign(kAnyFamily, connected_socket, error);
   if (error || cut_) {
     if (error) ::close(connected_socket);
     open_.fetch_sub(1, std::memory_order_relaxed);
@@ -131,9 +134,14 @@ void ServerShard::add(int connected_socket) {
   if (draining()) connection->drain();
 }
 
-void ServerShard::remove(HttpConnection& connection) {
+void ServerShard::replace(ServerConnection& connection, std::shared_ptr<ServerConnection> next) {
+  next->index = connection.index;
+  connections_[connection.index] = std::move(next);
+}
+
+void ServerShard::remove(ServerConnection& connection) {
   const std::size_t index = connection.index;
-  const std::shared_ptr<HttpConnection> removed = std::move(connections_[index]);
+  const std::shared_ptr<ServerConnection> removed = std::move(connections_[index]);
   if (index + 1 != connections_.size()) {
     connections_[index] = std::move(connections_.back());
     connections_[index]->index = index;
@@ -182,15 +190,17 @@ void ServerShard::send_gathered() {
 void ServerShard::stop_accepting() {
   if (!accepting_) return;
   accepting_ = false;
+  // First of all: who finds no file starts no connection that is then refused.
+  if (shared_->file) shared_->file->remove();
   boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  for (ListeningSocket& listener : listeners_) listener.close(ignored);
   shared_->accepting.fetch_sub(1);
 }
 
 void ServerShard::drain() {
   stop_accepting();
   // A connection that closes leaves the list.
-  const std::vector<std::shared_ptr<HttpConnection>> all = connections_;
+  const std::vector<std::shared_ptr<ServerConnection>> all = connections_;
   for (const auto& connection : all) connection->drain();
   shared_->check_drained();
 }

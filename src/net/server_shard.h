@@ -5,7 +5,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -13,14 +12,17 @@
 
 #include "net/http_head.h"
 #include "net/http_server.h"
+#include "net/listening_socket.h"
 
 namespace tandem::net {
 
 class HttpConnection;
+class ServerConnection;
 
 // What the shards of a server have in common. Counters are for any thread.
 struct ServerShared {
   ServerOptions options;
+  std::unique_ptr<SocketFile> file;                // of a Unix domain socket
   std::vector<std::weak_ptr<ServerShard>> shards;  // written before the first is started
   std::atomic<std::size_t> connections = 0;        // accepted and not closed, of all shards
   std::atomic<std::size_t> accepting = 0;          // shards that still accept
@@ -37,10 +39,11 @@ struct ServerShared {
 
 class ServerShard final : public std::enable_shared_from_this<ServerShard> {
  public:
-  // Takes over `listening_socket`, a file descriptor of its own for the common listening socket.
-  ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared, boost::asio::ip::tcp protocol,
-              int listening_socket);
+  ServerShard(Worker& worker, Handler& handler, std::shared_ptr<ServerShared> shared);
   ~ServerShard();
+
+  // Takes over a file descriptor of its own for a common listening socket. Before accept().
+  void listen_on(int listening_socket);
 
   void accept();
   void stop_accepting();
@@ -50,7 +53,9 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   void cut();
 
   void add(int connected_socket);
-  void remove(HttpConnection& connection);
+  void remove(ServerConnection& connection);
+  // `next` goes on with what `connection` has begun.
+  void replace(ServerConnection& connection, std::shared_ptr<ServerConnection> next);
 
   // Answers that are complete at once are gathered and leave together at the end of a turn of the loop: a client on
   // this machine is then not woken between the requests of a turn, which takes the core from them each time. False when
@@ -71,19 +76,18 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
  private:
-  void accept_waiting();
+  void accept_from(std::size_t listener);
+  void accept_waiting(std::size_t listener);
   void place(int connected_socket);
-  void retry_accepting();
   void send_gathered();
 
   Worker& worker_;
   Handler& handler_;
   const std::shared_ptr<ServerShared> shared_;
   ServerObserver* const observer_;
-  const boost::asio::ip::tcp protocol_;
-  boost::asio::ip::tcp::acceptor acceptor_;
+  std::vector<ListeningSocket> listeners_;
   HttpDate date_;
-  std::vector<std::shared_ptr<HttpConnection>> connections_;
+  std::vector<std::shared_ptr<ServerConnection>> connections_;
   std::vector<std::shared_ptr<HttpConnection>> gathered_;
   std::chrono::steady_clock::time_point gathered_at_;  // the first look after the first of them came
   bool send_posted_ = false;

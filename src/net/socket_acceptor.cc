@@ -19,18 +19,18 @@ constexpr std::chrono::milliseconds kRetry{100};  // out of file descriptors
 
 // Shared with the wait under way. Everything happens on the worker, or with the worker stopped.
 struct SocketAcceptor::Loop : std::enable_shared_from_this<Loop> {
-  Loop(Worker& worker, boost::asio::ip::tcp::acceptor acceptor, OnSocket on_socket)
-      : worker(worker), acceptor(std::move(acceptor)), on_socket(std::move(on_socket)) {}
+  Loop(Worker& worker, Listeners listeners, OnSocket on_socket)
+      : worker(worker), listeners(std::move(listeners)), on_socket(std::move(on_socket)) {}
 
-  void wait() {
+  void wait(ListeningSocket& acceptor) {
     if (!acceptor.is_open()) return;
     acceptor.async_wait(boost::asio::socket_base::wait_read,
-                        [self = shared_from_this()](const boost::system::error_code& error) {
-                          if (!error) self->accept();
+                        [self = shared_from_this(), &acceptor](const boost::system::error_code& error) {
+                          if (!error) self->accept(acceptor);
                         });
   }
 
-  void accept() {
+  void accept(ListeningSocket& acceptor) {
     for (int i = 0; i < kAcceptsATurn && acceptor.is_open(); ++i) {
       const int connected = ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (connected >= 0) {
@@ -41,33 +41,38 @@ struct SocketAcceptor::Loop : std::enable_shared_from_this<Loop> {
       }
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-      worker.post_after(kRetry, [self = shared_from_this()] { self->wait(); });
+      worker.post_after(kRetry, [self = shared_from_this(), &acceptor] { self->wait(acceptor); });
       return;
     }
-    wait();
+    wait(acceptor);
   }
 
   void close() {
+    if (listeners.file) listeners.file->remove();
     boost::system::error_code ignored;
-    acceptor.close(ignored);
+    for (ListeningSocket& acceptor : listeners.sockets) acceptor.close(ignored);
   }
 
   Worker& worker;
-  boost::asio::ip::tcp::acceptor acceptor;
+  Listeners listeners;
   const OnSocket on_socket;
 };
 
 Result<std::unique_ptr<SocketAcceptor>> SocketAcceptor::listen(Worker& worker, const ListenOn& place,
                                                                OnSocket on_socket) {
-  auto acceptor = open_listener(worker.io(), place);
-  if (!acceptor) return fail(std::move(acceptor.error()));
-  boost::system::error_code error;
-  const auto endpoint = acceptor->local_endpoint(error);
-  if (!error) acceptor->non_blocking(true, error);
-  if (error) return cannot_listen(place, Code::kInternal, error.message());
-  auto loop = std::make_shared<Loop>(worker, std::move(*acceptor), std::move(on_socket));
-  worker.post([loop] { loop->wait(); });
-  return std::unique_ptr<SocketAcceptor>(new SocketAcceptor(endpoint.port(), std::move(loop)));
+  auto listeners = open_listeners(worker.io(), place);
+  if (!listeners) return fail(std::move(listeners.error()));
+  for (ListeningSocket& acceptor : listeners->sockets) {
+    boost::system::error_code error;
+    acceptor.non_blocking(true, error);
+    if (error) return cannot_listen(place, Code::kInternal, error.message());
+  }
+  const std::uint16_t port = listeners->port;
+  auto loop = std::make_shared<Loop>(worker, std::move(*listeners), std::move(on_socket));
+  worker.post([loop] {
+    for (ListeningSocket& acceptor : loop->listeners.sockets) loop->wait(acceptor);
+  });
+  return std::unique_ptr<SocketAcceptor>(new SocketAcceptor(port, std::move(loop)));
 }
 
 void SocketAcceptor::close() {

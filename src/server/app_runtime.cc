@@ -102,6 +102,7 @@ Status AppRuntime::listen(const AppPorts& wanted) {
   dapr.port = wanted.dapr_http;
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
+  dapr.http2 = net::Http2::kOn;
   dapr.body_timeout = net::time_for_body(max_body);
   if (spec_.dapr_http_read_buffer_size) dapr.max_head_bytes = *spec_.dapr_http_read_buffer_size + kGoHeadSlack;
   auto dapr_server = net::HttpServer::listen(
@@ -127,6 +128,7 @@ Status AppRuntime::listen_for_app(std::uint16_t wanted_port) {
   app.port = wanted_port;
   app.purpose = fmt::format("app {}", spec_.app_id);
   app.hint = "choose another with --app-port or appPort";
+  app.http2 = net::Http2::kOn;
   app.observer = &meters_.app_port;
   auto app_server = net::HttpServer::listen(
       parts_.workers, app, [this](net::Worker& worker) -> net::Handler& { return *app_doors_[worker.index()]; });

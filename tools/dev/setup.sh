@@ -10,9 +10,9 @@ readonly PACKAGES=(
   "the C++ compiler and its tools: clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-format-19 clang-tidy-19"
   "the build: cmake ninja-build ccache pkg-config git"
   "what Rust crates and the linker need: build-essential"
-  "the libraries: libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libsqlite3-dev libhiredis-dev libpq-dev libldns-dev"
+  "the libraries: libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libsqlite3-dev libhiredis-dev libnghttp2-dev libpq-dev libldns-dev"
   "gRPC: libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
-  "the tests: libgtest-dev libgmock-dev python3 curl redis-server postgresql"
+  "the tests: libgtest-dev libgmock-dev python3 curl nghttp2-client redis-server postgresql"
   "downloads: ca-certificates python3-pip python3-venv"
   "C's library for WebAssembly guests: wasi-libc"
 )

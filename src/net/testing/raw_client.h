@@ -73,6 +73,11 @@ class RawClient final {
     }
     return take(bytes);
   }
+  // What comes next; empty at the end of the connection, or when nothing comes.
+  std::string read_some() {
+    if (buffer_.empty()) receive();
+    return std::exchange(buffer_, {});
+  }
   // Everything until the server closes.
   std::string read_to_end() {
     while (receive()) {

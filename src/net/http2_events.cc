@@ -1,0 +1,205 @@
+// What nghttp2 tells of a server's connection, frame by frame. No handler runs in here: changes are noted for settle().
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "net/http2_connection.h"
+#include "net/http2_stream.h"
+
+namespace tandem::net {
+namespace {
+
+constexpr std::uint32_t kMaxStreams = 250;
+constexpr std::int32_t kConnectionWindow = 1024 * 1024;  // bytes of bodies that no handler has taken, at most
+constexpr std::size_t kMaxAnswerHead = 1024 * 1024;
+constexpr int kMaxIdleFrames = 10'000;
+constexpr std::size_t kMaxWaitingAcks = 2000;  // more than one read can ask for
+constexpr int kMaxInvalidFrames = 100;
+
+}  // namespace
+
+struct Http2Events {
+  static Http2Connection& connection(void* data) { return *static_cast<Http2Connection*>(data); }
+  static Http2Stream* stream(nghttp2_session* session, std::int32_t id) {
+    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
+  }
+
+  static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* data) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return connection(data).on_begin_head(frame->hd.stream_id);
+    connection(data).head_of_ = frame->hd.stream_id;
+    return 0;
+  }
+
+  static int header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t* name,
+                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t, void*) {
+    if (Http2Stream* const stream = Http2Events::stream(session, frame->hd.stream_id)) {
+      stream->add_field({reinterpret_cast<const char*>(name), name_size},
+                        {reinterpret_cast<const char*>(value), value_size});
+    }
+    return 0;
+  }
+
+  static int invalid_header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
+                            const std::uint8_t*, std::size_t, std::uint8_t, void*) {
+    if (Http2Stream* const stream = Http2Events::stream(session, frame->hd.stream_id)) stream->refuse_field();
+    return 0;
+  }
+
+  static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* data) {
+    return connection(data).on_frame(*frame);
+  }
+
+  static int invalid_frame(nghttp2_session* session, const nghttp2_frame*, int, void* data) {
+    if (++connection(data).invalid_frames_ <= kMaxInvalidFrames) return 0;
+    return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  static int data_received(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                           std::size_t size, void* data) {
+    connection(data).idle_frames_ = 0;
+    const auto stream = connection(data).stream(id);
+    if (!stream) {
+      nghttp2_session_consume(session, id, size);
+      return 0;
+    }
+    stream->on_body({reinterpret_cast<const char*>(bytes), size});
+    connection(data).changed_.push_back(stream);
+    return 0;
+  }
+
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* data) {
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+    if (frame->hd.length > 0) connection(data).idle_frames_ = 0;
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+    if (const auto stream = connection(data).stream(frame->hd.stream_id)) {
+      stream->on_answer_sent();
+      connection(data).changed_.push_back(stream);
+    }
+    return 0;
+  }
+
+  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+  }
+
+  static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t length,
+                       nghttp2_data_source* source, void* data) {
+    Http2Connection& connection = Http2Events::connection(data);
+    auto& stream = *static_cast<Http2Stream*>(source->ptr);
+    connection.out_.append(reinterpret_cast<const char*>(head), Http2Connection::kFrameHead);
+    stream.append_to(connection.out_, length);
+    if (stream.write_is_over()) connection.drained_.push_back(stream.shared_from_this());
+    return 0;
+  }
+
+  static int stream_closed(nghttp2_session*, std::int32_t id, std::uint32_t, void* data) {
+    connection(data).on_stream_closed(id);
+    return 0;
+  }
+};
+
+void Http2Connection::open_session() {
+  nghttp2_session_callbacks* made = nullptr;
+  nghttp2_session_callbacks_new(&made);
+  const Http2Callbacks callbacks(made);
+  nghttp2_session_callbacks_set_on_begin_headers_callback(made, Http2Events::begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(made, Http2Events::header);
+  nghttp2_session_callbacks_set_on_invalid_header_callback(made, Http2Events::invalid_header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(made, Http2Events::frame_received);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, Http2Events::invalid_frame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Http2Events::data_received);
+  nghttp2_session_callbacks_set_on_frame_send_callback(made, Http2Events::frame_sent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Http2Events::frame_not_sent);
+  nghttp2_session_callbacks_set_send_data_callback(made, Http2Events::send_data);
+  nghttp2_session_callbacks_set_on_stream_close_callback(made, Http2Events::stream_closed);
+
+  nghttp2_option* settings = nullptr;
+  nghttp2_option_new(&settings);
+  const Http2Option option(settings);
+  nghttp2_option_set_no_auto_window_update(settings, 1);
+  nghttp2_option_set_no_closed_streams(settings, 1);
+  nghttp2_option_set_max_outbound_ack(settings, kMaxWaitingAcks);
+  nghttp2_option_set_max_send_header_block_length(settings, kMaxAnswerHead);
+
+  nghttp2_session* session = nullptr;
+  nghttp2_session_server_new2(&session, made, this, settings);
+  session_.reset(session);
+  const std::array<nghttp2_settings_entry, 2> entries{
+      {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
+       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(shard_->options().max_head_bytes)}}};
+  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+}
+
+std::shared_ptr<Http2Stream> Http2Connection::stream(std::int32_t id) const {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Http2Stream> Http2Connection::add_stream(std::int32_t id) {
+  auto stream = std::make_shared<Http2Stream>(shared_from_this(), id);
+  streams_.emplace(id, stream);
+  nghttp2_session_set_stream_user_data(session_.get(), id, stream.get());
+  watched_ = Watched::kNothing;  // the time of an idle connection begins anew after it
+  return stream;
+}
+
+int Http2Connection::on_begin_head(std::int32_t id) {
+  head_of_ = id;
+  idle_frames_ = 0;
+  // A client that resets its streams makes room in the session, not in the handlers that still have them.
+  if (exchanges_ >= kMaxStreams || streams_.size() >= kMaxStreams) {
+    return nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+  }
+  add_stream(id);
+  return 0;
+}
+
+int Http2Connection::on_frame(const nghttp2_frame& frame) {
+  const auto of = stream(frame.hd.stream_id);
+  const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+      head_of_ = 0;
+      if (of) of->on_head();
+      break;
+    case NGHTTP2_DATA:
+      if (frame.hd.length == 0 && !ends) return count_idle_frame();
+      break;
+    case NGHTTP2_PING:
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        if (draining_) finish_drain();
+        return 0;
+      }
+      return count_idle_frame();
+    case NGHTTP2_SETTINGS:
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_seen_ = true;
+      if (upgraded_) changed_.push_back(std::exchange(upgraded_, nullptr));
+      return count_idle_frame();
+    default: return count_idle_frame();
+  }
+  if (!of) return 0;
+  if (ends) of->on_end();
+  changed_.push_back(of);
+  return 0;
+}
+
+// Frames that cost the server something and do nothing for a request.
+int Http2Connection::count_idle_frame() {
+  if (++idle_frames_ <= kMaxIdleFrames) return 0;
+  return nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void Http2Connection::on_stream_closed(std::int32_t id) {
+  if (head_of_ == id) head_of_ = 0;
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  found->second->on_closed();
+  changed_.push_back(std::move(found->second));
+  streams_.erase(found);
+}
+
+}  // namespace tandem::net
