@@ -7,7 +7,7 @@ from drivers import DriverTest, environments
 
 class JavaScriptSdkTest(DriverTest):
     def test_state_invocation_metadata_health(self):
-        self.run_driver(environments.sdk_javascript(), self.two_echoing_apps(), checks=22)
+        self.run_driver(environments.sdk_javascript(), self.two_echoing_apps(), checks=20)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ func main() {
 	errors(ctx, client)
 	invocation(ctx, client)
 	metadata(ctx, client)
-	fmt.Println("done")
 }
 
 func state(ctx context.Context, client dapr.Client) {

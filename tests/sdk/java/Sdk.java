@@ -50,8 +50,9 @@ public final class Sdk {
       sdk.errors();
       sdk.invocation();
       sdk.metadata();
-      System.out.println("done");
     }
+    // The SDK's HTTP client keeps a thread that would hold the process.
+    System.exit(0);
   }
 
   private void values() {
@@ -68,6 +69,10 @@ public final class Sdk {
 
     client.saveState(STORE, "ttl", null, "x", Map.of("ttlInSeconds", "1000"), null).block();
     check("a TTL", client.getState(STORE, "ttl", String.class).block().getMetadata().containsKey("ttlExpireTime"));
+
+    // The SDK says that they are JSON, and so they have to be.
+    check("bytes that are no JSON are refused",
+        failure(() -> client.saveState(STORE, "bytes", new byte[] {0, 1, (byte) 255}).block()) != null);
 
     client.deleteState(STORE, "text").block();
     check("deleted", client.getState(STORE, "text", String.class).block().getValue() == null);

@@ -98,7 +98,6 @@ def main():
             invocation(client, over)
     settings.DAPR_API_METHOD_INVOCATION_PROTOCOL = "HTTP"
     asyncio.run(asynchronous())
-    print("done")
 
 
 if __name__ == "__main__":
