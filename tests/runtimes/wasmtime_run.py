@@ -16,7 +16,7 @@ def main():
     wasi = WasiConfig()
     wasi.inherit_stdout()
     wasi.inherit_stderr()
-    wasi.env([("DAPR_HTTP_PORT", os.environ["DAPR_HTTP_PORT"])])
+    wasi.env = [("DAPR_HTTP_PORT", os.environ["DAPR_HTTP_PORT"])]
     store.set_wasi(wasi)
     store.set_wasi_http()
     linker = Linker(engine)
@@ -27,7 +27,8 @@ def main():
     cli = next(name for name in component.type.exports(engine) if name.startswith("wasi:cli/run@"))
     run = instance.get_func(store, instance.get_export_index(store, "run", instance.get_export_index(store, cli)))
     try:
-        return 1 if run(store) is not None else 0
+        # wasi:cli/run gives a result without values: its tag says which.
+        return 0 if run(store).tag == "ok" else 1
     except ExitTrap as ended:
         return ended.code
 
