@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import harness
@@ -58,13 +59,12 @@ class Redis:
 def arguments(settings, resources, folder, redis):
     """What both sides are given, in daprd's words. The resources' placeholders are filled in below `folder`."""
     out = []
-    if resources != "none":
-        target = folder / "resources"
-        target.mkdir()
-        for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
-            text = file.read_text().replace("${folder}", str(folder))
-            (target / file.name).write_text(text.replace("${redis}", f"127.0.0.1:{redis.port}" if redis else ""))
-        out += ["--resources-path", str(target)]
+    target = folder / "resources"
+    target.mkdir()
+    for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
+        text = file.read_text().replace("${folder}", str(folder))
+        (target / file.name).write_text(text.replace("${redis}", f"127.0.0.1:{redis.port}" if redis else ""))
+    out += ["--resources-path", str(target)]
     if settings["config"]:
         out += ["--config", str(HERE / "configurations" / settings["config"])]
     return out + settings["flags"].split()
@@ -78,6 +78,11 @@ class Tandem:
     """The app is a guest, in the process."""
 
     name = "tandem"
+
+    @staticmethod
+    def missing():
+        """Why this side cannot be run; None: it can."""
+        return None
 
     def __init__(self, settings, resources, folder, redis):
         self.process = harness.Tandem(
@@ -104,17 +109,25 @@ class Tandem:
 
 
 class Sidecar:
-    """A program with daprd's flags, beside an app."""
+    """The real daprd, beside an app."""
 
     name = "daprd"
 
-    def __init__(self, settings, resources, folder, redis, program=None):
+    @staticmethod
+    def missing():
+        return None if daprd_program() else "none is built (./dev daprd builds it)"
+
+    @staticmethod
+    def command():
+        return [daprd_program()]
+
+    def __init__(self, settings, resources, folder, redis):
         self.app = EchoApp()
         ports = [free_port() for _ in range(4)]
         self.http, self.grpc = (f"127.0.0.1:{port}" for port in ports[:2])
         self.lines = []
         self.process = subprocess.Popen(
-            [program or daprd_program(), "--app-id", APP_ID, "--app-port", str(self.app.port), "--dapr-http-port",
+            [*self.command(), "--app-id", APP_ID, "--app-port", str(self.app.port), "--dapr-http-port",
              str(ports[0]), "--dapr-grpc-port", str(ports[1]), "--dapr-internal-grpc-port", str(ports[2]),
              "--metrics-port", str(ports[3]), "--dapr-listen-addresses", "127.0.0.1",
              "--dapr-graceful-shutdown-seconds", "1", *arguments(settings, resources, folder, redis)],
@@ -126,8 +139,12 @@ class Sidecar:
                 break
         else:
             raise AssertionError(f"{self.name} ended at its start\n{self.log()}")
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        threading.Thread(target=self._read, daemon=True).start()
+        # Its log says that it runs a moment before its health check does.
+        deadline = time.monotonic() + harness.PATIENCE
+        while harness.get(f"http://{self.http}/v1.0/healthz").status != 204:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not become healthy\n{self.log()}")
 
     def _read(self):
         for line in self.process.stdout:
@@ -143,3 +160,18 @@ class Sidecar:
 
     def log(self):
         return "\n".join(self.lines[-100:])
+
+
+class TandemSidecar(Sidecar):
+    """`tandem daprd` in daprd's place: the same flags, the same app beside it; what is expected is Tandem's."""
+
+    name = "tandem"
+
+    @staticmethod
+    def missing():
+        known = harness.tandem("daprd", "--version").returncode == 0
+        return None if known else f"{harness.binary()} has no command `daprd`"
+
+    @staticmethod
+    def command():
+        return [harness.binary(), "daprd"]
