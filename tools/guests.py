@@ -53,6 +53,7 @@ GUESTS = [
     Guest("hostile", "tests/guests/hostile", "rust", WASI, "reactor"),
     Guest("counter_cmd", "tests/guests/counter_cmd", "rust", WASI, "module"),
     Guest("counter_cmd_p2", "tests/guests/counter_cmd", "rust", WASI, "command", crate="counter_cmd"),
+    Guest("dapr_http_cmd", "tests/guests/dapr_http_cmd", "rust", WASI, "command"),
     Guest("table_grow", "tests/guests/table_grow", "text"),
     Guest("hello_go", "tests/guests/hello_go", "go", world="hello-go"),
     Guest("hello_js", "tests/guests/hello_js", "javascript", world="hello-js"),

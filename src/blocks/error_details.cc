@@ -7,7 +7,7 @@ namespace {
 
 enum class Resource { kNone, kState, kPubsub };
 // What the ErrorInfo of a rule carries as metadata.
-enum class Info { kNull, kApp, kAppAndError, kTopicAndError, kRequest };
+enum class Info { kNull, kApp, kAppAndNamespace, kAppAndError, kTopicAndError, kRequest };
 enum class Extra { kNone, kFieldViolation, kTransactionHelp };
 
 // kOk as code matches any.
@@ -42,9 +42,10 @@ constexpr std::array kRules = {
     Rule{"ERR_PUBSUB_EVENTS_SER", Code::kAlreadyExists, "DAPR_PUBSUB_MARSHAL_EVENTS", Resource::kPubsub,
          Info::kAppAndError},
     Rule{"ERR_PUBSUB_EVENTS_SER", Code::kOk, "DAPR_PUBSUB_UNMARSHAL_EVENTS", Resource::kPubsub, Info::kApp},
-    Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, "DAPR_SCHEDULER_SCHEDULE_JOB", Resource::kNone, Info::kApp},
-    Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, "DAPR_SCHEDULER_GET_JOB", Resource::kNone, Info::kApp},
-    Rule{"DAPR_SCHEDULER_DELETE_JOB", Code::kOk, "DAPR_SCHEDULER_DELETE_JOB", Resource::kNone, Info::kApp},
+    Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, "DAPR_SCHEDULER_SCHEDULE_JOB", Resource::kNone,
+         Info::kAppAndNamespace},
+    Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, "DAPR_SCHEDULER_GET_JOB", Resource::kNone, Info::kAppAndNamespace},
+    Rule{"DAPR_SCHEDULER_DELETE_JOB", Code::kOk, "DAPR_SCHEDULER_DELETE_JOB", Resource::kNone, Info::kAppAndNamespace},
 };
 
 // A key that no store can take: the one error whose details depend on where it was found.
@@ -66,6 +67,8 @@ std::optional<Metadata> info_metadata(Info info, const Error& error, const Error
     case Info::kApp:
       if (site.app_id.empty()) break;
       return Metadata{{"appID", std::string(site.app_id)}};
+    case Info::kAppAndNamespace:
+      return Metadata{{"appID", std::string(site.app_id)}, {"namespace", std::string(site.app_namespace)}};
     case Info::kAppAndError: return Metadata{{"appID", std::string(site.app_id)}, {"error", cause}};
     case Info::kTopicAndError: return Metadata{{"error", cause}, {"topic", std::string(site.topic)}};
     case Info::kRequest: return site.metadata == nullptr ? Metadata() : *site.metadata;

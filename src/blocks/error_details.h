@@ -15,8 +15,9 @@ namespace tandem {
 
 // What the failed request was about; the details of an error name it. Views outlive the call that takes them.
 struct ErrorSite {
-  std::string_view app_id;     // empty: the details do not name the app
-  std::string_view component;  // state store, pub/sub or the app that was called
+  std::string_view app_id;         // empty: the details do not name the app
+  std::string_view app_namespace;  // of that app, for details that name it too
+  std::string_view component;      // state store, pub/sub or the app that was called
   std::string_view topic;
   std::string_view key;
   std::string_view cause;              // the bare cause, where the message wraps it

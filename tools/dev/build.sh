@@ -101,6 +101,22 @@ command_run() {
   exec python3 -u examples/shop/run.py "$@"
 }
 
+# The script prints the program's path, and how far it is.
+command_daprd() {
+  plan 3
+  prepare
+  step "daprd: about a quarter of an hour the first time on two cores" tools/daprd/build.sh "$@"
+}
+
+command_wire() {
+  plan 6
+  prepare
+  step "guests" python3 -u tools/guests.py echo
+  steps_build dev tandem
+  export TANDEM_BINARY=$ROOT/build/dev/tandem TANDEM_GUESTS=$ROOT/build/guests TANDEM_SOURCE=$ROOT
+  exec python3 -u -B tests/wire/run.py "$@"
+}
+
 command_bench() {
   local name=${1:-} script
   if [ -z "$name" ]; then
@@ -152,7 +168,7 @@ command_clean() {
     --cache)
       rm -rf build .tandem
       # Only what ./dev itself put there.
-      rm -rf "$TANDEM_CACHE"/{engine,engine-asan,guestkit,guests,guests-rust,guests-go,guests-js,guests.lock,inputs,npm,peers,rust-debian} \
+      rm -rf "$TANDEM_CACHE"/{daprd,engine,environments,engine-asan,guestkit,guests,guests-rust,guests-go,guests-js,guests.lock,inputs,npm,peers,python,rust-debian} \
         "$TANDEM_CACHE"/toolchains-*.sh "$TANDEM_CACHE"/go-[0-9]* "$TANDEM_CACHE"/node-[0-9]*
       ;;
     *) fail "usage: ./dev clean [--cache]" ;;

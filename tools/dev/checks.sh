@@ -35,7 +35,7 @@ lint_format() {
 
 lint_scripts() {
   local file
-  for file in dev .ci/run tools/*.sh tools/dev/*.sh; do bash -n "$file" || return 1; done
+  for file in dev .ci/run tools/*.sh tools/daprd/*.sh tools/dev/*.sh; do bash -n "$file" || return 1; done
   python3 - $(git ls-files --cached --others --exclude-standard -- '*.py') <<'PYTHON'
 import ast, os, sys
 for path in sys.argv[1:]:

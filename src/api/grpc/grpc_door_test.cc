@@ -251,6 +251,7 @@ TEST(GrpcDoorTest, PublishesManyUnderBothNames) {
   EXPECT_EQ(door.broker->published.size(), 3U);
   const Status twice = publish(&wire::Dapr::Stub::BulkPublishEvent, "t", {"1", "1"});
   EXPECT_EQ(twice.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(info_of(twice).reason(), "DAPR_PUBSUB_MARSHAL_EVENTS");
   EXPECT_EQ(info_of(twice).metadata().at("error"), "entryId is duplicated or not present for entry");
   const Status full = publish(&wire::Dapr::Stub::BulkPublishEvent, "closed", {"1"});
   EXPECT_EQ(full.error_code(), StatusCode::INTERNAL);

@@ -115,13 +115,13 @@ std::string first_string_field(std::string_view message) {
 // Lives until gRPC is done with it.
 class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
  public:
-  explicit Call(std::string method) : method_(std::move(method)) {}
+  Call(const ApiOptions& api, std::string method) : api_(api), method_(std::move(method)) {}
 
   void begin() {
     if (names_component(method_)) {
       StartRead(&request_);
     } else {
-      finish(to_status(unserved_error(method_, {})));
+      finish(status({}));
     }
   }
   void finish(::grpc::Status status) {
@@ -131,11 +131,16 @@ class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
  private:
   void OnReadDone(bool ok) override {
     const std::string name = ok ? first_string_field(bytes_of(request_)) : std::string();
-    finish(to_status(unserved_error(method_, name)));
+    finish(status(name));
   }
   void OnCancel() override { finish(::grpc::Status::CANCELLED); }
   void OnDone() override { delete this; }
 
+  ::grpc::Status status(std::string_view name) const {
+    return to_status(unserved_error(method_, name), {.app_id = api_.app_id, .app_namespace = api_.invoke.name_space()});
+  }
+
+  const ApiOptions& api_;
   const std::string method_;
   ::grpc::ByteBuffer request_;
   std::atomic<bool> finished_ = false;
@@ -150,7 +155,7 @@ class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
       return net::grpc::pass_call(*server, *callee, *api_.routes, {.caller = api_.app_id, .cancelled = cancelled_});
     }
   }
-  auto* call = new Call(server->method());
+  auto* call = new Call(api_, server->method());
   call->begin();
   return call;
 }

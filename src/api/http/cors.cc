@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <string>
 #include <vector>
 
 namespace tandem::api::http {
@@ -22,6 +24,25 @@ bool matches(std::string_view pattern, std::string_view origin) {
   return origin.size() >= first.size() + last.size() &&
          net::equals_ignoring_case(origin.substr(0, first.size()), first) &&
          net::equals_ignoring_case(origin.substr(origin.size() - last.size()), last);
+}
+
+// The names that a preflight asks for, each as Go writes a header's name: "Content-Type, X-Mine".
+std::string canonical_names(std::string_view names) {
+  std::string out;
+  bool begins = true;
+  for (std::size_t at = 0; at < names.size(); ++at) {
+    char c = names[at];
+    if (c == ',' || c == ' ') {
+      begins = true;
+      continue;
+    }
+    if (at > 0 && begins && !out.empty() && (names[at - 1] == ',' || names[at - 1] == ' ')) out += ", ";
+    if (begins && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if (!begins && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    begins = c == '-';
+    out += c;
+  }
+  return out;
 }
 
 // What the answer says to the page at `origin`.
@@ -52,14 +73,14 @@ void answer_preflight(net::Exchange& exchange, std::string_view allowed) {
   const net::Headers request = exchange.head().headers;
   const std::string_view origin = net::find_header(request, "origin").value_or("");
   const std::string_view method = net::find_header(request, "access-control-request-method").value_or("");
+  std::string names;  // outlives the headers
   std::vector<net::Header> headers = {
       {"Vary", "Origin"}, {"Vary", "Access-Control-Request-Method"}, {"Vary", "Access-Control-Request-Headers"}};
   if (is_origin_allowed(allowed, origin) && is_method_allowed(method)) {
     append_allowance(headers, allowed, origin);
     headers.push_back({"Access-Control-Allow-Methods", method});
-    if (const auto names = net::find_header(request, "access-control-request-headers"); names && !names->empty()) {
-      headers.push_back({"Access-Control-Allow-Headers", *names});
-    }
+    names = canonical_names(net::find_header(request, "access-control-request-headers").value_or(""));
+    if (!names.empty()) headers.push_back({"Access-Control-Allow-Headers", names});
   }
   exchange.respond(200, headers, {});
 }

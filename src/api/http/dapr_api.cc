@@ -69,7 +69,7 @@ void dispatch(const ApiOptions& api, Route route, Captured captured, std::string
     case Route::kGetMetadata: return answer_metadata(api, *exchange);
     case Route::kPutMetadata: return put_label(api, std::move(exchange), std::move(item));
     case Route::kShutdown: return shut_down(api, *exchange);
-    default: reply_error(*exchange, unconfigured_error(route, name), {.app_id = api.app_id});
+    default: answer_unconfigured(api, std::move(exchange), route, std::move(name));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "api/http/dapr_api.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "api/http/cors.h"
@@ -139,8 +140,8 @@ TEST(DaprApiTest, BlocksThatAreNotConfigured) {
       {"POST", "/v1.0-alpha1/lock/l", 500, "ERR_LOCK_STORE_NOT_CONFIGURED"},
       {"PUT", "/v1.0-alpha1/crypto/c/encrypt", 500, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED"},
       {"POST", "/v1.0-alpha1/subtlecrypto/c/sign", 501, "ERR_API_UNIMPLEMENTED"},
-      {"POST", "/v1.0/actors/t/1/method/m", 500, "ERR_ACTOR_RUNTIME_NOT_FOUND"},
-      {"POST", "/v1.0/workflows/dapr/w/start", 500, "ERR_ACTOR_RUNTIME_NOT_FOUND"},
+      {"POST", "/v1.0/actors/t/1/method/m", 400, "ERR_ACTOR_NO_PLACEMENT"},
+      {"POST", "/v1.0/workflows/dapr/w/start", 400, "ERR_ACTOR_NO_PLACEMENT"},
       {"POST", "/v1.0-alpha2/conversation/c/converse", 400, "ERR_CONVERSATION_NOT_FOUND"},
       {"POST", "/v1.0-alpha1/jobs/j", 500, "DAPR_SCHEDULER_SCHEDULE_JOB"},
       {"GET", "/v1.0-alpha1/jobs/j", 500, "DAPR_SCHEDULER_GET_JOB"},
@@ -153,6 +154,20 @@ TEST(DaprApiTest, BlocksThatAreNotConfigured) {
     EXPECT_TRUE(parse_json(answer.body)) << answer.body;
     EXPECT_EQ(answer.count, 1);
   }
+  EXPECT_THAT(api.get("/v1.0-alpha1/jobs/j").body, testing::HasSubstr(R"("metadata":{"appID":"caller","namespace":")"));
+}
+
+TEST(DaprApiTest, BodiesOfBlocksThatAreNotConfiguredAreReadFirst) {
+  TestApi api;
+  for (const std::string_view target : {"/v1.0/bindings/b", "/v1.0-alpha1/lock/l", "/v1.0-alpha1/unlock/l"}) {
+    for (const std::string_view body : {"{broken", "[1]"}) {
+      const Answer answer = api.post(std::string(target), std::string(body));
+      EXPECT_EQ(answer.status, 400) << target;
+      EXPECT_THAT(answer.body,
+                  testing::HasSubstr(R"("ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: )"));
+    }
+  }
+  EXPECT_EQ(api.post("/v1.0/bindings/b", "").status, 400);
 }
 
 TEST(DaprApiTest, CorsIsOffUntilAsked) {
@@ -183,7 +198,7 @@ TEST(DaprApiTest, CorsForAllOrigins) {
                                                  {"Access-Control-Request-Headers", "content-type"}}});
   EXPECT_EQ(preflight.status, 200);
   EXPECT_EQ(preflight.header("access-control-allow-methods"), "POST");
-  EXPECT_EQ(preflight.header("access-control-allow-headers"), "content-type");
+  EXPECT_EQ(preflight.header("access-control-allow-headers"), "Content-Type");
 }
 
 TEST(DaprApiTest, CorsForSomeOrigins) {

@@ -55,7 +55,7 @@ constexpr std::array kRules = {
     Rule{"ERR_LOCK_STORE_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_INVOKE_OUTPUT_BINDING", Code::kOk, 500},
-    Rule{"ERR_ACTOR_RUNTIME_NOT_FOUND", Code::kOk, 500},
+    Rule{"ERR_ACTOR_NO_PLACEMENT", Code::kOk, 400},
     Rule{"ERR_CONVERSATION_NOT_FOUND", Code::kOk, 400},
     Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, 500},
     Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, 500},
@@ -121,6 +121,11 @@ void append_details(std::string& out, const ErrorDetails& details) {
   out += "}]";
 }
 
+// A key with the separator in it: over HTTP daprd shows the error as Go prints it, code and all.
+bool is_key_of_two_parts(const Error& error) {
+  return error.code == Code::kInvalidArgument && error.message.starts_with("input key/keyPrefix ");
+}
+
 }  // namespace
 
 int http_status(Code code) {
@@ -152,8 +157,11 @@ WireError to_wire(const Error& error, const ErrorSite& site) {
   wire.status = rule != nullptr ? rule->status : http_status(error.code);
   wire.body = "{";
   append_member(wire.body, "errorCode", error.reason.empty() ? std::string_view("ERROR") : error.reason);
-  append_member(wire.body, "message", error.message);
-  if (const auto details = details_of(error, site)) append_details(wire.body, *details);
+  const Error shown = is_key_of_two_parts(error)
+                          ? Error{error.code, error.reason, "api error: code = InvalidArgument desc = " + error.message}
+                          : error;
+  append_member(wire.body, "message", shown.message);
+  if (const auto details = details_of(shown, site)) append_details(wire.body, *details);
   wire.body += '}';
   return wire;
 }

@@ -27,6 +27,12 @@ TEST(ErrorMapTest, StateErrorsCarryDetails) {
       R"("resource_type":"state"},{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"dapr.io",)"
       R"("metadata":null,"reason":"DAPR_STATE_ILLEGAL_KEY"}]})");
 
+  const WireError separator =
+      to_wire({Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "input key/keyPrefix 'a||b' can't contain '||'"}, {});
+  EXPECT_EQ(separator.body,
+            R"({"errorCode":"ERR_MALFORMED_REQUEST","message":"api error: code = InvalidArgument desc = )"
+            R"(input key/keyPrefix 'a||b' can't contain '||'"})");
+
   const WireError unsupported =
       to_wire({Code::kUnimplemented, "ERR_STATE_STORE_NOT_SUPPORTED", "no"}, {.component = "s"});
   EXPECT_EQ(unsupported.status, 500);

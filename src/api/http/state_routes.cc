@@ -151,7 +151,6 @@ void answer_bulk_get(net::Exchange& exchange, const std::vector<state::BulkGetIt
 void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string store, TransactionBody body) {
   std::vector<state::Operation> operations;
   operations.reserve(body.operations.size());
-  std::string illegal;
   std::optional<Error> refused;
   for (TransactionItem& item : body.operations) {
     if (const auto* unknown = std::get_if<UnknownOperation>(&item)) {
@@ -163,7 +162,6 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
         [&](auto& write) {
           if constexpr (requires { write.request; }) {
             if (!write.refused.empty() && !refused) refused = transaction_failed(write.refused);
-            if (illegal.empty()) illegal = illegal_key(write.request.key);
             operations.emplace_back(std::move(write.request));
           }
         },
@@ -176,8 +174,9 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
   const state::Caller caller = caller_of(api, *exchange);
   const SharedExchange held = exchange;
   const Metadata metadata = std::move(body.metadata);
+  // As daprd: of a transaction the details do not name the key.
   api.state.transact(caller, store, std::move(operations), &metadata,
-                     answer_write(api, std::move(exchange), store, std::move(illegal)));
+                     answer_write(api, std::move(exchange), store, {}));
 }
 
 }  // namespace
@@ -297,14 +296,14 @@ void state_transaction(const ApiOptions& api, SharedExchange exchange, std::stri
 void query_state(const ApiOptions& api, SharedExchange exchange, std::string store) {
   const SharedExchange held = exchange;
   const std::string name = store;
-  api.state.bulk_get(caller_of(api, *held), name, {}, nullptr,
-                     [&api, exchange = std::move(exchange),
-                      store = std::move(store)](const Result<std::vector<state::BulkGetItem>>& found) {
-                       const Error unsupported{Code::kInternal, "ERR_STATE_STORE_NOT_SUPPORTED",
-                                               "state store does not support querying"};
-                       reply_error(*exchange, found ? unsupported : found.error(),
-                                   {.app_id = api.app_id, .component = store});
-                     });
+  api.state.bulk_get(
+      caller_of(api, *held), name, {}, nullptr,
+      [exchange = std::move(exchange), store = std::move(store)](const Result<std::vector<state::BulkGetItem>>& found) {
+        const Error unsupported{Code::kInternal, "ERR_STATE_STORE_NOT_SUPPORTED",
+                                "state store does not support querying"};
+        // As daprd: of a query that finds no store the details do not name the app.
+        reply_error(*exchange, found ? unsupported : found.error(), {.component = store});
+      });
 }
 
 }  // namespace tandem::api::http

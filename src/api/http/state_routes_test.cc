@@ -1,5 +1,6 @@
 #include "api/http/state_routes.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "api/http/testing/test_api.h"
@@ -191,8 +192,10 @@ TEST(StateRoutesTest, UnknownStores) {
       const Answer none = empty.call({.method = method, .target = target, .body = body});
       EXPECT_EQ(none.status, 500);
       EXPECT_TRUE(has_code(none, "ERR_STATE_STORE_NOT_CONFIGURED")) << none.body;
-      EXPECT_NE(none.body.find(R"("metadata":{"appID":"caller"},"reason":"DAPR_STATE_NOT_CONFIGURED")"),
-                std::string::npos);
+      const std::string_view app = target.ends_with("query") ? "null" : R"({"appID":"caller"})";
+      EXPECT_NE(none.body.find(fmt::format(R"("metadata":{},"reason":"DAPR_STATE_NOT_CONFIGURED")", app)),
+                std::string::npos)
+          << none.body;
     }
   }
 }
@@ -244,8 +247,12 @@ TEST(StateRoutesTest, IllegalKeysNameTheField) {
     EXPECT_EQ(answer.status, 400);
     EXPECT_TRUE(has_code(answer, "ERR_MALFORMED_REQUEST")) << answer.body;
     EXPECT_NE(answer.body.find("DAPR_STATE_ILLEGAL_KEY"), std::string::npos);
+  }
+  // As in daprd, a transaction does not.
+  for (const Answer& answer : {read, save, bulk}) {
     EXPECT_NE(answer.body.find(R"("field":"a||b")"), std::string::npos) << answer.body;
   }
+  EXPECT_EQ(transaction.body.find("\"field\":"), std::string::npos) << transaction.body;
 }
 
 TEST(StateRoutesTest, ReadsInBulk) {

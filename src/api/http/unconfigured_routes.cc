@@ -1,5 +1,11 @@
 #include "api/http/unconfigured_routes.h"
 
+#include <string_view>
+#include <utility>
+
+#include "api/http/body.h"
+#include "api/http/error_map.h"
+#include "base/json.h"
 #include "blocks/sidecar/unconfigured.h"
 
 namespace tandem::api::http {
@@ -24,10 +30,32 @@ Facility facility_of(Route route) {
   }
 }
 
+// The body is a JSON object; a lock's may be empty.
+Status check_object(Route route, const Result<std::string_view>& body) {
+  if (!body) return std::unexpected(body.error());
+  if (body->empty() && route == Route::kLock) return {};
+  const Result<std::string_view> json = parse_json(*body);
+  if (!json) return std::unexpected(json.error());
+  if (json_kind(*json) != JsonKind::kObject) return fail(Code::kInvalidArgument, "the body must be an object");
+  return {};
+}
+
 }  // namespace
 
-Error unconfigured_error(Route route, std::string_view name) {
-  return sidecar::unconfigured_error(facility_of(route), name);
+void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route route, std::string name) {
+  const ErrorSite site{.app_id = api.app_id, .app_namespace = api.invoke.name_space()};
+  if (route != Route::kBinding && route != Route::kLock) {
+    return reply_error(*exchange, sidecar::unconfigured_error(facility_of(route), name), site);
+  }
+  // daprd reads these bodies before it looks for the component.
+  collect_body(std::move(exchange), api.max_body_bytes,
+               [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
+                 const Status readable = check_object(route, body);
+                 reply_error(*owner,
+                             readable ? sidecar::unconfigured_error(facility_of(route), name)
+                                      : malformed_body(readable.error().message),
+                             site);
+               });
 }
 
 }  // namespace tandem::api::http

@@ -164,7 +164,7 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
   std::set<std::string_view> ids;
   for (const BulkEntry& item : entries) {
     if (!item.entry_id.empty() && ids.insert(item.entry_id).second) continue;
-    return done(fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER",
+    return done(fail(Code::kAlreadyExists, "ERR_PUBSUB_EVENTS_SER",
                      "error marshaling events to bytes for topic " + topic + " pubsub " + pubsub +
                          ". error: entryId is duplicated or not present for entry"));
   }

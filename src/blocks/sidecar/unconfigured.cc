@@ -5,8 +5,7 @@
 namespace tandem::sidecar {
 namespace {
 
-// Dapr has words of its own for most blocks, and none for a scheduler that it does not have.
-constexpr std::string_view kNoScheduler = "no scheduler is connected";
+constexpr std::string_view kNoScheduler = "scheduler clients are disabled";
 
 }  // namespace
 
@@ -26,9 +25,7 @@ Error unconfigured_error(Facility facility, std::string_view name) {
               fmt::format("error invoking output binding {}: couldn't find output binding {}", name, name)};
     case Facility::kActors:
     case Facility::kWorkflows:
-      return {Code::kInternal, "ERR_ACTOR_RUNTIME_NOT_FOUND",
-              "the state store is not configured to use the actor runtime. Have you set the - name: actorStateStore "
-              "value: \"true\" in your state store component file?"};
+      return {Code::kUnavailable, "ERR_ACTOR_NO_PLACEMENT", "placement service is not configured"};
     case Facility::kConversation:
       return {Code::kInvalidArgument, "ERR_CONVERSATION_NOT_FOUND",
               fmt::format("failed finding conversation component {}", name)};

@@ -1,0 +1,177 @@
+"""The two sides of a wire test: Tandem and a daprd, each a process of its own with an app behind it that echoes.
+
+A side is started for a file's settings and one folder of resources, and is then two addresses: `http` ("host:port") and
+`grpc`. Whoever starts it closes it.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import harness
+from echo_app import EchoApp
+
+HERE = Path(__file__).resolve().parent
+APP_ID = "wire"
+
+
+def daprd_program():
+    """The real one, when ./dev daprd has built it."""
+    cache = os.environ.get("TANDEM_CACHE") or Path.home() / ".cache" / "tandem"
+    program = Path(cache) / "daprd" / "daprd"
+    return program if program.is_file() else None
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+class Redis:
+    """A server of Debian's for the files that name it; started once."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            if "eady to accept connections" in line:
+                break
+        else:
+            raise AssertionError("redis-server did not start")
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def flush(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=harness.PATIENCE) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            connection.recv(64)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def arguments(settings, resources, folder, redis):
+    """What both sides are given, in daprd's words. The resources' placeholders are filled in below `folder`."""
+    out = []
+    target = folder / "resources"
+    target.mkdir()
+    for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
+        text = file.read_text().replace("${folder}", str(folder))
+        (target / file.name).write_text(text.replace("${redis}", f"127.0.0.1:{redis.port}" if redis else ""))
+    out += ["--resources-path", str(target)]
+    if settings["config"]:
+        out += ["--config", str(HERE / "configurations" / settings["config"])]
+    return out + settings["flags"].split()
+
+
+def variables(settings):
+    return dict(pair.split("=", 1) for pair in settings["env"].split())
+
+
+class Tandem:
+    """The app is a guest, in the process."""
+
+    name = "tandem"
+
+    @staticmethod
+    def missing():
+        """Why this side cannot be run; None: it can."""
+        return None
+
+    def __init__(self, settings, resources, folder, redis):
+        self.process = harness.Tandem(
+            [harness.guest("echo"), "--app-id", APP_ID, "--app-port", "0", "--dapr-http-port", "0", "--metrics-port",
+             "0", "--cache-folder", harness.cache_folder(), *arguments(settings, resources, folder, redis)],
+            env=variables(settings), cwd=folder)
+        try:
+            self.process.wait_until_serving()
+        except AssertionError:
+            self.process.kill()
+            raise
+        self.http = self.process.app.dapr_url.removeprefix("http://")
+        self.grpc = self.process.app.dapr_grpc
+
+    def ended(self):
+        """The exit status of a process that is ending."""
+        return self.process.wait()
+
+    def close(self):
+        self.process.kill()
+
+    def log(self):
+        return self.process.output()
+
+
+class Sidecar:
+    """The real daprd, beside an app."""
+
+    name = "daprd"
+
+    @staticmethod
+    def missing():
+        return None if daprd_program() else "none is built (./dev daprd builds it)"
+
+    @staticmethod
+    def command():
+        return [daprd_program()]
+
+    def __init__(self, settings, resources, folder, redis):
+        self.app = EchoApp()
+        ports = [free_port() for _ in range(4)]
+        self.http, self.grpc = (f"127.0.0.1:{port}" for port in ports[:2])
+        self.lines = []
+        self.process = subprocess.Popen(
+            [*self.command(), "--app-id", APP_ID, "--app-port", str(self.app.port), "--dapr-http-port",
+             str(ports[0]), "--dapr-grpc-port", str(ports[1]), "--dapr-internal-grpc-port", str(ports[2]),
+             "--metrics-port", str(ports[3]), "--dapr-listen-addresses", "127.0.0.1",
+             "--dapr-graceful-shutdown-seconds", "1", *arguments(settings, resources, folder, redis)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder,
+            env=harness.environment({"DAPR_GRPC_PORT": None, **variables(settings)}))
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if re.search(r"dapr initialized\. Status: Running", line):
+                break
+        else:
+            raise AssertionError(f"{self.name} ended at its start\n{self.log()}")
+        threading.Thread(target=self._read, daemon=True).start()
+        # Its log says that it runs a moment before its health check does.
+        deadline = time.monotonic() + harness.PATIENCE
+        while harness.get(f"http://{self.http}/v1.0/healthz").status != 204:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} does not become healthy\n{self.log()}")
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def ended(self):
+        return self.process.wait(harness.PATIENCE)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.app.close()
+
+    def log(self):
+        return "\n".join(self.lines[-100:])
+
+
+class TandemSidecar(Sidecar):
+    """`tandem daprd` in daprd's place: the same flags, the same app beside it; what is expected is Tandem's."""
+
+    name = "tandem"
+
+    @staticmethod
+    def missing():
+        known = harness.tandem("daprd", "--version").returncode == 0
+        return None if known else f"{harness.binary()} has no command `daprd`"
+
+    @staticmethod
+    def command():
+        return [harness.binary(), "daprd"]
