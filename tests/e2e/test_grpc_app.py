@@ -1,9 +1,8 @@
 """An app that speaks gRPC, written with the App of Dapr's Python SDK: invoked over HTTP and gRPC, receiving events."""
 
 import os
-import socket
 
-from grpc_apps import Arrivals, GrpcAppTest, grpc
+from grpc_apps import Arrivals, GrpcAppTest, free_port, grpc
 from harness import get, post, request
 from observe import wait_until
 
@@ -12,12 +11,6 @@ from dapr.clients.grpc._response import InvokeMethodResponse, TopicEventResponse
 from dapr.ext.grpc import App, SubscriptionMessage  # noqa: E402
 from dapr.proto.common.v1 import common_pb2  # noqa: E402
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, invoke_pb2  # noqa: E402
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class GrpcAppSdkTest(GrpcAppTest):
@@ -161,6 +154,7 @@ class GrpcAppSdkTest(GrpcAppTest):
         tandem = self.run_both(more=["enableAppHealthCheck: true", "appHealthProbeInterval: 1",
                                      "appHealthProbeTimeout: 500", "appHealthThreshold: 1"])
         web = tandem.apps["web"]
+        wait_until(lambda: post(self.invoke_url(web, "upper"), b"x").status == 200, "a healthy app")
         self.healthy = False
         wait_until(lambda: post(self.invoke_url(web, "upper"), b"x").status != 200, "a refusal")
         stub = dapr_pb2_grpc.DaprStub(self.channel(web))

@@ -2,7 +2,7 @@
 
 import queue
 
-from grpc_apps import GrpcAppTest, StreamingService, grpc
+from grpc_apps import GrpcAppTest, StreamingService, free_port, grpc
 from harness import PATIENCE
 
 TO_SPEAKER = (("dapr-app-id", "speaker"),)
@@ -107,6 +107,71 @@ class GrpcProxyTest(GrpcAppTest):
         says.put(None)
         self.assertEqual(list(talk), [])
         self.assertEqual(self.tandem.wait(), 0)
+
+
+# The app id is the port of the app's sidecar.
+NAMES = """apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: names
+spec:
+  nameResolution:
+    component: nameformat
+    configuration:
+      format: "127.0.0.1:{appid}"
+"""
+THERE = """
+version: 1
+apps:
+  - appID: "{app_id}"
+    appPort: {port}
+    appProtocol: grpc
+    daprHTTPPort: 0
+    daprGRPCPort: 0
+    daprInternalGRPCPort: {app_id}
+    configFilePath: names.yaml
+"""
+
+
+class RemoteGrpcProxyTest(GrpcAppTest):
+    """The same from the sidecar of another process."""
+
+    def setUp(self):
+        super().setUp()
+        self.service = StreamingService()
+        self.app_id = str(free_port())
+        names = self.write("names.yaml", NAMES)
+        self.there = self.run_file(THERE.format(app_id=self.app_id, port=self.serve(self.service.handler())))
+        self.here = self.channel(self.run_guest("echo", "--app-id", "here", "--config", names).app)
+        self.metadata = (("dapr-app-id", self.app_id),)
+
+    def test_calls_of_every_kind(self):
+        answer, done = self.here.unary_unary("/test.Service/Unary").with_call(
+            b"abc", timeout=PATIENCE, metadata=self.metadata + (("raw-bin", b"\0\xff"),))
+        self.assertEqual(answer, b"cba")
+        self.assertIn(("after-bin", b"\xfe\0"), done.trailing_metadata())
+        (seen,) = self.service.metadata.wait()
+        self.assertIn(("raw-bin", b"\0\xff"), seen)
+        self.assertIn(("dapr-caller-app-id", "here"), seen)
+        self.assertIn(("dapr-callee-app-id", self.app_id), seen)
+        self.assertEqual([key for key, _ in seen if key == "dapr-app-id"], [])
+        self.assertEqual(self.here.stream_unary("/test.Service/Count")(iter([b"x"] * 50), metadata=self.metadata), b"50")
+        talk = self.here.stream_stream("/test.Service/Talk")(iter([b"a", b"b"]), metadata=self.metadata)
+        self.assertEqual(list(talk), [b"heard a", b"heard b"])
+        self.assert_fails(lambda: self.here.unary_unary("/test.Service/Fail")(b"you", metadata=self.metadata),
+                          grpc.StatusCode.DATA_LOSS, "for you")
+
+    def test_a_client_that_leaves_is_heard_there(self):
+        hang = self.here.unary_stream("/test.Service/Hang")(b"", metadata=self.metadata)
+        self.assertEqual(next(hang), b"begun")
+        hang.cancel()
+        self.service.ended.wait()
+
+    def test_a_sidecar_that_is_gone_is_unavailable(self):
+        call = self.here.unary_unary("/test.Service/Unary")
+        self.assertEqual(call(b"ab", metadata=self.metadata), b"ba")
+        self.there.stop()
+        self.assert_fails(lambda: call(b"ab", metadata=self.metadata), grpc.StatusCode.UNAVAILABLE, "")
 
 
 if __name__ == "__main__":
