@@ -56,9 +56,11 @@ void PeerStream::OnWriteDone(bool ok) {
 }
 
 void PeerStream::OnDone(const ::grpc::Status& status) {
-  tell([status](Listener& listener, PeerStream& stream) { listener.on_done(stream, status); });
   const std::shared_ptr<CallCounter> counter = counter_;
-  const std::shared_ptr<PeerStream> last = std::move(self_);
+  Executor& worker = worker_;
+  worker.post([stream = std::move(self_), status] {
+    if (const auto alive = stream->listener_.lock()) alive->on_done(*stream, status);
+  });
   counter->end();
 }
 

@@ -243,8 +243,8 @@ void RemoteCall::call_whole() {
   Whole& call = *whole;
   call.stub->async()->CallLocal(&call.client, &call.request, &call.response,
                                 [whole = std::move(whole), weak = weak_from_this(), &worker = parts_.worker,
-                                 counter = parts_.counter](const ::grpc::Status& status) {
-                                  worker.post([whole, weak, status] {
+                                 counter = parts_.counter](const ::grpc::Status& status) mutable {
+                                  worker.post([whole = std::move(whole), weak, status] {
                                     if (const auto call = weak.lock()) call->take_whole(*whole, status);
                                   });
                                   counter->end();
