@@ -376,8 +376,16 @@ TEST(PeerChannels, OnesThatAreIdleAreClosed) {
   one.reset();
   (void)channels.get("127.0.0.1:2");
   EXPECT_EQ(channels.size(), 1u);
-  channels.drop("127.0.0.1:2", channels.get("127.0.0.1:2"));
+  PeerChannel dropped = channels.get("127.0.0.1:2");
+  channels.drop("127.0.0.1:2", dropped);
   EXPECT_EQ(channels.size(), 0u);
+  EXPECT_NE(channels.get("127.0.0.1:2"), dropped);
+  // Whoever lets go of it last is not the one who ends it.
+  const std::weak_ptr<::grpc::Channel> end = dropped;
+  dropped.reset();
+  EXPECT_FALSE(end.expired());
+  (void)channels.get("127.0.0.1:2");
+  EXPECT_TRUE(end.expired());
   EXPECT_EQ(target_of("127.0.0.1:1"), "ipv4:127.0.0.1:1");
   EXPECT_EQ(target_of("[::1]:1"), "ipv6:[::1]:1");
   EXPECT_EQ(target_of("orders.example.com:1"), "dns:///orders.example.com:1");

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace tandem::api::grpc {
 namespace {
@@ -47,6 +48,7 @@ PeerChannel PeerChannels::connect(const std::string& address) const {
 PeerChannel PeerChannels::get(const std::string& address) {
   const auto now = std::chrono::steady_clock::now();
   const std::scoped_lock lock(mutex_);
+  release_unused();
   std::erase_if(entries_, [&](const auto& one) {
     return one.first != address && one.second.channel.use_count() == 1 && now - one.second.used > idle_;
   });
@@ -59,7 +61,13 @@ PeerChannel PeerChannels::get(const std::string& address) {
 void PeerChannels::drop(std::string_view address, const PeerChannel& channel) {
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(address);
-  if (found != entries_.end() && found->second.channel == channel) entries_.erase(found);
+  if (found == entries_.end() || found->second.channel != channel) return;
+  dropped_.push_back(std::move(found->second.channel));
+  entries_.erase(found);
+}
+
+void PeerChannels::release_unused() {
+  std::erase_if(dropped_, [](const PeerChannel& one) { return one.use_count() == 1; });
 }
 
 std::size_t PeerChannels::size() const {

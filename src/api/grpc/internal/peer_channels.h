@@ -1,7 +1,9 @@
 // The gRPC channels to other sidecars: one an address, shared by all workers, closed when it has been idle.
 //
 // Owned by RemoteApps. Any thread. A channel connects by itself when it is used; one that fails is dropped by its user,
-// so that the next call begins with a new connection and not with the old one's back-off.
+// so that the next call begins with a new connection and not with the old one's back-off. The last of a channel waits
+// for gRPC's threads, so it must not end on one of them: what is dropped is kept here until nobody else has it, and
+// goes inside a later get(), which is called on workers, or with this.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -13,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tandem::api::grpc {
 
@@ -38,11 +41,13 @@ class PeerChannels final {
   };
 
   PeerChannel connect(const std::string& address) const;
+  void release_unused();
 
   const std::size_t max_message_bytes_;
   const std::chrono::steady_clock::duration idle_;
   mutable std::mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_;
+  std::vector<PeerChannel> dropped_;
 };
 
 // The address as gRPC's resolvers take it: an IP address needs no look-up.

@@ -58,7 +58,6 @@ void PeerStream::OnWriteDone(bool ok) {
 void PeerStream::OnDone(const ::grpc::Status& status) {
   const std::shared_ptr<CallCounter> counter = counter_;
   Executor& worker = worker_;
-  // This thread keeps nothing: with the stream may go the last of its channel, and that waits for gRPC's threads.
   worker.post([stream = std::move(self_), status] {
     if (const auto alive = stream->listener_.lock()) alive->on_done(*stream, status);
   });

@@ -244,7 +244,6 @@ void RemoteCall::call_whole() {
   call.stub->async()->CallLocal(&call.client, &call.request, &call.response,
                                 [whole = std::move(whole), weak = weak_from_this(), &worker = parts_.worker,
                                  counter = parts_.counter](const ::grpc::Status& status) mutable {
-                                  // The channel must not end on this thread.
                                   worker.post([whole = std::move(whole), weak, status] {
                                     if (const auto call = weak.lock()) call->take_whole(*whole, status);
                                   });
