@@ -47,6 +47,7 @@ LIBRARIES = {
     "hiredis/": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
+    "openssl/": {"net", "policy"},
     "grpcpp/": {"net", "api/grpc", "components"},
     "grpc/": {"net", "api/grpc", "components"},
     "google/protobuf/": {"api/grpc", "components"},

@@ -103,7 +103,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
       diagnostics_));
   EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: keyPrefix\n    value: a||b\n"),
                                    surroundings_, diagnostics_));
-  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: primaryEncryptionKey\n    value: abc\n"),
+  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: outboxPublishPubsub\n    value: abc\n"),
                                    surroundings_, diagnostics_));
   EXPECT_FALSE(catalog_.make_broker(component("pubsub.in-memory", "  - name: maxConcurrentHandlers\n    value: 0\n"),
                                     surroundings_, diagnostics_));
@@ -114,7 +114,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(text, HasSubstr("there is no state.sqlite/v1; built in: pubsub.in-memory/v1"));
   EXPECT_THAT(text, HasSubstr("the folder \"" + folder_ + "/none\" does not exist"));
   EXPECT_THAT(text, HasSubstr("input key/keyPrefix 'a||b' can't contain '||'"));
-  EXPECT_THAT(text, HasSubstr("metadata \"primaryEncryptionKey\" is not supported"));
+  EXPECT_THAT(text, HasSubstr("metadata \"outboxPublishPubsub\" is not supported"));
   EXPECT_THAT(text, HasSubstr("maxConcurrentHandlers: must be between 1 and 10000"));
   EXPECT_EQ(diagnostics_.error_count(), 7u) << text;
   EXPECT_THAT(text, HasSubstr("test.yaml:"));

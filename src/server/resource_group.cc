@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/encrypted_store.h"
 #include "policy/metered_broker.h"
 #include "policy/metered_store.h"
 
@@ -96,7 +97,10 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       loaded.capabilities = capabilities_of(entry->store->features());
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-      if (Status added = state_.add(std::move(*entry)); !added) {
+      entry->store = policy::encrypt_values(std::move(entry->store), component, found);
+      if (found.has_errors()) {
+        // Wrong keys: values must not be written in the clear.
+      } else if (Status added = state_.add(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {
         made = true;
