@@ -62,6 +62,7 @@ void ClientPool::on_timeout() {
 }
 
 Result<boost::asio::ssl::context*> ClientPool::tls() {
+  if (options_.tls) return &options_.tls->context();
   if (tls_) return &*tls_;
   try {
     boost::asio::ssl::context context(boost::asio::ssl::context::tls_client);

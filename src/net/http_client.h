@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "net/response_sink.h"
+#include "net/tls_client.h"
 #include "net/worker.h"
 
 namespace tandem::net {
@@ -46,6 +47,8 @@ struct ClientOptions {
   std::size_t max_idle_per_host = 32;
   std::chrono::milliseconds idle_timeout{60'000};
   std::string ca_pem;  // authorities that are trusted besides the system's, in PEM
+  // Takes the place of what is said about TLS above, where there is one.
+  std::shared_ptr<const TlsClient> tls;
 };
 
 class ClientCall;

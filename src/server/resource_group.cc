@@ -58,6 +58,9 @@ void report(const config::Component& component, const config::Diagnostics& found
 ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts& parts,
                              config::Diagnostics& diagnostics)
     : folders_(std::move(folders)), state_(parts.name_space), pubsub_(parts.surroundings.log) {
+  for (const auto& [feature, enabled] : parts.configuration.features) {
+    if (enabled) enabled_features_.push_back(feature);
+  }
   config::Resources resources;
   if (folders_.empty()) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
@@ -67,7 +70,26 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   for (config::Component& component : resources.components) {
     make_component(std::move(component), parts, diagnostics);
   }
+  for (config::HttpEndpoint& endpoint : resources.http_endpoints) {
+    make_endpoint(std::move(endpoint), parts, diagnostics);
+  }
   subscriptions_ = std::move(resources.subscriptions);
+}
+
+void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupParts& parts,
+                                  config::Diagnostics& diagnostics) {
+  config::resolve_secrets(resource, config::environment_secrets(), diagnostics);
+  const auto report = [&](const Error& error) {
+    diagnostics.error(resource.position(), fmt::format("HTTPEndpoint {}: {}", resource.name, error.message));
+  };
+  auto endpoint = components::HttpEndpoint::make(*parts.surroundings.workers, resource);
+  if (!endpoint) return report(endpoint.error());
+  for (const std::string& app_id : parts.app_ids) {
+    if (!resource.visible_to(app_id)) continue;
+    // A second one of the same name was reported when the folders were read.
+    if (Status added = parts.invoke.add_external(app_id, resource.name, resource.base_url, **endpoint); !added) return;
+  }
+  endpoints_.push_back({std::move(resource.name), std::move(resource.scopes), std::move(*endpoint)});
 }
 
 void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
@@ -145,6 +167,14 @@ std::vector<LoadedComponent> ResourceGroup::components(std::string_view app_id) 
   std::ranges::copy_if(components_, std::back_inserter(visible), [&](const LoadedComponent& one) {
     return one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end();
   });
+  return visible;
+}
+
+std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) const {
+  std::vector<std::string> visible;
+  for (const LoadedEndpoint& one : endpoints_) {
+    if (one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end()) visible.push_back(one.name);
+  }
   return visible;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -61,6 +62,7 @@ class Server::Impl final {
  private:
   void warn_of_idle_keys() const;
   Status load_resources();
+  Status serve_urls();
   Status listen();
   Status load_guests();
   Status open();
@@ -80,6 +82,9 @@ class Server::Impl final {
   std::unique_ptr<components::Catalog> catalog_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
+  // What guests may reach by full URLs, by app id.
+  std::map<std::string, config::OutboundHosts, std::less<>> grants_;
+  std::unique_ptr<components::HttpEndpoint> urls_;
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
@@ -97,6 +102,8 @@ Server::Impl::~Impl() {
   metrics_server_.reset();
   apps_.clear();
   clients_.clear();
+  urls_.reset();
+  groups_.clear();
   // The engine's threads post to the workers until it is gone.
   runtime_.reset();
 }
@@ -108,7 +115,8 @@ Status Server::Impl::start() {
     gates_.push_back(std::make_unique<app::PollGate>());
     clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
   }
-  for (Status (Impl::*step)() : {&Impl::load_resources, &Impl::listen, &Impl::load_guests, &Impl::open}) {
+  for (Status (Impl::*step)() :
+       {&Impl::load_resources, &Impl::serve_urls, &Impl::listen, &Impl::load_guests, &Impl::open}) {
     if (Status status = (this->*step)(); !status) return status;
   }
   return {};
@@ -155,7 +163,7 @@ Status Server::Impl::load_resources() {
       if (sorted(other.resources_paths) == folders) app_ids.push_back(other.app_id);
     }
     groups_.push_back(std::make_unique<ResourceGroup>(
-        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, *metrics_, app_ids},
+        folders, GroupParts{*catalog_, surroundings, *configuration, options_.name_space, *metrics_, app_ids, invoke_},
         diagnostics));
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
@@ -166,6 +174,22 @@ Status Server::Impl::load_resources() {
   if (diagnostics.has_errors()) {
     return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
   }
+  return {};
+}
+
+Status Server::Impl::serve_urls() {
+  for (const config::AppSpec& app : options_.apps) {
+    auto allowed = config::OutboundHosts::parse(app.allowed_outbound_hosts);
+    if (!allowed) return fail(std::move(allowed.error()));
+    grants_.insert_or_assign(app.app_id, std::move(*allowed));
+  }
+  components::HttpEndpointOptions options;
+  options.guest_grants = [this](std::string_view app_id) {
+    const auto found = grants_.find(app_id);
+    return found == grants_.end() ? nullptr : &found->second;
+  };
+  urls_ = std::make_unique<components::HttpEndpoint>(*workers_, std::move(options));
+  invoke_.serve_urls(*urls_);
   return {};
 }
 
