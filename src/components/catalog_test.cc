@@ -57,6 +57,79 @@ TEST_F(CatalogTest, KnowsItsComponents) {
   EXPECT_NE(catalog_.find("state.postgresql", "v2")->find("tablePrefix"), nullptr);
 }
 
+// Every key of the metadata.yaml that Dapr 1.18 has for these components, and of Dapr's runtime.
+TEST_F(CatalogTest, HasEveryKeyOfDaprs) {
+  const std::vector<std::string> runtime = {"keyPrefix", "actorStateStore", "primaryEncryptionKey",
+                                            "secondaryEncryptionKey"};
+  const std::vector<std::string> sqlite = {"connectionString", "timeout",           "busyTimeout",    "disableWAL",
+                                           "tableName",        "metadataTableName", "cleanupInterval"};
+  const std::vector<std::string> redis = {"redisHost",
+                                          "redisPort",
+                                          "redisUsername",
+                                          "redisPassword",
+                                          "sentinelUsername",
+                                          "sentinelPassword",
+                                          "enableTLS",
+                                          "clientCert",
+                                          "insecureSkipTLSVerify",
+                                          "clientKey",
+                                          "failover",
+                                          "sentinelMasterName",
+                                          "redisType",
+                                          "redisDB",
+                                          "redisMaxRetries",
+                                          "dialTimeout",
+                                          "redisMinRetryInterval",
+                                          "readTimeout",
+                                          "redisMaxRetryInterval",
+                                          "writeTimeout",
+                                          "poolSize",
+                                          "poolTimeout",
+                                          "maxConnAge",
+                                          "minIdleConns",
+                                          "idleCheckFrequency",
+                                          "idleTimeout",
+                                          "redeliverInterval",
+                                          "ttlInSeconds",
+                                          "processingTimeout",
+                                          "queryIndexes",
+                                          "useEntraID"};
+  std::vector<std::string> postgresql = {"connectionString",
+                                         "host",
+                                         "hostaddr",
+                                         "port",
+                                         "database",
+                                         "user",
+                                         "password",
+                                         "sslRootCert",
+                                         "timeout",
+                                         "maxConns",
+                                         "useAzureAD",
+                                         "queryExecMode",
+                                         "useAWSIAM",
+                                         "awsRegion",
+                                         "metadataTableName",
+                                         "cleanupInterval",
+                                         "awsAccessKey",
+                                         "awsSecretKey",
+                                         "connectionMaxIdleTime"};
+  std::vector<std::string> postgresql_v2 = postgresql;
+  postgresql.push_back("tableName");
+  postgresql_v2.push_back("tablePrefix");
+  const auto check = [&](const std::string& type, const std::string& version, const std::vector<std::string>& keys) {
+    const config::ComponentSchema* schema = catalog_.find(type, version);
+    ASSERT_NE(schema, nullptr) << type;
+    for (const std::string& key : keys) EXPECT_NE(schema->find(key), nullptr) << type << "/" << version << " " << key;
+    for (const std::string& key : runtime)
+      EXPECT_NE(schema->find(key), nullptr) << type << "/" << version << " " << key;
+  };
+  check("state.in-memory", "v1", {});
+  check("state.sqlite", "v1", sqlite);
+  check("state.redis", "v1", redis);
+  check("state.postgresql", "v1", postgresql);
+  check("state.postgresql", "v2", postgresql_v2);
+}
+
 TEST_F(CatalogTest, MakesAStore) {
   std::filesystem::create_directories(folder_);
   const auto entry = catalog_.make_store(component("state.sqlite", "  - name: connectionString\n    value: " + folder_ +
