@@ -13,7 +13,7 @@
 #include "cli/command.h"
 #include "cli/run_arguments.h"
 #include "cli/stop_signals.h"
-#include "server/server.h"
+#include "server/reloading_server.h"
 
 namespace tandem::cli {
 namespace {
@@ -62,15 +62,19 @@ int serve(RunArguments arguments) {
               {{"count", std::to_string(count)}, {"folder", arguments.options.cache_folder}});
   }
   const std::string dapr_address = arguments.options.dapr_listen_address;
-  auto server = server::Server::start(std::move(arguments.options), log, [&stop] { stop.request_stop(); });
+  auto server = server::ReloadingServer::start(std::move(arguments.options), log, [&stop] { stop.request_stop(); });
   if (!server) {
     print_error(server.error().message);
     return 1;
   }
   stop.expect_stop([log] { log.info(kScope, "still stopping: a second signal stops at once"); });
-  (*server)->announce();
-  if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) greet(**server, dapr_address);
-  stop.wait();
+  (*server)->current().announce();
+  if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) {
+    greet((*server)->current(), dapr_address);
+  }
+  stop.wait([&] {
+    if (const Status reloaded = (*server)->reload(); !reloaded) print_error(reloaded.error().message);
+  });
   log.info(kScope, "stopping: requests in flight may finish");
   const bool orderly = (*server)->stop();
   log.info(kScope, orderly ? "stopped" : "stopped, and something had to be cut off");

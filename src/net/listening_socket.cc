@@ -3,6 +3,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <utility>
 
+#include "net/held_sockets.h"
+
 namespace tandem::net {
 namespace asio = boost::asio;
 using asio::ip::tcp;
@@ -24,11 +26,19 @@ Result<tcp::acceptor> open_listener(asio::io_context& io, const ListenOn& place)
   }
   const tcp::endpoint endpoint(address, place.port);
   tcp::acceptor listener(io);
+  if (const int held = HeldSockets::take(io, endpoint.data(), endpoint.size()); held >= 0) {
+    listener.assign(endpoint.protocol(), held, error);
+    if (error) return cannot_listen(place, Code::kInternal, error.message());
+    return listener;
+  }
   listener.open(endpoint.protocol(), error);
   if (!error) listener.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) listener.bind(endpoint, error);
   if (!error) listener.listen(asio::socket_base::max_listen_connections, error);
-  if (!error) return listener;
+  if (!error) {
+    HeldSockets::keep(io, listener.native_handle());
+    return listener;
+  }
   if (error == asio::error::address_in_use) {
     return cannot_listen(place, Code::kAlreadyExists, "address already in use");
   }

@@ -181,6 +181,11 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   return answer.get();
 }
 
+void AppRuntime::stop_accepting() const {
+  app_server_->stop_accepting();
+  dapr_server_->stop_accepting();
+}
+
 void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {
   // The last door to finish tells.
   struct Doors {

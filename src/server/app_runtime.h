@@ -57,6 +57,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // can be made; a subscription that cannot be started is a line in the log.
   Status open();
 
+  // Another server has taken this one's place: new connections are for it.
+  void stop_accepting() const;
   // The parts of the orderly stop, in this order.
   // `done` hears of all doors together.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const;

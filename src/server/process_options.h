@@ -12,6 +12,10 @@
 
 #include "config/app_file.h"
 
+namespace tandem::net {
+class HeldSockets;
+}
+
 namespace tandem::server {
 
 struct ProcessOptions {
@@ -35,6 +39,9 @@ struct ProcessOptions {
   std::string dapr_api_token;   // DAPR_API_TOKEN: the Dapr API asks for it
   std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
   std::string name_space;       // NAMESPACE
+
+  // Where listening sockets are kept for the server that takes this one's place; null: nowhere.
+  net::HeldSockets* held_sockets = nullptr;
 
   // After SIGTERM: how long requests in flight may take.
   std::chrono::milliseconds shutdown_limit{5000};

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "net/held_sockets.h"
 #include "server/app_meters.h"
 #include "server/app_runtime.h"
 #include "server/memory_budget.h"
@@ -53,6 +54,10 @@ class Server::Impl final {
   ~Impl();
 
   Status start();
+  void stop_accepting() const {
+    for (const auto& app : apps_) app->stop_accepting();
+    if (metrics_server_) metrics_server_->stop_accepting();
+  }
   bool stop();
 
   void announce() const;
@@ -111,6 +116,7 @@ Server::Impl::~Impl() {
 Status Server::Impl::start() {
   const std::size_t count = options_.workers > 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
   workers_ = std::make_unique<net::Workers>(count);
+  if (options_.held_sockets != nullptr) options_.held_sockets->attach(*workers_);
   for (std::size_t i = 0; i < count; ++i) {
     gates_.push_back(std::make_unique<app::PollGate>());
     clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
@@ -338,6 +344,7 @@ Server::~Server() = default;
 void Server::announce() const { impl_->announce(); }
 std::vector<AppAddress> Server::addresses() const { return impl_->addresses(); }
 std::uint16_t Server::metrics_port() const { return impl_->metrics_port(); }
+void Server::stop_accepting() { impl_->stop_accepting(); }
 bool Server::stop() { return impl_->stop(); }
 
 }  // namespace tandem::server

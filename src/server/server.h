@@ -38,6 +38,9 @@ class Server final {
   std::vector<AppAddress> addresses() const;
   std::uint16_t metrics_port() const;  // 0: off
 
+  // Another server has taken this one's place at the same ports: new connections are for it. Before stop().
+  void stop_accepting();
+
   // The orderly stop: subscriptions first, then no new requests, those in flight finish within the limit, components
   // close. Returns false when something had to be cut off.
   bool stop();
