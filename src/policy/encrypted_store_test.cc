@@ -100,6 +100,10 @@ TEST_F(EncryptedStoreTest, ReadsWhatDaprdWrites) {
     EncryptedStore encrypted = store(keys("orders-key", size));
     EXPECT_EQ(get(encrypted, "k").value_or("failed"), "{\"order\":17}") << size;
   }
+  // By daprd 1.18.1 itself, whose HTTP API takes the quotes off a text.
+  values_["k"] = "mmF9Oih71R798OEFiV8VV+FfGkRueBqfiLWGovQevcwy||OLD_KEY";
+  EncryptedStore encrypted = store(keys("OLD_KEY", 16));
+  EXPECT_EQ(get(encrypted, "k").value_or("failed"), "hello");
 }
 
 TEST_F(EncryptedStoreTest, StoresNothingInTheClearAndNothingTwiceTheSame) {

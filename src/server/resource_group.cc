@@ -23,11 +23,16 @@ metadata: { name: pubsub }
 spec: { type: pubsub.in-memory, version: v1 }
 )";
 
-std::vector<std::string> capabilities_of(const state::Features& features) {
+// The words, and their order, that daprd has for the store of that type: its clients look for them. ACTOR says that the
+// store could keep actors' state.
+std::vector<std::string> capabilities_of(std::string_view type, const state::Features& features) {
   std::vector<std::string> names;
   if (features.etag) names.emplace_back("ETAG");
   if (features.transactional) names.emplace_back("TRANSACTIONAL");
   if (features.ttl) names.emplace_back("TTL");
+  if (type == "state.in-memory") names.emplace_back("DELETE_WITH_PREFIX");
+  names.emplace_back("KEYS_LIKE");
+  if (features.etag && features.transactional) names.emplace_back("ACTOR");
   return names;
 }
 
@@ -116,7 +121,7 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
     // A component without its secret is not tried.
   } else if (component.block() == "state") {
     if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
-      loaded.capabilities = capabilities_of(entry->store->features());
+      loaded.capabilities = capabilities_of(component.type, entry->store->features());
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       entry->store = policy::encrypt_values(std::move(entry->store), component, found);

@@ -64,6 +64,9 @@ class EncryptionTest(TandemTest):
         self.assertEqual(post(self.url("/transaction"), operations).status, 204)
         items = post(self.url("/bulk"), {"keys": ["object", "t", "empty"]}).json()
         self.assertEqual([item.get("data") for item in items], [{"card": "4111 1111"}, {"card": "4222"}, None])
+        metadata = get(self.tandem.app.dapr_url + "/v1.0/metadata").json()
+        self.assertEqual(metadata["components"], [{"name": "vault", "type": "state.sqlite", "version": "v1", "capabilities":
+                                                   ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR"]}])
         stored = self.stored()
         self.assertEqual(set(stored), {f"orders||{key}" for key in ("object", "text", "number", "t")})
         for value in stored.values():
