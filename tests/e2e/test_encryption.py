@@ -65,8 +65,9 @@ class EncryptionTest(TandemTest):
         items = post(self.url("/bulk"), {"keys": ["object", "t", "empty"]}).json()
         self.assertEqual([item.get("data") for item in items], [{"card": "4111 1111"}, {"card": "4222"}, None])
         metadata = get(self.tandem.app.dapr_url + "/v1.0/metadata").json()
-        self.assertEqual(metadata["components"], [{"name": "vault", "type": "state.sqlite", "version": "v1", "capabilities":
-                                                   ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR"]}])
+        self.assertEqual(metadata["components"], [
+            {"name": "vault", "type": "state.sqlite", "version": "v1",
+             "capabilities": ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR"]}])
         stored = self.stored()
         self.assertEqual(set(stored), {f"orders||{key}" for key in ("object", "text", "number", "t")})
         for value in stored.values():
@@ -84,7 +85,8 @@ class EncryptionTest(TandemTest):
             self.assertEqual(answer.data, b"\x00bytes\xff")
             operation = state_pb2.TransactionalStateOperation(
                 operationType="upsert", request=common_pb2.StateItem(key="t", value=b"in a transaction"))
-            stub.ExecuteStateTransaction(state_pb2.ExecuteStateTransactionRequest(storeName="vault", operations=[operation]))
+            transaction = state_pb2.ExecuteStateTransactionRequest(storeName="vault", operations=[operation])
+            stub.ExecuteStateTransaction(transaction)
             bulk = stub.GetBulkState(state_pb2.GetBulkStateRequest(store_name="vault", keys=["k", "t"]))
             self.assertEqual([one.data for one in bulk.items], [b"\x00bytes\xff", b"in a transaction"])
         self.assertTrue(all(value.endswith("||OLD_KEY") for value in self.stored().values()))
@@ -94,7 +96,8 @@ class EncryptionTest(TandemTest):
         self.assertEqual(post(self.url(""), [{"key": "k", "value": 1}]).status, 204)
         self.tandem.stop()
         with sqlite3.connect(self.folder / "vault.db") as database:
-            database.execute("UPDATE state SET value = ?, is_binary = 1", [base64.b64encode(BY_DAPRD.encode()).decode()])
+            written = base64.b64encode(BY_DAPRD.encode()).decode()
+            database.execute("UPDATE state SET value = ?, is_binary = 1", [written])
 
         self.run_vault(primary="NEW_KEY", secondary="OLD_KEY")
         self.assertEqual(get(self.url("/k")).json(), {"order": 17})

@@ -80,7 +80,8 @@ class HttpEndpointTest(TandemTest):
     def test_by_its_name(self):
         self.run_hostile()
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
-            answer = self.invoke("weather", "today/now?city=Z%C3%BCrich", method, body="a body" if method != "GET" else None,
+            answer = self.invoke("weather", "today/now?city=Z%C3%BCrich", method,
+                                 body="a body" if method != "GET" else None,
                                  headers={"x-mine": "1", "accept-language": "fr", "dapr-api-token": "t"})
             self.assertEqual(answer.status, 200, answer)
             seen = answer.json()
@@ -126,8 +127,8 @@ class HttpEndpointTest(TandemTest):
         self.run_hostile()
         metadata = get(self.tandem.app.dapr_url + "/v1.0/metadata").json()
         self.assertEqual(metadata["httpEndpoints"], [{"name": "weather"}, {"name": "down"}])
-        self.assertEqual(list(metadata), ["id", "runtimeVersion", "extended", "httpEndpoints", "appConnectionProperties",
-                                          "actorRuntime"])
+        self.assertEqual(list(metadata), ["id", "runtimeVersion", "extended", "httpEndpoints",
+                                          "appConnectionProperties", "actorRuntime"])
         self.assertEqual(metadata["extended"]["cliPID"], str(self.tandem.process.pid))
         self.assertTrue(metadata["extended"]["appCommand"].endswith("hostile.wasm"))
         self.assertEqual(metadata["actorRuntime"], {"runtimeStatus": "DISABLED", "hostReady": False,
@@ -151,7 +152,8 @@ class HttpEndpointTest(TandemTest):
             self.assertNotIn("from-guest", answer.text)
             self.assertIn("the app does not allow this host", answer.text)
         # The other two ways to name a target lead through the same door.
-        header = self.tandem.get(f"/outbound?url={quote('http://localhost:3500/x', safe='')}&app-id={quote(self.base, safe='')}")
+        url = quote("http://localhost:3500/x", safe="")
+        header = self.tandem.get(f"/outbound?url={url}&app-id={quote(self.base, safe='')}")
         self.assertIn("the app does not allow this host", header.text)
         self.tandem.stop()
         self.run_hostile("--allow-outbound", self.base)

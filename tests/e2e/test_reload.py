@@ -118,7 +118,8 @@ class ReloadTest(TandemTest):
 
         askers = [threading.Thread(target=ask) for _ in range(3)]
         with RawConnection(self.app.url) as slow:
-            slow.send(f"GET /slow?ms=1000 HTTP/1.1\r\nHost: {urlsplit(self.app.url).netloc}\r\nConnection: close\r\n\r\n")
+            host = urlsplit(self.app.url).netloc
+            slow.send(f"GET /slow?ms=1000 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
             for asker in askers:
                 asker.start()
             for stores in (("one", "two"), ("one",)):
