@@ -9,6 +9,17 @@
 namespace tandem::net {
 namespace asio = boost::asio;
 
+namespace {
+
+// Addresses end with as many zeros as whoever asks thinks: the system counts the one behind a Unix socket's path.
+std::string key_of(const void* address, std::size_t size) {
+  std::string key(static_cast<const char*>(address), size);
+  while (!key.empty() && key.back() == '\0') key.pop_back();
+  return key;
+}
+
+}  // namespace
+
 // How an io_context finds what was attached to it.
 class HeldSockets::Service final : public asio::execution_context::service {
  public:
@@ -38,7 +49,7 @@ void HeldSockets::release() {
 
 int HeldSockets::take(asio::io_context& io, const void* place, std::size_t size) {
   if (!asio::has_service<Service>(io)) return -1;
-  return asio::use_service<Service>(io).held->copy_of(std::string(static_cast<const char*>(place), size));
+  return asio::use_service<Service>(io).held->copy_of(key_of(place, size));
 }
 
 void HeldSockets::keep(asio::io_context& io, int socket) {
@@ -59,7 +70,7 @@ void HeldSockets::add(int socket) {
   if (released_) return;
   const int copy = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return;
-  const auto [at, added] = sockets_.try_emplace(std::string(reinterpret_cast<const char*>(&address), size), copy);
+  const auto [at, added] = sockets_.try_emplace(key_of(&address, size), copy);
   if (!added) ::close(copy);
 }
 
