@@ -49,6 +49,7 @@ LIBRARIES = {
     "ldns/": {"components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
+    "openssl/": {"net", "policy"},
     "grpcpp/": {"net/grpc", "api/grpc", "app/grpc", "components"},
     "grpc/": {"net/grpc", "api/grpc", "app/grpc", "components"},
     "google/protobuf/": {"api/grpc", "app/grpc", "components"},

@@ -32,6 +32,7 @@ GuestInstance::GuestInstance(GuestPool& pool, GuestContext& context)
       made_at_(Clock::now()),
       idle_since_(made_at_) {
   call_.app_id = context.options.app_id;
+  call_.origin = CallOrigin::kGuest;
 }
 
 GuestInstance::~GuestInstance() {

@@ -16,7 +16,7 @@
 #include "cli/cache_folder.h"
 #include "cli/command.h"
 #include "cli/stop_signals.h"
-#include "server/server.h"
+#include "server/reloading_server.h"
 
 namespace tandem::cli {
 namespace {
@@ -84,7 +84,7 @@ int serve(RunArguments arguments) {
   const std::string dapr_address = arguments.options.dapr_listen_address;
   // A client that asks for the stop is not made to wait, as with daprd.
   std::atomic<bool> asked_by_client = false;
-  auto server = server::Server::start(std::move(arguments.options), log, [&] {
+  auto server = server::ReloadingServer::start(std::move(arguments.options), log, [&] {
     asked_by_client = true;
     stop.request_stop();
   });
@@ -93,10 +93,14 @@ int serve(RunArguments arguments) {
     return 1;
   }
   stop.expect_stop([log] { log.info(kScope, "still stopping: a second signal stops at once"); });
-  (*server)->announce();
-  if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) greet(**server, dapr_address);
-  stop.wait();
-  if (arguments.hold_stop && !asked_by_client) (*server)->hold_stop(*arguments.hold_stop);
+  (*server)->current().announce();
+  if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) {
+    greet((*server)->current(), dapr_address);
+  }
+  stop.wait([&] {
+    if (const Status reloaded = (*server)->reload(); !reloaded) print_error(reloaded.error().message);
+  });
+  if (arguments.hold_stop && !asked_by_client) (*server)->current().hold_stop(*arguments.hold_stop);
   log.info(kScope, "stopping: requests in flight may finish");
   const bool orderly = (*server)->stop();
   log.info(kScope, orderly ? "stopped" : "stopped, and something had to be cut off");

@@ -64,9 +64,16 @@ class StopSignals::Impl final {
     changed_.notify_all();
   }
 
-  void wait() {
+  void wait(const std::function<void()>& reload) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return asked_; });
+    while (true) {
+      changed_.wait(lock, [this] { return asked_ || hung_up_; });
+      if (asked_) return;
+      hung_up_ = false;
+      lock.unlock();
+      if (reload) reload();
+      lock.lock();
+    }
   }
 
  private:
@@ -82,7 +89,13 @@ class StopSignals::Impl final {
       }
       if (watched[1].revents != 0) return;
       signalfd_siginfo signal{};
-      if (::read(signals_, &signal, sizeof signal) == sizeof signal) take();
+      if (::read(signals_, &signal, sizeof signal) == sizeof signal) {
+        if (signal.ssi_signo == SIGHUP) {
+          take_hang_up();
+        } else {
+          take();
+        }
+      }
       if (state_ == State::kSignalled && Clock::now() >= wish_ends_) {
         state_ = State::kNextEnds;
         next_ends_();
@@ -95,6 +108,14 @@ class StopSignals::Impl final {
     if (state_ != State::kSignalled) return -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(wish_ends_ - Clock::now());
     return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+  }
+
+  void take_hang_up() {
+    {
+      std::lock_guard lock(mutex_);
+      hung_up_ = true;
+    }
+    changed_.notify_all();
   }
 
   void take() {
@@ -116,6 +137,7 @@ class StopSignals::Impl final {
   std::condition_variable changed_;
   bool serving_ = false;
   bool asked_ = false;
+  bool hung_up_ = false;
   Task next_ends_;  // set before serving_
   // The watching thread's.
   State state_ = State::kNone;
@@ -134,6 +156,7 @@ Result<std::unique_ptr<StopSignals>> StopSignals::make() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   if (const int code = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); code != 0) return failed(code);
   std::signal(SIGPIPE, SIG_IGN);
   const int signals = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -154,7 +177,7 @@ Result<std::unique_ptr<StopSignals>> StopSignals::make() {
 }
 
 void StopSignals::expect_stop(Task next_ends) { impl_->expect_stop(std::move(next_ends)); }
-void StopSignals::wait() { impl_->wait(); }
+void StopSignals::wait(const std::function<void()>& reload) { impl_->wait(reload); }
 void StopSignals::request_stop() { impl_->request_stop(); }
 
 }  // namespace tandem::cli

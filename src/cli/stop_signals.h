@@ -1,4 +1,5 @@
-// StopSignals: what ends a run: SIGINT, SIGTERM, or a request from inside the process. The second signal ends it at
+// StopSignals: what ends a run: SIGINT, SIGTERM, or a request from inside the process; and what has it read its
+// resources again, SIGHUP. The second signal ends it at
 // once, but not one that follows the first within kOneWish: a parent that passes a terminal's Ctrl-C on, or timeout(1),
 // which signals the process and its group, mean one stop and send two signals.
 //
@@ -9,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "base/completion.h"
@@ -27,8 +29,9 @@ class StopSignals final {
   // The server serves: the next signal asks for the orderly stop. `next_ends` runs once on the watching thread,
   // kOneWish after that signal: from then on a signal ends the process.
   void expect_stop(Task next_ends = [] {});
-  // Blocks until a signal or request_stop().
-  void wait();
+  // Blocks until a signal or request_stop(). `reload` runs on the calling thread after a SIGHUP, once for those that
+  // come while it runs; without it SIGHUP does nothing.
+  void wait(const std::function<void()>& reload = {});
   // Any thread, any number of times, also before expect_stop().
   void request_stop();
 

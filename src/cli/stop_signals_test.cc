@@ -49,6 +49,28 @@ TEST(StopSignals, ARequestFromAnyThreadEndsTheWaitAndIsNotASignal) {
   (*signals)->wait();
 }
 
+TEST(StopSignals, AHangUpReloadsAndTheWaitGoesOn) {
+  auto signals = StopSignals::make();
+  ASSERT_TRUE(signals) << signals.error().message;
+  // Also one that comes before anything serves.
+  ::kill(::getpid(), SIGHUP);
+  ASSERT_TRUE(is_taken(SIGHUP));
+  (*signals)->expect_stop();
+  int reloads = 0;
+  (*signals)->wait([&] {
+    if (++reloads < 3) {
+      ::kill(::getpid(), SIGHUP);
+    } else {
+      ::kill(::getpid(), SIGTERM);
+    }
+  });
+  EXPECT_EQ(reloads, 3);
+  // Nobody to tell: nothing happens.
+  ::kill(::getpid(), SIGHUP);
+  ASSERT_TRUE(is_taken(SIGHUP));
+  (*signals)->wait();
+}
+
 TEST(StopSignals, ABrokenPipeDoesNotEndTheProcess) {
   auto signals = StopSignals::make();
   ASSERT_TRUE(signals) << signals.error().message;

@@ -143,7 +143,13 @@ std::vector<SchemaField> runtime_fields(std::string_view block) {
             {.name = "actorStateStore",
              .type = FieldType::kBool,
              .description = "Whether actors keep their state here.",
-             .default_value = "false"}};
+             .default_value = "false"},
+            {.name = "primaryEncryptionKey",
+             .sensitive = true,
+             .description = "A secretKeyRef to an AES key in hexadecimal: values are encrypted with it."},
+            {.name = "secondaryEncryptionKey",
+             .sensitive = true,
+             .description = "The primary key before the last rotation: values that it wrote can still be read."}};
   }
   return {{.name = "allowedTopics", .description = "The topics that may be used at all, separated by commas."},
           {.name = "protectedTopics", .description = "Topics that only apps with a scope for them may use."},
@@ -152,8 +158,9 @@ std::vector<SchemaField> runtime_fields(std::string_view block) {
           {.name = "consumerID", .description = "The name of the consumer group; the app id when it is not set."}};
 }
 
-// Keys whose meaning would be lost silently: values that are not encrypted, events that are not sent.
-constexpr std::string_view kRefusedKeys[] = {"primaryEncryptionKey", "secondaryEncryptionKey", "outboxPublishPubsub"};
+// Keys of the outbox, whose meaning would be lost silently: events that are not sent.
+constexpr std::string_view kRefusedKeys[] = {"outboxPublishPubsub", "outboxPublishTopic", "outboxPubsub",
+                                             "outboxDiscardWhenMissingState"};
 
 bool refuse_keys(const Component& component, Diagnostics& diagnostics) {
   bool refused = false;

@@ -57,6 +57,79 @@ TEST_F(CatalogTest, KnowsItsComponents) {
   EXPECT_NE(catalog_.find("state.postgresql", "v2")->find("tablePrefix"), nullptr);
 }
 
+// Every key of the metadata.yaml that Dapr 1.18 has for these components, and of Dapr's runtime.
+TEST_F(CatalogTest, HasEveryKeyOfDaprs) {
+  const std::vector<std::string> runtime = {"keyPrefix", "actorStateStore", "primaryEncryptionKey",
+                                            "secondaryEncryptionKey"};
+  const std::vector<std::string> sqlite = {"connectionString", "timeout",           "busyTimeout",    "disableWAL",
+                                           "tableName",        "metadataTableName", "cleanupInterval"};
+  const std::vector<std::string> redis = {"redisHost",
+                                          "redisPort",
+                                          "redisUsername",
+                                          "redisPassword",
+                                          "sentinelUsername",
+                                          "sentinelPassword",
+                                          "enableTLS",
+                                          "clientCert",
+                                          "insecureSkipTLSVerify",
+                                          "clientKey",
+                                          "failover",
+                                          "sentinelMasterName",
+                                          "redisType",
+                                          "redisDB",
+                                          "redisMaxRetries",
+                                          "dialTimeout",
+                                          "redisMinRetryInterval",
+                                          "readTimeout",
+                                          "redisMaxRetryInterval",
+                                          "writeTimeout",
+                                          "poolSize",
+                                          "poolTimeout",
+                                          "maxConnAge",
+                                          "minIdleConns",
+                                          "idleCheckFrequency",
+                                          "idleTimeout",
+                                          "redeliverInterval",
+                                          "ttlInSeconds",
+                                          "processingTimeout",
+                                          "queryIndexes",
+                                          "useEntraID"};
+  std::vector<std::string> postgresql = {"connectionString",
+                                         "host",
+                                         "hostaddr",
+                                         "port",
+                                         "database",
+                                         "user",
+                                         "password",
+                                         "sslRootCert",
+                                         "timeout",
+                                         "maxConns",
+                                         "useAzureAD",
+                                         "queryExecMode",
+                                         "useAWSIAM",
+                                         "awsRegion",
+                                         "metadataTableName",
+                                         "cleanupInterval",
+                                         "awsAccessKey",
+                                         "awsSecretKey",
+                                         "connectionMaxIdleTime"};
+  std::vector<std::string> postgresql_v2 = postgresql;
+  postgresql.push_back("tableName");
+  postgresql_v2.push_back("tablePrefix");
+  const auto check = [&](const std::string& type, const std::string& version, const std::vector<std::string>& keys) {
+    const config::ComponentSchema* schema = catalog_.find(type, version);
+    ASSERT_NE(schema, nullptr) << type;
+    for (const std::string& key : keys) EXPECT_NE(schema->find(key), nullptr) << type << "/" << version << " " << key;
+    for (const std::string& key : runtime)
+      EXPECT_NE(schema->find(key), nullptr) << type << "/" << version << " " << key;
+  };
+  check("state.in-memory", "v1", {});
+  check("state.sqlite", "v1", sqlite);
+  check("state.redis", "v1", redis);
+  check("state.postgresql", "v1", postgresql);
+  check("state.postgresql", "v2", postgresql_v2);
+}
+
 TEST_F(CatalogTest, MakesAStore) {
   std::filesystem::create_directories(folder_);
   const auto entry = catalog_.make_store(component("state.sqlite", "  - name: connectionString\n    value: " + folder_ +
@@ -103,7 +176,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
       diagnostics_));
   EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: keyPrefix\n    value: a||b\n"),
                                    surroundings_, diagnostics_));
-  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: primaryEncryptionKey\n    value: abc\n"),
+  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: outboxPublishPubsub\n    value: abc\n"),
                                    surroundings_, diagnostics_));
   EXPECT_FALSE(catalog_.make_broker(component("pubsub.in-memory", "  - name: maxConcurrentHandlers\n    value: 0\n"),
                                     surroundings_, diagnostics_));
@@ -114,7 +187,7 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(text, HasSubstr("there is no state.sqlite/v1; built in: pubsub.in-memory/v1"));
   EXPECT_THAT(text, HasSubstr("the folder \"" + folder_ + "/none\" does not exist"));
   EXPECT_THAT(text, HasSubstr("input key/keyPrefix 'a||b' can't contain '||'"));
-  EXPECT_THAT(text, HasSubstr("metadata \"primaryEncryptionKey\" is not supported"));
+  EXPECT_THAT(text, HasSubstr("metadata \"outboxPublishPubsub\" is not supported"));
   EXPECT_THAT(text, HasSubstr("maxConcurrentHandlers: must be between 1 and 10000"));
   EXPECT_EQ(diagnostics_.error_count(), 7u) << text;
   EXPECT_THAT(text, HasSubstr("test.yaml:"));

@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t kMaxFiles = 10'000;
 
 // Kinds of Dapr's own resources that this program does not read.
-constexpr std::array<std::string_view, 4> kOtherDaprKinds = {"Resiliency", "HTTPEndpoint", "WorkflowAccessPolicy",
-                                                             "MCPServer"};
+constexpr std::array<std::string_view, 3> kOtherDaprKinds = {"Resiliency", "WorkflowAccessPolicy", "MCPServer"};
 
 struct Header {
   std::string api_version;
@@ -40,7 +39,7 @@ Header read_header(const YamlNode& document) {
 }
 
 bool is_known_kind(std::string_view kind) {
-  return kind == "Component" || kind == "Subscription" || kind == "Configuration" ||
+  return kind == "Component" || kind == "Subscription" || kind == "Configuration" || kind == "HTTPEndpoint" ||
          std::find(kOtherDaprKinds.begin(), kOtherDaprKinds.end(), kind) != kOtherDaprKinds.end();
 }
 
@@ -63,6 +62,13 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
       return;
     }
     resources.components.push_back(read_component(document, file, diagnostics));
+  } else if (header.kind == "HTTPEndpoint") {
+    if (header.api_version != "dapr.io/v1alpha1") {
+      diagnostics.error(at, fmt::format("apiVersion \"{}\" of an HTTPEndpoint is not known; write dapr.io/v1alpha1",
+                                        printable(header.api_version)));
+      return;
+    }
+    resources.http_endpoints.push_back(read_http_endpoint(document, file, diagnostics));
   } else if (header.kind == "Subscription") {
     if (header.api_version != "dapr.io/v1alpha1" && header.api_version != "dapr.io/v2alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Subscription is not known; write dapr.io/v2alpha1",
@@ -76,7 +82,7 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
     diagnostics.warning(at,
                         fmt::format("kind {} is not supported by this version; the resource is ignored", header.kind));
   } else {
-    std::string_view close = closest_match(header.kind, {"Component", "Subscription", "Configuration"});
+    std::string_view close = closest_match(header.kind, {"Component", "Subscription", "Configuration", "HTTPEndpoint"});
     diagnostics.warning(
         at, fmt::format("kind \"{}\" is not one of Dapr's that this version knows; it is ignored{}",
                         printable(header.kind), close.empty() ? "" : fmt::format(". Did you mean {}?", close)));
@@ -109,15 +115,15 @@ std::vector<std::string> yaml_files(const std::string& folder, Diagnostics& diag
   return names;
 }
 
-void refuse_duplicates(const Resources& resources, Diagnostics& diagnostics) {
-  std::map<std::string_view, const Component*> seen;
-  for (const Component& component : resources.components) {
-    if (component.name.empty()) continue;
-    auto [at, fresh] = seen.try_emplace(component.name, &component);
+template <class Kind>
+void refuse_duplicates(std::string_view kind, const std::vector<Kind>& all, Diagnostics& diagnostics) {
+  std::map<std::string_view, const Kind*> seen;
+  for (const Kind& one : all) {
+    if (one.name.empty()) continue;
+    auto [at, fresh] = seen.try_emplace(one.name, &one);
     if (!fresh) {
-      diagnostics.error(component.position(),
-                        fmt::format("a component \"{}\" is already defined at {}:{}", printable(component.name),
-                                    at->second->file, at->second->line));
+      diagnostics.error(one.position(), fmt::format("{} \"{}\" is already defined at {}:{}", kind, printable(one.name),
+                                                    at->second->file, at->second->line));
     }
   }
 }
@@ -164,6 +170,8 @@ Resources Resources::visible_to(std::string_view app_id) const {
                [&](const Component& component) { return component.visible_to(app_id); });
   std::copy_if(subscriptions.begin(), subscriptions.end(), std::back_inserter(out.subscriptions),
                [&](const Subscription& subscription) { return subscription.visible_to(app_id); });
+  std::copy_if(http_endpoints.begin(), http_endpoints.end(), std::back_inserter(out.http_endpoints),
+               [&](const HttpEndpoint& endpoint) { return endpoint.visible_to(app_id); });
   return out;
 }
 
@@ -184,7 +192,8 @@ Resources load_resources(std::span<const std::string> folders, Diagnostics& diag
       }
     }
   }
-  refuse_duplicates(resources, diagnostics);
+  refuse_duplicates("a component", resources.components, diagnostics);
+  refuse_duplicates("an HTTPEndpoint", resources.http_endpoints, diagnostics);
   return resources;
 }
 

@@ -16,6 +16,7 @@
 #include "config/component.h"
 #include "config/configuration.h"
 #include "config/diagnostics.h"
+#include "config/http_endpoint.h"
 #include "config/subscription.h"
 
 namespace tandem::config {
@@ -23,12 +24,13 @@ namespace tandem::config {
 struct Resources {
   std::vector<Component> components;
   std::vector<Subscription> subscriptions;
+  std::vector<HttpEndpoint> http_endpoints;
 
   // Those whose scopes include the app.
   Resources visible_to(std::string_view app_id) const;
 };
 
-// A name used by two components is an error, across files and folders.
+// A name used by two components, or by two HTTP endpoints, is an error, across files and folders.
 Resources load_resources(std::span<const std::string> folders, Diagnostics& diagnostics);
 
 // Adds the resources of one file's text; `file` is only for messages.

@@ -28,11 +28,14 @@ std::string read_name(MapReader& document, const std::string& file, Diagnostics&
   return name;
 }
 
-MetadataItem read_metadata_item(const YamlNode& node, std::size_t index, const std::string& file,
-                                Diagnostics& diagnostics) {
-  MapReader reader(&node, fmt::format("spec.metadata[{}]", index), file, diagnostics, UnknownKeys::kWarn);
+enum class Naming { kItself, kByItsKey };
+
+// A value, or where to find one. `path` is where it is; with kByItsKey it is not called anything else.
+MetadataItem read_item(const YamlNode& node, const std::string& path, Naming naming, const std::string& file,
+                       Diagnostics& diagnostics) {
+  MapReader reader(&node, path, file, diagnostics, UnknownKeys::kWarn);
   MetadataItem item;
-  item.name = reader.required_text("name");
+  item.name = naming == Naming::kItself ? reader.required_text("name") : path;
   item.line = node.line;
   item.column = node.column;
   if (const YamlNode* value = reader.get("value")) {
@@ -58,9 +61,8 @@ MetadataItem read_metadata_item(const YamlNode& node, std::size_t index, const s
     item.line = reader.get("envRef")->line;
   }
   if ((item.secret_key_ref && item.env_ref) || ((item.secret_key_ref || item.env_ref) && !item.value.empty())) {
-    diagnostics.error(
-        reader.position(),
-        fmt::format("spec.metadata item \"{}\": give one of value, secretKeyRef and envRef", printable(item.name)));
+    diagnostics.error(reader.position(), fmt::format("{} item \"{}\": give one of value, secretKeyRef and envRef",
+                                                     path.substr(0, path.find('[')), printable(item.name)));
   }
   reader.finish();
   return item;
@@ -141,7 +143,8 @@ Component read_component(const YamlNode& document, const std::string& file, Diag
   component.init_timeout = spec.duration("initTimeout").value_or(Component::kDefaultInitTimeout);
   if (const YamlNode* items = spec.sequence("metadata")) {
     for (std::size_t i = 0; i < items->items.size(); ++i) {
-      MetadataItem item = read_metadata_item(*items->items[i], i, file, diagnostics);
+      MetadataItem item =
+          read_item(*items->items[i], fmt::format("spec.metadata[{}]", i), Naming::kItself, file, diagnostics);
       if (!item.name.empty() && component.find(item.name) != nullptr) {
         diagnostics.warning(
             {file, items->items[i]->line, items->items[i]->column},
@@ -153,6 +156,55 @@ Component read_component(const YamlNode& document, const std::string& file, Diag
   spec.finish();
   top.finish();
   return component;
+}
+
+HttpEndpoint read_http_endpoint(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
+  MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
+  HttpEndpoint endpoint;
+  endpoint.file = file;
+  endpoint.line = document.line;
+  top.get("apiVersion");
+  top.get("kind");
+  endpoint.name = read_name(top, file, diagnostics);
+  endpoint.scopes = top.texts("scopes");
+  if (const YamlNode* auth = top.map("auth")) {
+    MapReader reader(auth, "auth", file, diagnostics, UnknownKeys::kWarn);
+    endpoint.secret_store = reader.text_or("secretStore", "");
+    reader.finish();
+  }
+  if (!top.has("spec")) diagnostics.error(top.position(), "spec is missing");
+  MapReader spec(top.get("spec"), "spec", file, diagnostics, UnknownKeys::kWarn);
+  if (top.has("spec")) endpoint.base_url = spec.required_text("baseUrl");
+  if (!endpoint.base_url.empty() && !parse_base_url(endpoint.base_url)) {
+    diagnostics.error(spec.position(*spec.get("baseUrl")),
+                      fmt::format("spec.baseUrl \"{}\" must be a URL like https://api.example.com:8443/v2",
+                                  printable(endpoint.base_url)));
+  }
+  if (const YamlNode* headers = spec.sequence("headers")) {
+    for (std::size_t i = 0; i < headers->items.size(); ++i) {
+      endpoint.headers.push_back(
+          read_item(*headers->items[i], fmt::format("spec.headers[{}]", i), Naming::kItself, file, diagnostics));
+    }
+  }
+  if (const YamlNode* tls = spec.map("clientTLS")) {
+    MapReader reader(tls, "spec.clientTLS", file, diagnostics, UnknownKeys::kWarn);
+    for (const auto& [key, item] :
+         {std::pair("rootCA", &endpoint.root_ca), std::pair("certificate", &endpoint.certificate),
+          std::pair("privateKey", &endpoint.private_key)}) {
+      if (const YamlNode* node = reader.map(key)) {
+        *item = read_item(*node, reader.path_of(key), Naming::kByItsKey, file, diagnostics);
+      }
+    }
+    if (auto choice = reader.choice("renegotiation", {"Never", "OnceAsClient", "FreelyAsClient"});
+        choice && *choice != "Never") {
+      diagnostics.warning(reader.position(*reader.get("renegotiation")),
+                          fmt::format("spec.clientTLS.renegotiation: {} is not supported; Never holds", *choice));
+    }
+    reader.finish();
+  }
+  spec.finish();
+  top.finish();
+  return endpoint;
 }
 
 Subscription read_subscription(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {

@@ -9,12 +9,14 @@
 #include "config/component.h"
 #include "config/configuration.h"
 #include "config/diagnostics.h"
+#include "config/http_endpoint.h"
 #include "config/subscription.h"
 #include "config/yaml.h"
 
 namespace tandem::config {
 
 Component read_component(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
+HttpEndpoint read_http_endpoint(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
 Subscription read_subscription(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
 Configuration read_configuration(const YamlNode& document, const std::string& file, Diagnostics& diagnostics);
 

@@ -104,7 +104,8 @@ void call(void* user, tdm_str id, const tdm_invoke_request* raw, tdm_reply* raw_
   HostServices& services = guest.services();
   const std::string app_id(view(id));
   const std::size_t limit = services.max_invoke_body_bytes;
-  const Result<invoke::Callee> callee = services.invoke.find(app_id);
+  const auto external = services.invoke.find_external(guest.context().app_id, app_id);
+  const Result<invoke::Callee> callee = external ? Result<invoke::Callee>(*external) : services.invoke.find(app_id);
   if (!callee) return reply.error(callee.error());
   Result<net::OwnedRequest> request = invoke_request(*raw, callee->app_id, guest.context(), limit);
   if (!request) return reply.error(request.error());

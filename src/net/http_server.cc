@@ -108,6 +108,10 @@ HttpServer::~HttpServer() {
 
 std::size_t HttpServer::connections() const { return shared_->connections.load(); }
 
+void HttpServer::stop_accepting() {
+  for (const auto& shard : shards_) shard->worker().post([shard] { shard->stop_accepting(); });
+}
+
 void HttpServer::drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
   if (shared_->draining.load()) return;
   shared_->on_drained = std::move(done);

@@ -109,6 +109,10 @@ class HttpServer final {
   std::uint16_t port() const { return port_; }
   std::size_t connections() const;
 
+  // Stops listening; the connections that are open go on. For a server whose place another one has taken at the same
+  // sockets (held_sockets.h): drain() some time later, when those that have just connected have sent their requests.
+  void stop_accepting();
+
   // Stops listening (new connections are refused), closes idle connections, lets requests in flight finish with
   // "Connection: close", cuts what is left after `limit`. `done` runs once, on a worker, when no connection is left;
   // the destructor counts as cutting. Only the first call counts.

@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "net/held_sockets.h"
+
 namespace tandem::net {
 namespace {
 
@@ -55,11 +57,16 @@ template <class Endpoint>
 Result<ListeningSocket> open_one(asio::io_context& io, const Endpoint& endpoint, const asio::ip::v6_only* only_v6,
                                  error_code& error) {
   ListeningSocket listener(io);
+  if (const int held = HeldSockets::take(io, endpoint.data(), endpoint.size()); held >= 0) {
+    listener.assign(endpoint.protocol(), held, error);
+    return listener;
+  }
   listener.open(endpoint.protocol(), error);
   if (!error) listener.set_option(asio::socket_base::reuse_address(true), error);
   if (!error && only_v6 != nullptr) listener.set_option(*only_v6, error);
   if (!error) listener.bind(endpoint, error);
   if (!error) listener.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) HeldSockets::keep(io, listener.native_handle());
   return listener;
 }
 

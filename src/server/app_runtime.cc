@@ -1,6 +1,7 @@
 #include "server/app_runtime.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <future>
 #include <thread>
@@ -33,6 +34,12 @@ Result<T> ask(net::Worker& worker, Question question) {
   }
 }
 
+// What `dapr run` tells a daprd about the app that it has started.
+Metadata labels_of(const config::AppSpec& spec) {
+  if (spec.module.empty()) return {};
+  return {{"appCommand", spec.module}, {"cliPID", std::to_string(::getpid())}};
+}
+
 }  // namespace
 
 class AppRuntime::Door final : public net::Handler {
@@ -61,6 +68,7 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       resources_(resources),
       log_(parts.log.for_app(spec_.app_id)),
       services_{resources.state(), resources.pubsub(), parts.invoke},
+      labels_(labels_of(spec_)),
       guest_metrics_(parts.metrics, spec_.app_id),
       meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))) {}
 
@@ -301,6 +309,12 @@ Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   return ask<List>(parts_.workers[0], [&](Completion<List> done) { app_->list_subscriptions(std::move(done)); });
 }
 
+void AppRuntime::stop_accepting() const {
+  for (net::HttpServer* server : {app_server_.get(), dapr_server_.get(), public_server_.get()}) {
+    if (server != nullptr) server->stop_accepting();
+  }
+}
+
 void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {
   // The last door to finish tells.
   struct Doors {
@@ -345,18 +359,23 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   for (const LoadedComponent& one : resources_.components(app_id)) {
     metadata.components.push_back({one.name, one.type, one.version, one.capabilities});
   }
+  metadata.enabled_features = resources_.enabled_features();
+  metadata.http_endpoints = resources_.http_endpoints(app_id);
   if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
-  metadata.connection = {ports_.app, app_scheme(), app_address(), spec_.app_max_concurrency.value_or(0)};
+  metadata.connection = {.port = ports_.app,
+                         .protocol = app_scheme(),
+                         .channel_address = app_address(),
+                         .max_concurrency = spec_.app_max_concurrency.value_or(0)};
   return metadata;
 }
 
 std::vector<std::string> AppRuntime::unready(std::string_view) const {
   if (ready_.load(std::memory_order_acquire)) return {};
-  return {is_outside() ? "runtime" : "app"};
+  return {"runtime"};  // daprd's word for it
 }
 
-void AppRuntime::check_outbound(state::Caller caller, Completion<void> done) {
-  resources_.state().ping_all(caller, std::move(done));
-}
+// As daprd means it: the components were made, which they are before the doors open. What becomes of them later is not
+// a part of it.
+void AppRuntime::check_outbound(state::Caller, Completion<void> done) { done({}); }
 
 }  // namespace tandem::server

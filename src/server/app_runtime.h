@@ -76,6 +76,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // Returns when the app is not healthy, or was never there; false when the deadline came first. Not on a worker.
   bool wait_until_unhealthy(SteadyTime deadline);
 
+  // Another server has taken this one's place: new connections are for it.
+  void stop_accepting() const;
   // The parts of the orderly stop, in this order.
   // `done` hears of all doors together.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const;

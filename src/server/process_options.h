@@ -12,6 +12,10 @@
 
 #include "config/app_file.h"
 
+namespace tandem::net {
+class HeldSockets;
+}
+
 namespace tandem::server {
 
 struct ProcessOptions {
@@ -48,6 +52,9 @@ struct ProcessOptions {
   std::string name_space;       // NAMESPACE
   // What an app that names no resource folder has: a state store and a broker in memory, or, as with daprd, nothing.
   enum class WithoutFolders { kInMemory, kNothing } without_folders = WithoutFolders::kInMemory;
+
+  // Where listening sockets are kept for the server that takes this one's place; null: nowhere.
+  net::HeldSockets* held_sockets = nullptr;
 
   // After SIGTERM: how long requests in flight may take.
   std::chrono::milliseconds shutdown_limit{5000};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/encrypted_store.h"
 #include "policy/metered_broker.h"
 #include "policy/metered_store.h"
 
@@ -22,11 +23,16 @@ metadata: { name: pubsub }
 spec: { type: pubsub.in-memory, version: v1 }
 )";
 
-std::vector<std::string> capabilities_of(const state::Features& features) {
+// The words, and their order, that daprd has for the store of that type: its clients look for them. ACTOR says that the
+// store could keep actors' state.
+std::vector<std::string> capabilities_of(std::string_view type, const state::Features& features) {
   std::vector<std::string> names;
   if (features.etag) names.emplace_back("ETAG");
   if (features.transactional) names.emplace_back("TRANSACTIONAL");
   if (features.ttl) names.emplace_back("TTL");
+  if (type == "state.in-memory") names.emplace_back("DELETE_WITH_PREFIX");
+  names.emplace_back("KEYS_LIKE");
+  if (features.etag && features.transactional) names.emplace_back("ACTOR");
   return names;
 }
 
@@ -60,6 +66,9 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
       pubsub_(parts.surroundings.log) {
+  for (const auto& [feature, enabled] : parts.configuration.features) {
+    if (enabled) enabled_features_.push_back(feature);
+  }
   config::Resources resources;
   if (uses_defaults_) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
@@ -69,7 +78,26 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   for (config::Component& component : resources.components) {
     make_component(std::move(component), parts, diagnostics);
   }
+  for (config::HttpEndpoint& endpoint : resources.http_endpoints) {
+    make_endpoint(std::move(endpoint), parts, diagnostics);
+  }
   subscriptions_ = std::move(resources.subscriptions);
+}
+
+void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupParts& parts,
+                                  config::Diagnostics& diagnostics) {
+  config::resolve_secrets(resource, config::environment_secrets(), diagnostics);
+  const auto report = [&](const Error& error) {
+    diagnostics.error(resource.position(), fmt::format("HTTPEndpoint {}: {}", resource.name, error.message));
+  };
+  auto endpoint = components::HttpEndpoint::make(*parts.surroundings.workers, resource);
+  if (!endpoint) return report(endpoint.error());
+  for (const std::string& app_id : parts.app_ids) {
+    if (!resource.visible_to(app_id)) continue;
+    // A second one of the same name was reported when the folders were read.
+    if (Status added = parts.invoke.add_external(app_id, resource.name, resource.base_url, **endpoint); !added) return;
+  }
+  endpoints_.push_back({std::move(resource.name), std::move(resource.scopes), std::move(*endpoint)});
 }
 
 void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
@@ -96,10 +124,13 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
     // A component without its secret is not tried.
   } else if (component.block() == "state") {
     if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
-      loaded.capabilities = capabilities_of(entry->store->features());
+      loaded.capabilities = capabilities_of(component.type, entry->store->features());
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-      if (Status added = state_.add(std::move(*entry)); !added) {
+      entry->store = policy::encrypt_values(std::move(entry->store), component, found);
+      if (found.has_errors()) {
+        // Wrong keys: values must not be written in the clear.
+      } else if (Status added = state_.add(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {
         made = true;
@@ -144,6 +175,14 @@ std::vector<LoadedComponent> ResourceGroup::components(std::string_view app_id) 
   std::ranges::copy_if(components_, std::back_inserter(visible), [&](const LoadedComponent& one) {
     return one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end();
   });
+  return visible;
+}
+
+std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) const {
+  std::vector<std::string> visible;
+  for (const LoadedEndpoint& one : endpoints_) {
+    if (one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end()) visible.push_back(one.name);
+  }
   return visible;
 }
 

@@ -12,6 +12,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
+#include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
 #include "server/process_options.h"
 #include "telemetry/metrics.h"
@@ -36,6 +37,7 @@ struct GroupParts {
   telemetry::Metrics& metrics;
   const std::vector<std::string>& app_ids;  // that use the group
   ProcessOptions::WithoutFolders without_folders;
+  invoke::InvokeService& invoke;
 };
 
 class ResourceGroup final {
@@ -51,18 +53,30 @@ class ResourceGroup final {
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
   std::vector<LoadedComponent> components(std::string_view app_id) const;
+  // Names of the HTTPEndpoint resources that are for this app, in the order of their declaration.
+  std::vector<std::string> http_endpoints(std::string_view app_id) const;
+  // Of the Configuration, sorted.
+  const std::vector<std::string>& enabled_features() const { return enabled_features_; }
   bool uses_defaults() const { return uses_defaults_; }
 
   void close(SteadyTime deadline);
 
  private:
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
+  void make_endpoint(config::HttpEndpoint resource, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
   const bool uses_defaults_;
+  std::vector<std::string> enabled_features_;
   state::StateService state_;
   pubsub::PubsubService pubsub_;
   std::vector<LoadedComponent> components_;
+  struct LoadedEndpoint {
+    std::string name;
+    std::vector<std::string> scopes;
+    std::unique_ptr<components::HttpEndpoint> endpoint;
+  };
+  std::vector<LoadedEndpoint> endpoints_;
   std::vector<config::Subscription> subscriptions_;
 };
 

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/version.h"
 #include "net/grpc/passing_service.h"
+#include "net/held_sockets.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_runtime.h"
@@ -64,6 +66,11 @@ class Server::Impl final {
 
   Status start();
   void hold_stop(std::chrono::nanoseconds time);
+  void stop_accepting() {
+    replaced_ = true;
+    for (const auto& app : apps_) app->stop_accepting();
+    if (metrics_server_) metrics_server_->stop_accepting();
+  }
   bool stop();
 
   void announce() const;
@@ -73,6 +80,7 @@ class Server::Impl final {
  private:
   void warn_of_idle_keys() const;
   Status load_resources();
+  Status serve_urls();
   Status listen();
   Status attach_apps();
   Result<std::vector<std::unique_ptr<engine::Module>>> load_guests(const std::vector<config::AppSpec>& guests);
@@ -97,6 +105,9 @@ class Server::Impl final {
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   AppRoutes routes_{invoke_};
+  // What guests may reach by full URLs, by app id.
+  std::map<std::string, config::OutboundHosts, std::less<>> grants_;
+  std::unique_ptr<components::HttpEndpoint> urls_;
   std::unique_ptr<engine::Runtime> runtime_;
   std::vector<std::unique_ptr<app::PollGate>> gates_;
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
@@ -108,6 +119,7 @@ class Server::Impl final {
   std::unique_ptr<net::HttpServer> metrics_server_;
   bool serve_metrics_ = false;
   bool stopped_ = false;
+  bool replaced_ = false;
 };
 
 Server::Impl::~Impl() {
@@ -117,6 +129,8 @@ Server::Impl::~Impl() {
   peers_.reset();
   apps_.clear();
   clients_.clear();
+  urls_.reset();
+  groups_.clear();
   // The engine's threads post to the workers until it is gone.
   runtime_.reset();
 }
@@ -124,11 +138,13 @@ Server::Impl::~Impl() {
 Status Server::Impl::start() {
   const std::size_t count = options_.workers > 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
   workers_ = std::make_unique<net::Workers>(count);
+  if (options_.held_sockets != nullptr) options_.held_sockets->attach(*workers_);
   for (std::size_t i = 0; i < count; ++i) {
     gates_.push_back(std::make_unique<app::PollGate>());
     clients_.push_back(std::make_unique<net::HttpClient>((*workers_)[i]));
   }
-  for (Status (Impl::*step)() : {&Impl::load_resources, &Impl::listen, &Impl::attach_apps, &Impl::open}) {
+  for (Status (Impl::*step)() :
+       {&Impl::load_resources, &Impl::serve_urls, &Impl::listen, &Impl::attach_apps, &Impl::open}) {
     if (Status status = (this->*step)(); !status) return status;
   }
   return {};
@@ -186,7 +202,7 @@ Status Server::Impl::load_resources() {
     groups_.push_back(
         std::make_unique<ResourceGroup>(folders,
                                         GroupParts{*catalog_, surroundings, *configuration, options_.name_space,
-                                                   *metrics_, app_ids, options_.without_folders},
+                                                   *metrics_, app_ids, options_.without_folders, invoke_},
                                         diagnostics));
   }
   for (const config::Diagnostic& one : diagnostics.all()) {
@@ -197,6 +213,22 @@ Status Server::Impl::load_resources() {
   if (diagnostics.has_errors()) {
     return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
   }
+  return {};
+}
+
+Status Server::Impl::serve_urls() {
+  for (const config::AppSpec& app : options_.apps) {
+    auto allowed = config::OutboundHosts::parse(app.allowed_outbound_hosts);
+    if (!allowed) return fail(std::move(allowed.error()));
+    grants_.insert_or_assign(app.app_id, std::move(*allowed));
+  }
+  components::HttpEndpointOptions options;
+  options.guest_grants = [this](std::string_view app_id) {
+    const auto found = grants_.find(app_id);
+    return found == grants_.end() ? nullptr : &found->second;
+  };
+  urls_ = std::make_unique<components::HttpEndpoint>(*workers_, std::move(options));
+  invoke_.serve_urls(*urls_);
   return {};
 }
 
@@ -340,7 +372,8 @@ bool Server::Impl::stop() {
   bool clean = true;
   if (!parts_ || !(*workers_)[0].running()) return true;
   log_.info("tandem.server", "stopping");
-  peers_->withdraw();
+  // The names of one that was replaced are its successor's now.
+  if (!replaced_) peers_->withdraw();
   for (const auto& group : groups_) group->pubsub().stop_subscriptions();
 
   // No new connections; requests in flight finish.
@@ -387,6 +420,7 @@ void Server::announce() const { impl_->announce(); }
 std::vector<AppAddress> Server::addresses() const { return impl_->addresses(); }
 std::uint16_t Server::metrics_port() const { return impl_->metrics_port(); }
 void Server::hold_stop(std::chrono::nanoseconds time) { impl_->hold_stop(time); }
+void Server::stop_accepting() { impl_->stop_accepting(); }
 bool Server::stop() { return impl_->stop(); }
 
 }  // namespace tandem::server

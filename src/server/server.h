@@ -44,6 +44,8 @@ class Server final {
   // Puts the orderly stop off, as daprd's --dapr-block-shutdown-duration: no more events, all else is served, until
   // `time` is over or the first app is not healthy.
   void hold_stop(std::chrono::nanoseconds time);
+  // Another server has taken this one's place at the same ports: new connections are for it. Before stop().
+  void stop_accepting();
 
   // The orderly stop: subscriptions first, then no new requests, those in flight finish within the limit, components
   // close. Returns false when something had to be cut off.

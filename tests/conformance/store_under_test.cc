@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "component_setup.h"
+#include "policy/encrypted_store.h"
 
 namespace tandem::conformance {
 
@@ -33,6 +34,7 @@ StoreUnderTest::StoreUnderTest(const components::Catalog& catalog, const config:
   config::Diagnostics diagnostics;
   std::optional<state::StoreEntry> entry =
       catalog.make_store(component, {.timers = timers_, .workers = &workers_}, diagnostics);
+  if (entry) entry->store = policy::encrypt_values(std::move(entry->store), component, diagnostics);
   EXPECT_EQ(diagnostics.to_string(), "");
   if (entry) {
     EXPECT_TRUE(service_.add(std::move(*entry)));

@@ -365,7 +365,9 @@ TEST(GrpcDoorTest, SaysWhatThereIsAndKeepsLabels) {
   door.metadata.runtime_version = "1.2.3";
   door.metadata.components = {{"store", "state.in-memory", "v1", {"ETAG"}}};
   door.metadata.subscriptions = {{.pubsub = "bus", .topic = "t", .rules = {{"", "/on-t"}}, .type = "DECLARATIVE"}};
-  door.metadata.connection = {.port = 8080, .protocol = "http"};
+  door.metadata.http_endpoints = {"weather"};
+  door.metadata.connection = {
+      .port = 8080, .protocol = "http", .health = sidecar::AppHealth{"/healthz", "5s", "500ms", 3}};
   Empty nothing;
   for (const auto& [key, value] : {std::pair("a", "b"), std::pair("", "ignored")}) {
     ClientContext context;
@@ -386,6 +388,11 @@ TEST(GrpcDoorTest, SaysWhatThereIsAndKeepsLabels) {
   EXPECT_EQ(response.extended_metadata().at("a"), "b");
   EXPECT_EQ(response.extended_metadata().size(), 2U);
   EXPECT_EQ(response.actor_runtime().runtime_status(), wire::ActorRuntime::DISABLED);
+  EXPECT_EQ(response.actor_runtime().placement(), "placement: disconnected");
+  ASSERT_EQ(response.http_endpoints().size(), 1);
+  EXPECT_EQ(response.http_endpoints(0).name(), "weather");
+  EXPECT_EQ(response.app_connection_properties().health().health_probe_interval(), "5s");
+  EXPECT_TRUE(response.has_workflows());
 }
 
 TEST(GrpcDoorTest, ShutdownIsAnsweredAndAskedFor) {

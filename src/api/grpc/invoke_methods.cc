@@ -98,7 +98,8 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
     return refuse("rpc error: code = InvalidArgument desc = invalid method: " + method.error().message);
   }
   if (request.id().empty()) return refuse("app id is empty");
-  const auto callee = api.invoke.find(request.id());
+  const auto external = api.invoke.find_external(api.app_id, request.id());
+  const auto callee = external ? Result<invoke::Callee>(*external) : api.invoke.find(request.id());
   if (!callee) {
     Error error = callee.error();
     error.code = Code::kInternal;

@@ -39,14 +39,25 @@ void fill(const sidecar::AppMetadata& metadata, const Metadata& labels, wire::Ge
   extended.insert(labels.begin(), labels.end());
   extended["daprRuntimeVersion"] = metadata.runtime_version;
   for (const sidecar::SubscriptionInfo& info : metadata.subscriptions) fill(info, *out.add_subscriptions());
+  for (const std::string& name : metadata.http_endpoints) out.add_http_endpoints()->set_name(name);
   auto& connection = *out.mutable_app_connection_properties();
   connection.set_port(metadata.connection.port);
   connection.set_protocol(metadata.connection.protocol);
   connection.set_channel_address(metadata.connection.channel_address);
   connection.set_max_concurrency(metadata.connection.max_concurrency);
+  if (const auto& health = metadata.connection.health) {
+    auto& properties = *connection.mutable_health();
+    properties.set_health_check_path(health->path);
+    properties.set_health_probe_interval(health->interval);
+    properties.set_health_probe_timeout(health->timeout);
+    properties.set_health_threshold(health->threshold);
+  }
   out.set_runtime_version(metadata.runtime_version);
   out.mutable_enabled_features()->Assign(metadata.enabled_features.begin(), metadata.enabled_features.end());
+  // As a daprd without a placement service has it, and without workflows.
   out.mutable_actor_runtime()->set_runtime_status(wire::ActorRuntime::DISABLED);
+  out.mutable_actor_runtime()->set_placement("placement: disconnected");
+  out.mutable_workflows();
 }
 
 }  // namespace

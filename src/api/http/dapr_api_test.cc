@@ -37,7 +37,11 @@ TEST(DaprApiTest, Metadata) {
       .components = {{"store", "state.in-memory", "v1", {"ETAG", "TRANSACTIONAL"}}},
       .subscriptions =
           {{"bus", "orders", {{"rawPayload", "true"}}, {{"event.x == 1", "/a"}, {"", "/b"}}, "dead", "DECLARATIVE"}},
-      .connection = {.port = 8080, .protocol = "http", .channel_address = "127.0.0.1"}};
+      .http_endpoints = {"weather", "bank"},
+      .connection = {.port = 8080,
+                     .protocol = "http",
+                     .channel_address = "127.0.0.1",
+                     .health = sidecar::AppHealth{"/healthz", "5s", "500ms", 3}}};
   EXPECT_EQ(api.call({.method = "PUT", .target = "/v1.0/metadata/my%20label", .body = "a \"value\""}).status, 204);
   const Answer answer = api.get("/v1.0/metadata");
   EXPECT_EQ(answer.status, 200);
@@ -49,8 +53,11 @@ TEST(DaprApiTest, Metadata) {
       R"("extended":{"daprRuntimeVersion":"1.18.1","my label":"a \"value\""},)"
       R"("subscriptions":[{"pubsubname":"bus","topic":"orders","metadata":{"rawPayload":"true"},)"
       R"("rules":[{"match":"event.x == 1","path":"/a"},{"path":"/b"}],"deadLetterTopic":"dead","type":"DECLARATIVE"}],)"
-      R"("appConnectionProperties":{"port":8080,"protocol":"http","channelAddress":"127.0.0.1"},)"
-      R"("actorRuntime":{"runtimeStatus":"DISABLED","hostReady":false}})"
+      R"("httpEndpoints":[{"name":"weather"},{"name":"bank"}],)"
+      R"("appConnectionProperties":{"port":8080,"protocol":"http","channelAddress":"127.0.0.1",)"
+      R"("health":{"healthCheckPath":"/healthz","healthProbeInterval":"5s","healthProbeTimeout":"500ms",)"
+      R"("healthThreshold":3}},)"
+      R"("actorRuntime":{"runtimeStatus":"DISABLED","hostReady":false,"placement":"placement: disconnected"}})"
       "\n");
   api.metadata.metadata = {};
   EXPECT_TRUE(parse_json(api.get("/v1.0/metadata").body));

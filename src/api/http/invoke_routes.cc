@@ -87,7 +87,8 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     reply_error(*exchange, invoke_failed(Code::kInvalidArgument, callee.app_id, cause), site);
     return;
   }
-  const auto found = api.invoke.find(callee.app_id);
+  const auto external = api.invoke.find_external(api.app_id, callee.app_id);
+  const auto found = external ? Result<invoke::Callee>(*external) : api.invoke.find(callee.app_id);
   if (!found) {
     reply_error(*exchange, found.error(), site);
     return;

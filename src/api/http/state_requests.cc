@@ -103,6 +103,11 @@ Result<std::string_view> parse_object(std::string_view body, std::string_view wh
   return value;
 }
 
+// What Go reads into an int.
+bool is_integer(std::string_view value) {
+  return json_kind(value) == JsonKind::kNumber && value.find_first_of(".eE") == std::string_view::npos;
+}
+
 Result<std::vector<std::string>> read_keys(std::string_view value) {
   std::vector<std::string> keys;
   if (json_kind(value) == JsonKind::kNull) return keys;
@@ -219,9 +224,9 @@ Result<BulkGetBody> read_bulk_get(std::string_view body, const Metadata& query) 
       auto metadata = json_string_map_field(value, "metadata");
       if (!metadata) return fail(std::move(metadata.error()));
       request.metadata = std::move(*metadata);
-    } else if (is_member(name, "parallelism") && json_kind(value) != JsonKind::kNumber &&
-               json_kind(value) != JsonKind::kNull) {
-      return fail(Code::kInvalidArgument, "\"parallelism\" must be a number");
+    } else if (is_member(name, "parallelism") && !is_integer(value) && json_kind(value) != JsonKind::kNull) {
+      // How many of them at once is each store's own affair, as with Dapr's stores that read in bulk.
+      return fail(Code::kInvalidArgument, "\"parallelism\" must be a whole number");
     }
   }
   for (const auto& [key, text] : query) request.metadata.insert_or_assign(key, text);

@@ -210,8 +210,8 @@ TEST(StateRoutesTest, MalformedBodies) {
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_TRUE(has_code(answer, "ERR_MALFORMED_REQUEST")) << answer.body;
   }
-  for (const std::string body :
-       {"", "[]", R"({"keys":"a"})", R"({"keys":[1]})", R"({"keys":["a"],"parallelism":"x"})"}) {
+  for (const std::string body : {"", "[]", R"({"keys":"a"})", R"({"keys":[1]})", R"({"keys":["a"],"parallelism":"x"})",
+                                 R"({"keys":["a"],"parallelism":1.5})"}) {
     const Answer answer = api.post("/v1.0/state/store/bulk", body);
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_TRUE(has_code(answer, "ERR_MALFORMED_REQUEST")) << answer.body;

@@ -80,6 +80,14 @@ void append_connection(std::string& out, const AppConnection& connection) {
   append_member(object, "protocol", connection.protocol);
   append_member(object, "channelAddress", connection.channel_address);
   append_member(object, "maxConcurrency", connection.max_concurrency);
+  if (connection.health) {
+    std::string health = "{";
+    append_member(health, "healthCheckPath", connection.health->path);
+    append_member(health, "healthProbeInterval", connection.health->interval);
+    append_member(health, "healthProbeTimeout", connection.health->timeout);
+    append_member(health, "healthThreshold", connection.health->threshold);
+    object += (object.size() == 1 ? "\"health\":" : ",\"health\":") + health + "}";
+  }
   if (object.size() == 1) return;
   out += ",\"appConnectionProperties\":" + object + "}";
 }
@@ -130,8 +138,21 @@ std::string metadata_json(std::string_view app_id, const AppMetadata& metadata, 
     for (const SubscriptionInfo& subscription : metadata.subscriptions) append_subscription(out, subscription);
     out += ']';
   }
+  if (!metadata.http_endpoints.empty()) {
+    out += ",\"httpEndpoints\":[";
+    for (const std::string& name : metadata.http_endpoints) {
+      if (out.back() != '[') out += ',';
+      out += '{';
+      append_member(out, "name", name);
+      out += '}';
+    }
+    out += ']';
+  }
   append_connection(out, metadata.connection);
-  out += ",\"actorRuntime\":{\"runtimeStatus\":\"DISABLED\",\"hostReady\":false}}\n";
+  // As a daprd without a placement service has it.
+  out +=
+      ",\"actorRuntime\":{\"runtimeStatus\":\"DISABLED\",\"hostReady\":false,"
+      "\"placement\":\"placement: disconnected\"}}\n";
   return out;
 }
 

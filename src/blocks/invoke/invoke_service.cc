@@ -12,6 +12,8 @@ Error failed(Code code, std::string_view target, std::string_view why) {
   return {code, std::string(kReason), "failed to invoke, id: " + std::string(target) + ", err: " + std::string(why)};
 }
 
+bool is_url(std::string_view target) { return target.starts_with("http://") || target.starts_with("https://"); }
+
 }  // namespace
 
 Status InvokeService::add(std::string app_id, Endpoint& endpoint, std::string authority) {
@@ -22,13 +24,32 @@ Status InvokeService::add(std::string app_id, Endpoint& endpoint, std::string au
   return {};
 }
 
+Status InvokeService::add_external(std::string caller, std::string name, std::string base_url, Endpoint& endpoint) {
+  const auto [at, added] = external_[std::move(caller)].emplace(std::move(name), App{&endpoint, std::move(base_url)});
+  if (!added) return fail(Code::kAlreadyExists, "there are two HTTP endpoints \"" + at->first + "\"");
+  return {};
+}
+
+std::optional<Callee> InvokeService::find_external(std::string_view caller, std::string_view target) const {
+  if (is_url(target)) {
+    if (urls_ == nullptr) return std::nullopt;
+    return Callee{target, target, urls_};
+  }
+  const auto own = external_.find(caller);
+  if (own == external_.end()) return std::nullopt;
+  const std::size_t dot = target.find('.');
+  if (dot != std::string_view::npos && target.find('.', dot + 1) != std::string_view::npos) return std::nullopt;
+  const auto found = own->second.find(target.substr(0, dot));
+  if (found == own->second.end()) return std::nullopt;
+  return Callee{found->first, found->second.authority, found->second.endpoint};
+}
+
 Result<Callee> InvokeService::find(std::string_view target) const {
   if (target.empty()) {
     return fail(Code::kNotFound, std::string(kReason),
                 "failed getting app id either from the URL path or the header dapr-app-id");
   }
-  const bool is_url = target.starts_with("http://") || target.starts_with("https://");
-  const auto dots = is_url ? 0 : std::ranges::count(target, '.');
+  const auto dots = is_url(target) ? 0 : std::ranges::count(target, '.');
   if (dots > 1) {
     return fail(failed(Code::kInvalidArgument, target, "invalid app id " + std::string(target)));
   }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,16 @@ class InvokeService final {
   Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
   // Who takes requests for the apps that are not of this process; it outlives the service. Before the workers start.
   void set_elsewhere(Endpoint& endpoint) { elsewhere_ = &endpoint; }
+  // A server outside Dapr that `caller` may invoke by this name (an HTTPEndpoint resource of its folders). Its name
+  // goes before an app's. Fails when the caller has one of that name already.
+  Status add_external(std::string caller, std::string name, std::string base_url, Endpoint& endpoint);
+  // What full URLs lead to, for every caller; none before this is called.
+  void serve_urls(Endpoint& endpoint) { urls_ = &endpoint; }
+  // The server outside Dapr that `target` names, if it names one: "name", "name.namespace" or a URL. The callee's
+  // authority is the base URL, which the endpoint's handlers take from the head that they are given; for a URL the
+  // views are views of `target`. Ask before find().
+  std::optional<Callee> find_external(std::string_view caller, std::string_view target) const;
+
   // `target` is "id" or "id.namespace". Fails with reason ERR_DIRECT_INVOKE and Dapr's message: kNotFound when nobody
   // has that id in that namespace, kInvalidArgument when it has more dots.
   Result<Callee> find(std::string_view target) const;
@@ -61,6 +72,8 @@ class InvokeService final {
   std::string name_space_;
   Endpoint* elsewhere_ = nullptr;
   std::map<std::string, App, std::less<>> apps_;
+  std::map<std::string, std::map<std::string, App, std::less<>>, std::less<>> external_;  // by caller and name
+  Endpoint* urls_ = nullptr;
 };
 
 }  // namespace tandem::invoke

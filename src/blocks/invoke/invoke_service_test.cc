@@ -74,5 +74,40 @@ TEST(InvokeServiceTest, AppsElsewhereAreFoundByTheirName) {
   }
 }
 
+TEST(InvokeServiceTest, ServersOutsideDaprAreFoundByTheirCallersNames) {
+  NoEndpoint weather;
+  NoEndpoint shop;
+  InvokeService service;
+  ASSERT_TRUE(service.add("shop", shop));
+  ASSERT_TRUE(service.add_external("orders", "weather", "https://weather.example/v2", weather));
+  ASSERT_TRUE(service.add_external("orders", "shop", "http://shop.example", weather));
+  EXPECT_EQ(service.add_external("orders", "weather", "http://other", weather).error().code, Code::kAlreadyExists);
+  for (const char* target : {"weather", "weather.default"}) {
+    const auto callee = service.find_external("orders", target);
+    ASSERT_TRUE(callee) << target;
+    EXPECT_EQ(callee->app_id, "weather");
+    EXPECT_EQ(callee->authority, "https://weather.example/v2");
+    EXPECT_EQ(callee->endpoint, &weather);
+  }
+  EXPECT_TRUE(service.find_external("orders", "shop"));
+  EXPECT_FALSE(service.find_external("shop", "weather"));
+  EXPECT_FALSE(service.find_external("orders", "weather.a.b"));
+  EXPECT_FALSE(service.find_external("orders", "nobody"));
+}
+
+TEST(InvokeServiceTest, AUrlIsATargetOnceSomethingServesUrls) {
+  NoEndpoint urls;
+  InvokeService service;
+  EXPECT_FALSE(service.find_external("orders", "http://localhost:8080"));
+  service.serve_urls(urls);
+  const std::string target = "http://localhost:8080";
+  const auto callee = service.find_external("orders", target);
+  ASSERT_TRUE(callee);
+  EXPECT_EQ(callee->app_id, target);
+  EXPECT_EQ(callee->authority, target);
+  EXPECT_EQ(callee->endpoint, &urls);
+  EXPECT_FALSE(service.find_external("orders", "ftp://localhost"));
+}
+
 }  // namespace
 }  // namespace tandem::invoke

@@ -40,12 +40,21 @@ struct SubscriptionInfo {
   std::string type;  // DECLARATIVE, PROGRAMMATIC or STREAMING
 };
 
+// How the app's health is probed; durations in Go's words ("5s").
+struct AppHealth {
+  std::string path;  // empty for an app that speaks gRPC
+  std::string interval;
+  std::string timeout;
+  std::int32_t threshold = 0;
+};
+
 // How the app is reached; zero and empty mean unknown and are left out, as Dapr does.
 struct AppConnection {
   std::int32_t port = 0;
   std::string protocol;
   std::string channel_address;
   std::int32_t max_concurrency = 0;
+  std::optional<AppHealth> health;  // none: it is not probed
 };
 
 struct AppMetadata {
@@ -53,6 +62,7 @@ struct AppMetadata {
   std::vector<std::string> enabled_features;
   std::vector<ComponentInfo> components;
   std::vector<SubscriptionInfo> subscriptions;
+  std::vector<std::string> http_endpoints;  // their names
   AppConnection connection;
 };
 
@@ -68,7 +78,7 @@ class HealthSource {
   virtual ~HealthSource() = default;
   // What is not ready yet, by name; empty: `app_id` can be served.
   virtual std::vector<std::string> unready(std::string_view app_id) const = 0;
-  // Whether the components answer. The completion runs on the caller's executor or in place.
+  // Whether components can be called. The completion runs on the caller's executor or in place.
   virtual void check_outbound(state::Caller caller, Completion<void> done) = 0;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -98,9 +97,9 @@ Error transaction_error(const Error& error) {
   return {Code::kInternal, "ERR_STATE_TRANSACTION", "error while executing state transaction: " + error.message};
 }
 
-Status fill_ttl(SetRequest& request) {
-  if (request.ttl_seconds) return {};
-  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata);
+Status fill_ttl(SetRequest& request, const Store& store) {
+  if (request.ttl_seconds || request.metadata.empty()) return {};
+  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata, store.features().ttl_rules);
   if (!ttl) return fail(std::move(ttl.error()));
   request.ttl_seconds = *ttl;
   return {};
@@ -234,7 +233,8 @@ void StateService::set(Caller caller, std::string_view store, SetRequest request
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
   if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
-  if (Status status = fill_ttl(request); !status) return done(fail(save_error(std::move(status.error()), entry->name)));
+  if (Status status = fill_ttl(request, *entry->store); !status)
+    return done(fail(save_error(std::move(status.error()), entry->name)));
   request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
   Impl::run<void>(
       caller, *entry->store, std::move(done), [entry](Error e) { return save_error(std::move(e), entry->name); },
@@ -326,7 +326,7 @@ void StateService::bulk_set(Caller caller, std::string_view store, std::vector<S
   if (entry == nullptr) return done(fail(std::move(error)));
   for (SetRequest& request : requests) {
     if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
-    if (Status status = fill_ttl(request); !status)
+    if (Status status = fill_ttl(request, *entry->store); !status)
       return done(fail(save_error(std::move(status.error()), entry->name)));
   }
   if (requests.empty()) return done({});
@@ -386,7 +386,7 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
             for (const auto& [name, value] : *metadata) request.metadata.insert_or_assign(name, value);
           }
           if constexpr (std::is_same_v<std::decay_t<decltype(request)>, SetRequest>) {
-            if (Status ttl = fill_ttl(request); !ttl) return fail(transaction_error(ttl.error()));
+            if (Status ttl = fill_ttl(request, *entry->store); !ttl) return fail(transaction_error(ttl.error()));
           }
           return {};
         },
@@ -398,38 +398,6 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
       [&](Completion<void> completion) {
         entry->store->transact(caller.context, std::move(operations), std::move(completion));
       });
-}
-
-void StateService::ping_all(Caller caller, Completion<void> done) {
-  struct Pings {
-    std::mutex mutex;
-    std::size_t left = 0;
-    std::optional<Error> error;
-    Completion<void> done;
-  };
-  auto pings = std::make_shared<Pings>();
-  pings->left = impl_->entries.size() + 1;  // and this call itself
-  pings->done = std::move(done);
-  const auto one_done = [pings, &executor = caller.executor](Result<void> result) {
-    std::unique_lock lock(pings->mutex);
-    if (!result && !pings->error) pings->error = std::move(result.error());
-    if (--pings->left > 0) return;
-    lock.unlock();
-    executor.post([pings] {
-      if (pings->error) {
-        pings->done(fail(std::move(*pings->error)));
-      } else {
-        pings->done({});
-      }
-    });
-  };
-  for (const auto& [name, entry] : impl_->entries) {
-    entry.store->ping(caller.context, [one_done, name](Result<void> result) {
-      if (!result) result.error().message = "state store " + name + ": " + result.error().message;
-      one_done(std::move(result));
-    });
-  }
-  one_done({});
 }
 
 void StateService::close(SteadyTime deadline) {

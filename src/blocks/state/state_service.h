@@ -88,8 +88,6 @@ class StateService final {
   void list_keys(Caller caller, std::string_view store, std::string_view after, std::size_t skip,
                  Completion<KeyPage> done);
 
-  // Pings every store; the completion runs on the caller's executor with the first failure.
-  void ping_all(Caller caller, Completion<void> done);
   void close(SteadyTime deadline);
 
  private:

@@ -316,6 +316,21 @@ TEST_F(StateServiceTest, TtlComesFromTheMetadata) {
   }
 }
 
+TEST_F(StateServiceTest, AStoreMayTakeTheTtlsThatDaprsTakes) {
+  FakeStore& store = add("a");
+  store.features_.ttl_rules = {
+      .before = "it is wrong: ", .parser = "strconv.Atoi", .negative = TtlRules::Negative::kForEver};
+  ASSERT_TRUE(set("a", {.key = "k", .metadata = {{"ttlInSeconds", "-7"}}}));
+  EXPECT_EQ(store.last_ttl_, -1);
+  const auto message = [&](const char* text) {
+    return set("a", {.key = "k", .metadata = {{"ttlInSeconds", text}}}).error().message;
+  };
+  const std::string saving = "failed saving state in state store a: it is wrong: ";
+  EXPECT_EQ(message("soon"), saving + "strconv.Atoi: parsing \"soon\": invalid syntax");
+  EXPECT_EQ(message("99999999999999999999"),
+            saving + "strconv.Atoi: parsing \"99999999999999999999\": value out of range");
+}
+
 TEST_F(StateServiceTest, TransactionsNeedAStoreThatHasThem) {
   FakeStore& store = add("a");
   const auto transact = [&] {
@@ -329,13 +344,6 @@ TEST_F(StateServiceTest, TransactionsNeedAStoreThatHasThem) {
   EXPECT_EQ(transact().error().reason, "ERR_STATE_STORE_NOT_SUPPORTED");
   EXPECT_EQ(transact().error().code, Code::kUnimplemented);
   EXPECT_EQ(transact().error().message, "state store a doesn't support transactions");
-}
-
-TEST_F(StateServiceTest, PingReportsTheStoreThatIsDown) {
-  add("a");
-  add("b", Manner::kLate).failure_ = make_error(Code::kUnavailable, "no answer");
-  const Result<void> result = wait<void>([&](Completion<void> done) { service_.ping_all(caller(), std::move(done)); });
-  EXPECT_EQ(result.error().message, "state store b: no answer");
 }
 
 TEST_F(StateServiceTest, NamesAreTakenOnce) {

@@ -1,5 +1,6 @@
 #include "blocks/state/state_store.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <memory>
@@ -12,6 +13,7 @@ namespace {
 constexpr std::string_view kMismatchReason = "ERR_STATE_ETAG_MISMATCH";
 constexpr std::string_view kInvalidReason = "ERR_STATE_ETAG_INVALID";
 constexpr std::string_view kMismatchText = "possible etag mismatch. error from state store";
+constexpr std::int64_t kLongestTtl = 100LL * 366 * 24 * 60 * 60;  // a hundred years
 constexpr std::string_view kInvalidText = "invalid etag value";
 
 std::string with_detail(std::string_view text, std::string_view detail) {
@@ -97,22 +99,25 @@ bool is_etag_invalid(const Error& error) {
   return error.code == Code::kInvalidArgument && (error.reason == kInvalidReason || is_write_reason(error.reason));
 }
 
-Result<std::optional<std::int64_t>> parse_ttl(const Metadata& metadata) {
+Result<std::optional<std::int64_t>> parse_ttl(const Metadata& metadata, const TtlRules& rules) {
   const auto found = metadata.find(std::string_view("ttlInSeconds"));
   if (found == metadata.end() || found->second.empty()) return std::nullopt;
   const std::string& text = found->second;
+  const auto refuse = [&](std::string_view why) {
+    return fail(Code::kInternal, std::string(rules.before).append(why));
+  };
   std::int64_t seconds = 0;
   const char* first = text.data();
   const char* last = first + text.size();
   if (*first == '+' && text.size() > 1 && first[1] != '-') ++first;
   const auto [end, failure] = std::from_chars(first, last, seconds);
   if (failure != std::errc() || end != last) {
-    return fail(Code::kInternal, "incorrect value for metadata 'ttlInSeconds': strconv.ParseInt: parsing \"" + text +
-                                     "\": invalid syntax");
+    const bool too_large = failure == std::errc::result_out_of_range && end == last;
+    return refuse(std::string(rules.parser) + ": parsing \"" + text +
+                  (too_large ? "\": value out of range" : "\": invalid syntax"));
   }
-  if (seconds < -1 || seconds > std::numeric_limits<std::int32_t>::max()) {
-    return fail(Code::kInternal, "incorrect value for metadata 'ttlInSeconds': must be -1 or greater");
-  }
+  if (rules.negative == TtlRules::Negative::kForEver) return std::clamp(seconds, std::int64_t{-1}, kLongestTtl);
+  if (seconds < -1 || seconds > std::numeric_limits<std::int32_t>::max()) return refuse("must be -1 or greater");
   return seconds;
 }
 

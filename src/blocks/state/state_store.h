@@ -30,11 +30,20 @@ enum class Consistency { kUnspecified, kEventual, kStrong };
 // comes back as equal JSON then, perhaps with other white space and another order of members.
 enum class ValueForm { kBytes, kJson };
 
+// How Dapr's store of the same name reads `ttlInSeconds`, and what it says of one that it does not take.
+struct TtlRules {
+  std::string_view before = "error parsing TTL: incorrect value for metadata 'ttlInSeconds': ";
+  std::string_view parser = "strconv.ParseInt";
+  // Of numbers below zero: -1 alone is taken, and means for ever; or all of them mean for ever.
+  enum class Negative { kMinusOneOnly, kForEver } negative = Negative::kMinusOneOnly;
+};
+
 // What a store can do beyond get, set and delete; the names are the capabilities that Dapr's metadata API lists.
 struct Features {
   bool etag = false;
   bool transactional = false;
   bool ttl = false;
+  TtlRules ttl_rules;
 };
 
 struct GetRequest {
@@ -98,8 +107,8 @@ Error etag_invalid(std::string_view detail);
 bool is_etag_mismatch(const Error& error);
 bool is_etag_invalid(const Error& error);
 
-// The `ttlInSeconds` of a request's metadata. Fails with Dapr's text for what is not a number of at least -1.
-Result<std::optional<std::int64_t>> parse_ttl(const Metadata& metadata);
+// The `ttlInSeconds` of a request's metadata. Fails with Dapr's text for what the rules do not take.
+Result<std::optional<std::int64_t>> parse_ttl(const Metadata& metadata, const TtlRules& rules);
 
 class Store {
  public:
@@ -108,7 +117,7 @@ class Store {
   virtual Features features() const = 0;
   // True promises that every completion runs before its call returns: nothing is allocated to bring a late one home.
   virtual bool in_place() const { return false; }
-  // Ends within the deadline of the context; the health check of `/v1.0/healthz/outbound` and of start-up.
+  // Whether the store answers; ends within the deadline of the context.
   virtual void ping(const CallContext& context, Completion<void> done) = 0;
 
   virtual void get(const CallContext& context, const GetRequest& request, Completion<GetResponse> done) = 0;

@@ -62,6 +62,7 @@ class Client final : private Connection::Owner, private Job::Watcher {
 
   void on_open(Connection& connection) override;
   void on_progress(Connection& connection) override;
+  void on_undone(std::unique_ptr<Job> job) override { waiting_.push_front(std::move(job)); }
   void on_end(Connection& connection, Error why, std::vector<std::unique_ptr<Job>> unanswered) override;
   void on_job_late(Job& job) override;
 

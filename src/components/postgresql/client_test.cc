@@ -158,6 +158,68 @@ TEST_F(PostgresqlClientTest, AServerThatSaysNothingCostsTheDeadlineAndNoMore) {
   EXPECT_EQ(error_of(run(*client, batch({{&kSession, {}}}))), "");
 }
 
+// What another session locks, two writes wait for. The first one's time is over, then that of the one behind it:
+// neither of them happens when the lock is gone, and what was written since stays.
+TEST_F(PostgresqlClientTest, AWriteWhoseTimeIsOverNeverHappens) {
+  PostgresqlServer server;
+  const auto client = client_of(server.connection_string() + " pool_max_conns=1");
+  const auto locker = client_of(server.connection_string() + " pool_max_conns=1");
+  ASSERT_EQ(error_of(run(*client, batch({{&kMake, {}}}))), "");
+  ASSERT_EQ(error_of(run(*client, batch({{&kAdd, {"1", "a"}}, {&kAdd, {"2", "b"}}}))), "");
+  const StatementText change{"change", "UPDATE things SET data = $2 WHERE id = $1", {Type::kInt8, Type::kBytea}};
+  const auto data = [&](int id) {
+    return server.query("SELECT convert_from(data, 'UTF8') FROM things WHERE id = " + std::to_string(id));
+  };
+  const std::string waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+  // Holds the row until unlock() ends the statement.
+  const StatementText lock_row{"lock", "SELECT id FROM things WHERE id = 1 FOR UPDATE", {}};
+  const auto lock = [&] {
+    Batch held = batch({{&lock_row, {}}, {&kSleep, {"1000"}}});
+    held.pace = Pace::kLong;
+    locker->run(std::move(held), SteadyTime::max(), [](const Outcome&) {});
+    while (server.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1") {
+    }
+  };
+  const auto unlock = [&] {
+    server.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    EXPECT_EQ(error_of(run(*locker, batch({{&kSession, {}}}))), "");
+  };
+
+  lock();
+  // The first in the session's line: its statement is cancelled, and the one behind it goes on.
+  std::promise<Outcome> behind;
+  std::promise<Outcome> front;
+  client->run(batch({{&change, {"1", "late"}}}), steady_clock::now() + milliseconds(500),
+              [&](Outcome outcome) { front.set_value(std::move(outcome)); });
+  while (server.query(waiting) != "1") {
+  }
+  client->run(batch({{&change, {"2", "in time"}}}), steady_clock::now() + seconds(20),
+              [&](Outcome outcome) { behind.set_value(std::move(outcome)); });
+  EXPECT_EQ(front.get_future().get().failure->error.code, Code::kDeadlineExceeded);
+  EXPECT_EQ(error_of(behind.get_future().get()), "");
+  EXPECT_EQ(data(2), "in time");
+  unlock();
+  EXPECT_EQ(data(1), "a");
+
+  lock();
+  // Behind another one: the session ends before it comes to it.
+  std::promise<Outcome> first;
+  client->run(batch({{&change, {"1", "first"}}}), steady_clock::now() + seconds(20),
+              [&](Outcome outcome) { first.set_value(std::move(outcome)); });
+  while (server.query(waiting) != "1") {
+  }
+  const Outcome second = run(*client, batch({{&change, {"2", "late"}}}), milliseconds(300));
+  EXPECT_EQ(second.failure->error.code, Code::kDeadlineExceeded);
+  EXPECT_EQ(first.get_future().get().failure->error.code, Code::kUnavailable);
+  unlock();
+  while (server.query(waiting) != "0") {
+  }
+  EXPECT_EQ(data(1), "a");
+  EXPECT_EQ(data(2), "in time");
+  EXPECT_EQ(error_of(run(*client, batch({{&change, {"2", "new"}}}))), "");
+  EXPECT_EQ(data(2), "new");
+}
+
 TEST_F(PostgresqlClientTest, ASessionThatTheServerEndsIsReplaced) {
   PostgresqlServer server;
   const auto client = client_of(server.local_string() + " pool_max_conns=1");

@@ -76,16 +76,19 @@ void Connection::try_address() {
   const std::string address = std::move(addresses_.front());
   addresses_.pop_front();
   connect_deadline_ = Clock::now() + settings_.connect_timeout;
-  std::vector<const char*> words, values;
-  const auto put = [&](const char* word, const std::string& value) {
-    if (value.empty()) return;
-    words.push_back(word);
-    values.push_back(value.c_str());
+  reached_by_.clear();
+  const auto put = [&](const std::string& word, const std::string& value) {
+    if (!value.empty()) reached_by_.emplace_back(word, value);
   };
-  for (const auto& [word, value] : settings_.parameters) put(word.c_str(), value);
+  for (const auto& [word, value] : settings_.parameters) put(word, value);
   put("host", server.host);
   put("hostaddr", address);
   put("port", server.port);
+  std::vector<const char*> words, values;
+  for (const auto& [word, value] : reached_by_) {
+    words.push_back(word.c_str());
+    values.push_back(value.c_str());
+  }
   words.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectStartParams(words.data(), values.data(), 0));
@@ -304,9 +307,16 @@ void Connection::finish_job() {
   } else {
     expected_.pop_front();
   }
-  const std::unique_ptr<Job> job = std::move(jobs_.front());
+  std::unique_ptr<Job> job = std::move(jobs_.front());
   jobs_.pop_front();
   if (job->outcome.failure) job->outcome.rows.clear();
+  if (!job->answered() && cancelled_ && job->outcome.failure && job->outcome.failure->sqlstate == kCancelled &&
+      !job->sent_again) {
+    // Meant for the one before it.
+    job->outcome = {};
+    job->sent_again = true;
+    return owner_.on_undone(std::move(job));
+  }
   job->answer(std::move(job->outcome));
 }
 
@@ -315,8 +325,20 @@ void Connection::finish_job() {
 bool Connection::on_late(const Job& job) {
   const auto found = std::ranges::find(jobs_, &job, &std::unique_ptr<Job>::get);
   if (found == jobs_.end()) return false;
+  if (job.batch.effect == Effect::kWrites) interrupt(job);
+  if (phase_ == Phase::kEnded) return true;
   if (heard_at_ <= job.sent_at || Clock::now() - heard_at_ > kSilence) retire();
   return true;
+}
+
+void Connection::interrupt(const Job& job) {
+  if (jobs_.front().get() == &job) {
+    cancelled_ = true;
+    return interruption_.cancel_statement(*connection_);
+  }
+  // The server has not come to it, and must not: whoever asked may write the same key by another connection now.
+  interruption_.end_session(reached_by_, PQbackendPID(connection_.get()));
+  retired_ = true;
 }
 
 void Connection::retire() {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "components/postgresql/connection_settings.h"
+#include "components/postgresql/interruption.h"
 #include "components/postgresql/job.h"
 #include "net/fd_watch.h"
 #include "net/worker.h"
@@ -32,6 +33,8 @@ class Connection final : private net::TimeoutEntry {
     virtual void on_open(Connection& connection) = 0;
     // A job was answered: there is room for another.
     virtual void on_progress(Connection& connection) = 0;
+    // The server undid it on behalf of another job: it can be sent again as if it never had been.
+    virtual void on_undone(std::unique_ptr<Job> job) = 0;
     // It could not be opened, broke, or was closed after idling. `unanswered` were on it.
     virtual void on_end(Connection& connection, Error why, std::vector<std::unique_ptr<Job>> unanswered) = 0;
 
@@ -55,8 +58,9 @@ class Connection final : private net::TimeoutEntry {
   // What takes() allows. May end the connection.
   void send(std::unique_ptr<Job> job);
 
-  // The time of a job on it is over. A connection that has been silent since it took the job gets no further ones, and
-  // ends when those on it are answered. False: the job is not on it.
+  // The time of a job on it is over. A write is kept from happening after all: its statement is cancelled at the
+  // server, and where it has not begun the whole session ends, with the jobs on it. A connection that has been silent
+  // since it took the job gets no further ones, and ends when those on it are answered. False: the job is not on it.
   bool on_late(const Job& job);
   // Fails the jobs on it, without a word to the owner, which destroys it then.
   void abandon(const Error& why);
@@ -88,6 +92,7 @@ class Connection final : private net::TimeoutEntry {
   void take_result(PGresult* result);
   void take_error(PGresult* result);
   void finish_job();
+  void interrupt(const Job& job);
   void rest();
   void retire();
   void end(Error why);
@@ -115,6 +120,9 @@ class Connection final : private net::TimeoutEntry {
 
   std::unique_ptr<PGconn, Finish> connection_;
   std::unique_ptr<net::FdWatch> watch_;
+  Interruption::Parameters reached_by_;  // what connection_ was made with
+  Interruption interruption_;
+  bool cancelled_ = false;  // a request to cancel may hit any of the jobs from now on
   SteadyTime opened_at_{};
   SteadyTime heard_at_{};  // when the server last answered something
   std::set<std::string, std::less<>> prepared_;

@@ -246,7 +246,13 @@ void InMemoryStateStore::schedule_sweep(TimedExecutor& timers, std::weak_ptr<Tab
   });
 }
 
-state::Features InMemoryStateStore::features() const { return {.etag = true, .transactional = true, .ttl = true}; }
+state::Features InMemoryStateStore::features() const {
+  using Negative = state::TtlRules::Negative;
+  return {.etag = true,
+          .transactional = true,
+          .ttl = true,
+          .ttl_rules = {.before = "", .parser = "strconv.Atoi", .negative = Negative::kForEver}};
+}
 
 void InMemoryStateStore::ping(const CallContext&, Completion<void> done) { done({}); }
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/base64.h"
-#include "components/state/postgresql/layout.h"
+#include "components/state/postgresql/statement_layout.h"
 
 namespace tandem::components {
 namespace {
@@ -18,7 +18,7 @@ using postgresql::Value;
 
 constexpr std::string_view kExpiry = "CURRENT_TIMESTAMP + $4::bigint * interval '1 second'";
 
-Result<std::string> checked_etag(const std::string& etag) {
+Result<std::string> check(const std::string& etag) {
   std::uint32_t number = 0;
   const auto [end, failure] = std::from_chars(etag.data(), etag.data() + etag.size(), number);
   if (failure != std::errc() || end != etag.data() + etag.size()) {
@@ -28,12 +28,7 @@ Result<std::string> checked_etag(const std::string& etag) {
   return std::to_string(number);
 }
 
-Value expiry_of(const state::SetRequest& request) {
-  if (request.ttl_seconds.value_or(0) <= 0) return std::nullopt;
-  return std::to_string(*request.ttl_seconds);
-}
-
-class LayoutV1 final : public PostgresqlLayout {
+class LayoutV1 final : public StatementLayout {
  public:
   explicit LayoutV1(const PostgresqlTables& tables) {
     const std::string& table = tables.state;
@@ -75,13 +70,6 @@ class LayoutV1 final : public PostgresqlLayout {
         "state_remove_expired", "DELETE FROM " + table + " WHERE expiredate IS NOT NULL AND expiredate < now()", {}};
   }
 
-  Statement get(std::string_view key) const override { return {&get_, {std::string(key)}}; }
-  Statement get_all(const std::vector<std::string>& keys) const override {
-    return {&get_all_, {postgresql::array_literal(keys)}};
-  }
-
-  Statement list(const state::ListRequest& request) const override { return list_statement(list_, request); }
-
   Result<state::GetResponse> read(const postgresql::Rows& rows, int row) const override {
     state::GetResponse response;
     std::string value = rows.text(row, 1);
@@ -100,44 +88,23 @@ class LayoutV1 final : public PostgresqlLayout {
     return response;
   }
 
-  Result<Statement> set(const state::SetRequest& request, Guard guard) const override {
-    const bool binary = request.form == state::ValueForm::kBytes;
-    const std::string_view bytes = request.value != nullptr ? std::string_view(*request.value) : std::string_view();
-    Statement statement{nullptr,
-                        {request.key, binary ? "\"" + base64_encode(bytes) + "\"" : std::string(bytes),
-                         binary ? "true" : "false", expiry_of(request)}};
-    if (has_etag(request.etag)) {
-      Result<std::string> etag = checked_etag(*request.etag);
-      if (!etag) return fail(std::move(etag.error()));
-      statement.text = &pick(set_matching_, guard);
-      statement.values.push_back(std::move(*etag));
-    } else {
-      statement.text = &pick(request.concurrency == state::Concurrency::kFirstWrite ? set_first_ : set_, guard);
-    }
-    return statement;
-  }
-
-  Result<Statement> remove(const state::DeleteRequest& request, Guard guard) const override {
-    if (!has_etag(request.etag)) return Statement{&remove_.plain, {request.key}};
-    Result<std::string> etag = checked_etag(*request.etag);
-    if (!etag) return fail(std::move(etag.error()));
-    return Statement{&pick(remove_matching_, guard), {request.key, std::move(*etag)}};
-  }
-
-  Statement migrate() const override { return {&migrate_, {}}; }
   Statement claim_cleanup(std::int64_t interval_ms) const override { return {&claim_, {std::to_string(interval_ms)}}; }
-  Statement remove_expired() const override { return {&remove_expired_, {}}; }
 
  private:
+  std::vector<Value> values_of(const state::SetRequest& request) const override {
+    const bool binary = request.form == state::ValueForm::kBytes;
+    const std::string_view bytes = request.value != nullptr ? std::string_view(*request.value) : std::string_view();
+    return {binary ? "\"" + base64_encode(bytes) + "\"" : std::string(bytes), binary ? "true" : "false",
+            expiry_of(request)};
+  }
+  Result<std::string> checked_etag(const std::string& etag) const override { return check(etag); }
+
   static std::vector<std::string> levels(const std::string& table) {
     return {"    CREATE TABLE IF NOT EXISTS " + table +
                 " (key text NOT NULL PRIMARY KEY, value jsonb NOT NULL, isbinary boolean NOT NULL, insertdate "
                 "timestamptz NOT NULL DEFAULT now(), updatedate timestamptz NULL);\n",
             "    ALTER TABLE " + table + " ADD expiredate timestamptz;\n", number_rows_sql(table, "insertdate")};
   }
-
-  StatementText get_, get_all_, list_, migrate_, claim_, remove_expired_;
-  GuardedText set_, set_first_, set_matching_, remove_, remove_matching_;
 };
 
 }  // namespace

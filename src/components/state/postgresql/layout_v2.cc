@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "components/state/postgresql/layout.h"
+#include "components/state/postgresql/statement_layout.h"
 
 namespace tandem::components {
 namespace {
@@ -19,7 +19,7 @@ constexpr std::string_view kExpiry = "now() + $3::bigint * interval '1 second'";
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 // In the forms that Dapr takes: plain, without dashes, in braces, as a URN. Anything else matches no row.
-Result<std::string> checked_etag(const std::string& etag) {
+Result<std::string> check(const std::string& etag) {
   std::string_view text(etag);
   if (text.size() == 38) text = text.substr(1, 36);
   if (text.size() == 45) text.remove_prefix(9);
@@ -34,12 +34,7 @@ Result<std::string> checked_etag(const std::string& etag) {
   return std::string(text);
 }
 
-Value expiry_of(const state::SetRequest& request) {
-  if (request.ttl_seconds.value_or(0) <= 0) return std::nullopt;
-  return std::to_string(*request.ttl_seconds);
-}
-
-class LayoutV2 final : public PostgresqlLayout {
+class LayoutV2 final : public StatementLayout {
  public:
   explicit LayoutV2(const PostgresqlTables& tables) {
     const std::string& table = tables.state;
@@ -81,47 +76,22 @@ class LayoutV2 final : public PostgresqlLayout {
         "state_remove_expired", "DELETE FROM " + table + " WHERE expires_at IS NOT NULL AND expires_at < now()", {}};
   }
 
-  Statement get(std::string_view key) const override { return {&get_, {std::string(key)}}; }
-  Statement get_all(const std::vector<std::string>& keys) const override {
-    return {&get_all_, {postgresql::array_literal(keys)}};
-  }
-
-  Statement list(const state::ListRequest& request) const override { return list_statement(list_, request); }
-
   Result<state::GetResponse> read(const postgresql::Rows& rows, int row) const override {
     state::GetResponse response{.data = share(rows.text(row, 1)), .etag = rows.text(row, 2)};
     if (!rows.is_null(row, 3)) response.expires_at_ms = rows.number(row, 3);
     return response;
   }
 
-  Result<Statement> set(const state::SetRequest& request, Guard guard) const override {
-    Statement statement{nullptr,
-                        {request.key, request.value != nullptr ? *request.value : std::string(), expiry_of(request)}};
-    if (has_etag(request.etag)) {
-      Result<std::string> etag = checked_etag(*request.etag);
-      if (!etag) return fail(std::move(etag.error()));
-      statement.text = &pick(set_matching_, guard);
-      statement.values.push_back(std::move(*etag));
-    } else {
-      statement.text = &pick(request.concurrency == state::Concurrency::kFirstWrite ? set_first_ : set_, guard);
-    }
-    return statement;
-  }
-
-  Result<Statement> remove(const state::DeleteRequest& request, Guard guard) const override {
-    if (!has_etag(request.etag)) return Statement{&remove_.plain, {request.key}};
-    Result<std::string> etag = checked_etag(*request.etag);
-    if (!etag) return fail(std::move(etag.error()));
-    return Statement{&pick(remove_matching_, guard), {request.key, std::move(*etag)}};
-  }
-
-  Statement migrate() const override { return {&migrate_, {}}; }
   Statement claim_cleanup(std::int64_t interval_ms) const override {
     return {&claim_, {std::to_string(interval_ms), cleanup_key_}};
   }
-  Statement remove_expired() const override { return {&remove_expired_, {}}; }
 
  private:
+  std::vector<Value> values_of(const state::SetRequest& request) const override {
+    return {request.value != nullptr ? *request.value : std::string(), expiry_of(request)};
+  }
+  Result<std::string> checked_etag(const std::string& etag) const override { return check(etag); }
+
   static std::vector<std::string> levels(const std::string& table) {
     return {"    CREATE TABLE IF NOT EXISTS " + table +
                 " (key text NOT NULL PRIMARY KEY, value bytea NOT NULL, etag uuid NOT NULL DEFAULT gen_random_uuid(), "
@@ -132,8 +102,6 @@ class LayoutV2 final : public PostgresqlLayout {
   }
 
   std::string cleanup_key_;
-  StatementText get_, get_all_, list_, migrate_, claim_, remove_expired_;
-  GuardedText set_, set_first_, set_matching_, remove_, remove_matching_;
 };
 
 }  // namespace

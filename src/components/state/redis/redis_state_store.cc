@@ -121,7 +121,13 @@ RedisStateStore::RedisStateStore(std::unique_ptr<RedisClient> client, Scripts sc
 
 RedisStateStore::~RedisStateStore() { close(std::chrono::steady_clock::now()); }
 
-state::Features RedisStateStore::features() const { return {.etag = true, .transactional = true, .ttl = true}; }
+state::Features RedisStateStore::features() const {
+  using Negative = state::TtlRules::Negative;
+  return {.etag = true,
+          .transactional = true,
+          .ttl = true,
+          .ttl_rules = {.before = "failed to parse ttl from metadata: ", .negative = Negative::kForEver}};
+}
 
 bool RedisStateStore::is_json(const Metadata& metadata) const {
   if (!has_json_ || metadata.empty()) return false;
