@@ -28,7 +28,6 @@ net::ClientOptions client_options(const ExternalOptions& options) {
   net::ClientOptions client;
   client.max_head_bytes = options.max_head_bytes;
   client.max_idle_per_host = kIdlePerHost;
-  client.verify = net::ClientOptions::Verify::kNothing;
   return client;
 }
 
@@ -53,6 +52,8 @@ class ExternalApp::Lane final : public net::Handler {
   // As daprd probes: past the limit of calls, and without the token.
   void probe(milliseconds timeout, Completion<void> done) {
     net::ClientRequest request;
+    request.protocol = app_.options_.protocol;
+    request.verify = net::ClientVerify::kNothing;
     request.scheme = app_.options_.scheme;
     request.host = app_.options_.host;
     request.port = app_.options_.port;

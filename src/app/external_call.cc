@@ -129,6 +129,8 @@ net::ClientRequest ExternalCall::request() {
   const net::RequestHead& head = exchange_->head();
   net::ClientRequest out;
   out.method = head.method;
+  out.protocol = lane_.options.protocol;
+  out.verify = net::ClientVerify::kNothing;
   out.scheme = lane_.options.scheme;
   out.host = lane_.options.host;
   out.port = lane_.options.port;

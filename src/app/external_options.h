@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <string>
 
+#include "net/http_client.h"
+
 namespace tandem::app {
 
 struct ExternalOptions {
   std::string app_id;
-  std::string scheme = "http";     // or "https", with whatever certificate the app shows, as daprd
+  std::string scheme = "http";  // or "https", with whatever certificate the app shows, as daprd
+  net::ClientProtocol protocol = net::ClientProtocol::kHttp1;
   std::string host = "127.0.0.1";  // a name or an IP address
   std::uint16_t port = 0;
   std::string api_token;            // APP_API_TOKEN: sent as dapr-api-token with each call; empty: none

@@ -64,10 +64,6 @@ class Reader final {
   void refuse_what_is_not_there() {
     if (flags_.is_on("enable-mtls")) error("--enable-mtls is not supported: Tandem has no certificate authority");
     if (flags_.is_on("wait")) error("--wait is not supported: ask for /v1.0/healthz/outbound instead");
-    // The obvious place for the Unix sockets of the APIs.
-    if (!flags_.text("unix-domain-socket").empty()) {
-      error("--unix-domain-socket is not supported yet: this version listens on TCP ports");
-    }
     if (const std::string mode = flags_.text("mode"); mode != "standalone") {
       error(mode == "kubernetes"
                 ? std::string("--mode kubernetes is not supported: Tandem reads resources from folders (standalone)")
@@ -154,7 +150,8 @@ class Reader final {
 
   void read_server(config::AppSpec& app) {
     server::ProcessOptions& options = out_.options;
-    options.dapr_listen_address = address("dapr-listen-addresses");
+    read_api_addresses();
+    options.unix_socket_folder = flags_.text("unix-domain-socket");
     options.public_listen_address = address("dapr-public-listen-address");
     options.metrics_listen_address = address("metrics-listen-address");
     const auto http = port("dapr-http-port", flags_.text("dapr-http-port"));
@@ -208,6 +205,15 @@ class Reader final {
     if (parsed) return *parsed;
     error(fmt::format("--{}: {}", flag, parsed.error().message));
     return std::nullopt;
+  }
+
+  void read_api_addresses() {
+    server::ProcessOptions& options = out_.options;
+    const std::string text = flags_.text("dapr-listen-addresses");
+    auto parsed = text.empty() ? Result<std::vector<std::string>>({all_addresses()}) : parse_listen_addresses(text);
+    if (!parsed) return error("--dapr-listen-addresses: " + parsed.error().message);
+    options.dapr_listen_address = parsed->front();
+    options.more_dapr_listen_addresses.assign(parsed->begin() + 1, parsed->end());
   }
 
   // Empty: all of them.

@@ -187,32 +187,14 @@ TEST_F(DaprdArgumentsTest, MistakesAreSaid) {
   EXPECT_THAT(error({"--dapr-block-shutdown-duration", "5"}), HasSubstr("is not a duration"));
   EXPECT_THAT(error({}), HasSubstr("app-id cannot be empty"));
   EXPECT_THAT(error({"--app-id", "a.b"}), HasSubstr("cannot contain dots"));
-  const std::string all = error({"--app-id",
-                                 "a",
-                                 "--app-port",
-                                 "3500",
-                                 "--dapr-grpc-port",
-                                 "99999",
-                                 "--app-protocol",
-                                 "smtp",
-                                 "--mode",
-                                 "kubernetes",
-                                 "--enable-mtls",
-                                 "--log-level",
-                                 "loud",
-                                 "--unix-domain-socket",
-                                 "/run",
-                                 "--max-body-size",
-                                 "much",
-                                 "--disable-init-endpoints",
-                                 "all",
-                                 "--app-health-probe-timeout",
-                                 "6000"});
-  for (const char* text :
-       {"conflicts with 'app-port'", "--dapr-grpc-port: ", "invalid value for 'app-protocol': smtp",
-        "--mode kubernetes is not supported", "--enable-mtls is not supported", "invalid value for --log-level: loud",
-        "--unix-domain-socket is not supported yet", "invalid value for 'max-body-size' option",
-        "--disable-init-endpoints: invalid value: all", "'health-probe-timeout' must be smaller"}) {
+  const std::string all =
+      error({"--app-id", "a", "--app-port", "3500", "--dapr-grpc-port", "99999", "--app-protocol", "smtp", "--mode",
+             "kubernetes", "--enable-mtls", "--log-level", "loud", "--max-body-size", "much",
+             "--disable-init-endpoints", "all", "--app-health-probe-timeout", "6000"});
+  for (const char* text : {"conflicts with 'app-port'", "--dapr-grpc-port: ", "invalid value for 'app-protocol': smtp",
+                           "--mode kubernetes is not supported", "--enable-mtls is not supported",
+                           "invalid value for --log-level: loud", "invalid value for 'max-body-size' option",
+                           "--disable-init-endpoints: invalid value: all", "'health-probe-timeout' must be smaller"}) {
     EXPECT_THAT(all, HasSubstr(text));
   }
 }

@@ -39,7 +39,7 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"app-id", kText, "", kTaken, "the app's name; required"},
     {"app-max-concurrency", kInteger, "-1", kTaken, "calls in the app at once, the others wait; -1: no limit"},
     {"app-port", kText, "", kTaken, "the port that the app listens on"},
-    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http, https or grpc"},
+    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http, https, h2c or grpc"},
     {"app-ssl", kSwitch, "false", kTaken, "deprecated: the same as --app-protocol https"},
     {"build-info", kSwitch, "false", kTaken, "print what was built and stop"},
     {"components-path", kText, "", kTaken, "deprecated: the same as --resources-path"},
@@ -81,7 +81,7 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"scheduler-job-streams", kInteger, "3", kIdle, kNoJobs},
     {"sentry-address", kText, "", kIdle, kNoControlPlane},
     {"sentry-request-jwt-audiences", kTexts, "", kIdle, kNoControlPlane},
-    {"unix-domain-socket", kText, "", kTaken, "not supported yet: the APIs listen on TCP ports"},
+    {"unix-domain-socket", kText, "", kTaken, "a folder: the APIs listen on files in it, not on ports"},
     {"version", kSwitch, "false", kTaken, "print the version and stop"},
     {"wait", kSwitch, "false", kTaken, "not supported: ask for /v1.0/healthz/outbound instead"},
 });

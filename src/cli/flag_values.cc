@@ -115,7 +115,7 @@ Result<config::FileMount> parse_mount(std::string_view text) {
 Result<std::string> parse_listen_address(std::string_view text) {
   if (text.find(',') != std::string_view::npos) {
     return fail(Code::kInvalidArgument,
-                fmt::format("\"{}\": this version listens on one address; 0.0.0.0 or [::] means all", printable(text)));
+                fmt::format("\"{}\": this port has one address; 0.0.0.0 or [::] means all", printable(text)));
   }
   if (text == "localhost") return "127.0.0.1";
   std::string_view bare = text;
@@ -126,6 +126,21 @@ Result<std::string> parse_listen_address(std::string_view text) {
         fmt::format("\"{}\" is not an address to listen on, as in 127.0.0.1, 0.0.0.0 or [::1]", printable(text)));
   }
   return std::string(bare);
+}
+
+Result<std::vector<std::string>> parse_listen_addresses(std::string_view text) {
+  std::vector<std::string> addresses;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    std::string_view one = text.substr(0, comma);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    auto address = parse_listen_address(one);
+    if (!address) return fail(std::move(address.error()));
+    addresses.push_back(std::move(*address));
+    if (comma == std::string_view::npos) return addresses;
+    text.remove_prefix(comma + 1);
+  }
 }
 
 }  // namespace tandem::cli

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "config/app_file.h"
@@ -29,5 +30,7 @@ Result<std::pair<std::string, std::string>> parse_variable(std::string_view text
 Result<config::FileMount> parse_mount(std::string_view text);
 // One numeric address, "localhost", or "[::1]". The result has no brackets.
 Result<std::string> parse_listen_address(std::string_view text);
+// Several of them, separated by commas: at least one.
+Result<std::vector<std::string>> parse_listen_addresses(std::string_view text);
 
 }  // namespace tandem::cli

@@ -73,6 +73,9 @@ TEST(FlagValues, ListenAddressesAreNumeric) {
   EXPECT_FALSE(parse_listen_address("example.com"));
   EXPECT_FALSE(parse_listen_address(""));
   EXPECT_THAT(parse_listen_address("[::1],127.0.0.1").error().message, HasSubstr("one address"));
+  EXPECT_THAT(parse_listen_addresses("[::1], 127.0.0.1").value(), testing::ElementsAre("::1", "127.0.0.1"));
+  EXPECT_FALSE(parse_listen_addresses("127.0.0.1,"));
+  EXPECT_FALSE(parse_listen_addresses(""));
 }
 
 }  // namespace

@@ -143,9 +143,11 @@ config::AppSpec read_app(FlagReader& reader, const std::string& module) {
 void read_process(FlagReader& reader, RunArguments& out) {
   server::ProcessOptions& options = out.options;
   if (auto address = reader.take("--app-listen-address", parse_listen_address)) options.app_listen_address = *address;
-  if (auto address = reader.take("--dapr-listen-addresses", parse_listen_address)) {
-    options.dapr_listen_address = *address;
+  if (auto addresses = reader.take("--dapr-listen-addresses", parse_listen_addresses)) {
+    options.dapr_listen_address = addresses->front();
+    options.more_dapr_listen_addresses.assign(addresses->begin() + 1, addresses->end());
   }
+  if (auto folder = reader.take("--unix-domain-socket", as_it_is)) options.unix_socket_folder = *folder;
   if (auto port = reader.take("--dapr-grpc-port", "DAPR_GRPC_PORT", parse_port)) options.first_dapr_grpc_port = *port;
   if (auto port = reader.take("--dapr-internal-grpc-port", parse_port)) options.first_dapr_internal_grpc_port = *port;
   if (auto address = reader.take("--dapr-internal-grpc-listen-address", parse_listen_address)) {

@@ -234,7 +234,6 @@ TEST_F(RunArgumentsTest, ThePortForOtherSidecars) {
 
 TEST_F(RunArgumentsTest, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_THAT(error({module_, "--enable-profiling"}), HasSubstr("--enable-profiling is not supported yet"));
-  EXPECT_THAT(error({module_, "-u", "/tmp"}), HasSubstr("--unix-domain-socket is not supported yet"));
   EXPECT_THAT(error({module_, "--app-protocol", "grpc"}), HasSubstr("--app-protocol: \"grpc\" is not supported yet"));
   EXPECT_THAT(error({module_, "--placement-host-address", "x:1"}), HasSubstr("--placement-host-address is not"));
 }

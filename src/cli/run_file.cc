@@ -69,12 +69,11 @@ void merge_log_level(FlagReader& reader, const config::AppFile& file, RunArgumen
 
 void check_support(const config::AppFile& file, config::Diagnostics& diagnostics) {
   for (const config::AppSpec& app : file.apps) {
-    const bool reached =
-        app.app_protocol == "http" || (app.is_outside() && (app.app_protocol == "https" || app.app_protocol == "grpc"));
+    const bool reached = app.app_protocol == "http" || (app.is_outside() && (app.app_protocol != "grpcs"));
     if (!reached) {
       diagnostics.error(app.position(),
                         fmt::format("appProtocol {} of \"{}\" is not supported yet: this version "
-                                    "serves guests over http, and calls apps outside over http, https or grpc",
+                                    "serves guests over http, and calls apps outside over http, https, h2c or grpc",
                                     app.app_protocol, app.app_id));
     }
     if (app.app_health_probe_timeout > app.app_health_probe_interval) {

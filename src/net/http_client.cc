@@ -117,7 +117,6 @@ HttpClient::HttpClient(Worker& worker, ClientOptions options)
 HttpClient::~HttpClient() { pool_->close(); }
 
 ClientHandle HttpClient::send(ClientRequest request, std::unique_ptr<ResponseSink> sink) {
-  if (pool_->options().verify == ClientOptions::Verify::kNothing) request.verify = ClientVerify::kNothing;
   if (request.protocol == ClientProtocol::kHttp2) {
     const auto call = std::make_shared<Http2Call>(pool_, std::move(request), std::move(sink));
     call->start();

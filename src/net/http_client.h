@@ -57,8 +57,6 @@ struct ClientOptions {
   std::size_t max_idle_per_host = 32;
   std::chrono::milliseconds idle_timeout{60'000};
   std::string ca_pem;  // authorities that are trusted besides the system's, in PEM
-  enum class Verify { kPeer, kNothing };
-  Verify verify = Verify::kPeer;  // kNothing: https with whatever certificate the server shows
   // Takes the place of what is said about TLS above, where there is one.
   std::shared_ptr<const TlsClient> tls;
 };

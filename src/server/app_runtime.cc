@@ -107,7 +107,9 @@ Status AppRuntime::listen(const AppPorts& wanted) {
 
   net::ServerOptions dapr;
   dapr.address = parts_.options.dapr_listen_address;
+  dapr.more_addresses = parts_.options.more_dapr_listen_addresses;
   dapr.port = wanted.dapr_http;
+  dapr.unix_socket = unix_socket("http");
   dapr.purpose = fmt::format("the Dapr HTTP API of app {}", spec_.app_id);
   dapr.hint = "choose another with --dapr-http-port or daprHTTPPort";
   dapr.http2 = net::Http2::kOn;
@@ -128,6 +130,11 @@ Status AppRuntime::listen(const AppPorts& wanted) {
             {}};
   if (public_server_) ports_.public_http = public_server_->port();
   return {};
+}
+
+std::string AppRuntime::unix_socket(std::string_view api) const {
+  const std::string& folder = parts_.options.unix_socket_folder;
+  return folder.empty() ? std::string() : fmt::format("{}/dapr-{}-{}.socket", folder, spec_.app_id, api);
 }
 
 Status AppRuntime::listen_for_app(std::uint16_t wanted_port) {
@@ -168,7 +175,9 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) workers.push_back(&parts_.workers[i]);
   auto door = api::grpc::GrpcDoor::listen(parts_.workers[0],
                                           {.address = parts_.options.dapr_listen_address,
+                                           .more_addresses = parts_.options.more_dapr_listen_addresses,
                                            .port = wanted_port,
+                                           .unix_socket = unix_socket("grpc"),
                                            .purpose = fmt::format("the Dapr gRPC API of app {}", spec_.app_id),
                                            .hint = "choose another with --dapr-grpc-port or daprGRPCPort"},
                                           {.app_id = spec_.app_id,

@@ -96,6 +96,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   AppRuntime(const ProcessParts& parts, config::AppSpec spec, ResourceGroup& resources);
   Status listen(const AppPorts& wanted);
   Status listen_for_app(std::uint16_t wanted_port);
+  // The file that an API listens on, by daprd's name; empty where it listens on a port.
+  std::string unix_socket(std::string_view api) const;
   Status listen_for_public(std::uint16_t wanted_port);
   Status listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body);
   api::http::ApiOptions api_options(std::size_t worker, std::uint64_t max_body);

@@ -15,7 +15,8 @@ namespace {
 app::ExternalOptions external_options(const config::AppSpec& spec, const ProcessOptions& options) {
   app::ExternalOptions external;
   external.app_id = spec.app_id;
-  external.scheme = spec.app_protocol;
+  external.scheme = spec.app_protocol == "https" ? "https" : "http";
+  if (spec.app_protocol == "h2c") external.protocol = net::ClientProtocol::kHttp2;
   external.host = spec.app_channel_address;
   external.port = static_cast<std::uint16_t>(*spec.app_port);
   external.api_token = options.app_api_token;
@@ -51,7 +52,7 @@ Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, 
     log.warn("tandem.app", "App channel is not initialized. Did you configure an app-port?");
     return std::make_unique<app::NoApp>(spec.app_id);
   }
-  if (spec.app_protocol == "http" || spec.app_protocol == "https") {
+  if (spec.app_protocol == "http" || spec.app_protocol == "https" || spec.app_protocol == "h2c") {
     return std::make_unique<app::ExternalApp>(external_options(spec, options), log, workers);
   }
   if (spec.app_protocol == "grpc") {
@@ -60,7 +61,7 @@ Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, 
     return app;
   }
   return fail(Code::kUnimplemented, fmt::format("app {}: the app protocol {} is not supported yet: an app outside the "
-                                                "process is reached over http, https or grpc",
+                                                "process is reached over http, https, h2c or grpc",
                                                 spec.app_id, spec.app_protocol));
 }
 

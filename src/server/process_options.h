@@ -24,6 +24,10 @@ struct ProcessOptions {
   // Where apps, the Dapr API and metrics listen.
   std::string app_listen_address = "127.0.0.1";
   std::string dapr_listen_address = "127.0.0.1";
+  std::vector<std::string> more_dapr_listen_addresses;
+  // In place of these ports of the Dapr API: the files dapr-<app id>-http.socket and dapr-<app id>-grpc.socket in this
+  // folder; empty: the ports.
+  std::string unix_socket_folder;
   // Port of the first app when it names none: 8080, then free ones. Likewise 3500 and 50001 for its Dapr HTTP and gRPC
   // API; 0: any free port.
   std::uint16_t first_app_port = 8080;

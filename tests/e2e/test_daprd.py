@@ -352,11 +352,9 @@ class CommandTest(ProgramTest):
             self.assertIn(text, several)
         self.assertIn('--app-max-concurrency: "many"', self.refused("--app-id", "a", "--app-max-concurrency", "many"))
         self.assertIn("conflicts with 'app-port'", self.refused("--app-id", "a", "--app-port", "3500"))
-        self.assertIn("h2c is not supported yet",
-                      self.refused("--app-id", "a", "--app-port", "1", "--app-protocol", "h2c", "--dapr-http-port", "0",
+        self.assertIn("grpcs is not supported yet",
+                      self.refused("--app-id", "a", "--app-port", "1", "--app-protocol", "grpcs", "--dapr-http-port", "0",
                                    "--dapr-grpc-port", "0", "--metrics-port", "0", "--log-level", "fatal"))
-        self.assertIn("--unix-domain-socket is not supported yet",
-                      self.refused("--app-id", "a", "--unix-domain-socket", "/tmp"))
 
     def test_what_it_says_of_itself(self):
         version = tandem("version").stdout.split()[1]
