@@ -82,4 +82,29 @@ Result<std::chrono::nanoseconds> parse_duration_or_seconds(std::string_view text
   return parse_duration(text);
 }
 
+std::string format_duration(std::chrono::nanoseconds duration) {
+  std::int64_t micros = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  std::string out = micros < 0 ? "-" : "";
+  if (micros < 0) micros = -micros;
+  // So many micros of the unit, with what is behind the point as far as it goes.
+  const auto append = [&](std::int64_t amount, std::int64_t unit, std::string_view name) {
+    out += std::to_string(amount / unit);
+    std::string fraction = std::to_string(unit + amount % unit).substr(1);
+    while (!fraction.empty() && fraction.back() == '0') fraction.pop_back();
+    if (!fraction.empty()) out += "." + fraction;
+    out += name;
+  };
+  if (micros == 0) return "0s";
+  if (micros < 1'000) return out + std::to_string(micros) + "\u00b5s";
+  if (micros < 1'000'000) {
+    append(micros, 1'000, "ms");
+    return out;
+  }
+  const std::int64_t minutes = micros / 60'000'000;
+  if (minutes >= 60) out += std::to_string(minutes / 60) + "h";
+  if (minutes > 0) out += std::to_string(minutes % 60) + "m";
+  append(micros % 60'000'000, 1'000'000, "s");
+  return out;
+}
+
 }  // namespace tandem::config

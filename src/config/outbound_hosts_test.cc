@@ -182,6 +182,10 @@ TEST(Duration, ParsesAsGoDoes) {
   using std::chrono::nanoseconds;
   EXPECT_EQ(parse_duration("1h30m").value(), std::chrono::minutes(90));
   EXPECT_EQ(parse_duration("500ms").value(), std::chrono::milliseconds(500));
+  for (const char* text : {"0s", "1h30m0s", "1m0s", "5s", "1.5s", "500ms", "1.005ms", "-2m3.25s"}) {
+    EXPECT_EQ(format_duration(parse_duration(text).value()), text);
+  }
+  EXPECT_EQ(format_duration(std::chrono::minutes(90)), "1h30m0s");
   EXPECT_EQ(parse_duration("1.5s").value(), std::chrono::milliseconds(1500));
   EXPECT_EQ(parse_duration("2us3ns").value(), nanoseconds(2003));
   EXPECT_EQ(parse_duration("-2s").value(), -std::chrono::seconds(2));

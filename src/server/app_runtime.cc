@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "config/duration.h"
 #include "server/app_subscriptions.h"
 #include "server/outside_app.h"
 
@@ -375,6 +376,13 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
                          .protocol = app_scheme(),
                          .channel_address = app_address(),
                          .max_concurrency = spec_.app_max_concurrency.value_or(0)};
+  if (health_check()) {
+    metadata.connection.health =
+        sidecar::AppHealth{.path = app_scheme().starts_with("grpc") ? "" : spec_.app_health_check_path,
+                           .interval = config::format_duration(spec_.app_health_probe_interval),
+                           .timeout = config::format_duration(spec_.app_health_probe_timeout),
+                           .threshold = spec_.app_health_threshold};
+  }
   return metadata;
 }
 
