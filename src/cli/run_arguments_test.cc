@@ -374,10 +374,10 @@ TEST_F(RunFileTest, AnAppOutsideHasAPortAndNoModule) {
   EXPECT_EQ(out.options.apps[0].app_protocol, "https");
   EXPECT_TRUE(out.options.apps[0].enable_app_health_check);
   const std::string wrong = file(
-      "  - {appID: b, appPort: 8000, appProtocol: h2c}\n"
+      "  - {appID: b, appPort: 8000, appProtocol: grpcs}\n"
       "  - {appID: c, appPort: 8001, appHealthProbeInterval: 1, appHealthProbeTimeout: 1001}\n");
   const std::string text = error({"-f", wrong});
-  EXPECT_THAT(text, HasSubstr(":3: appProtocol h2c of \"b\" is not supported yet"));
+  EXPECT_THAT(text, HasSubstr(":3: appProtocol grpcs of \"b\" is not supported yet"));
   EXPECT_THAT(text, HasSubstr(":4: appHealthProbeTimeout of \"c\" is longer than its appHealthProbeInterval"));
 }
 
