@@ -10,7 +10,6 @@
 #include "app/delivery.h"
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
-#include "blocks/invoke/refusal.h"
 #include "net/port_probe.h"
 
 namespace tandem::app {

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "blocks/invoke/refusal.h"
 #include "net/http_head.h"
 
 namespace tandem::app {
@@ -201,7 +200,7 @@ void ExternalCall::answer_failed(const Error& error) {
 
 void ExternalCall::refuse(std::string_view cause) {
   if (!exchange_) return;
-  invoke::refuse(*exchange_, lane_.options.app_id, cause);
+  exchange_->refuse(make_error(Code::kInternal, std::string(cause)));
   end();
 }
 

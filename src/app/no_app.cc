@@ -1,7 +1,5 @@
 #include "app/no_app.h"
 
-#include "blocks/invoke/refusal.h"
-
 namespace tandem::app {
 namespace {
 
@@ -9,7 +7,9 @@ constexpr std::string_view kWhy = "cannot invoke local endpoint: app channel not
 
 }  // namespace
 
-void NoApp::Door::handle(std::unique_ptr<net::Exchange> exchange) { invoke::refuse(*exchange, app_id_, kWhy); }
+void NoApp::Door::handle(std::unique_ptr<net::Exchange> exchange) {
+  exchange->refuse(make_error(Code::kInternal, std::string(kWhy)));
+}
 
 void NoApp::deliver(pubsub::Delivery, Completion<pubsub::Verdict> done) {
   done(fail(Code::kUnavailable, std::string(kWhy)));

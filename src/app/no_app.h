@@ -13,8 +13,6 @@ namespace tandem::app {
 
 class NoApp final : public App {
  public:
-  explicit NoApp(std::string app_id) : door_(std::move(app_id)) {}
-
   // App
   net::Handler& handler(std::size_t) override { return door_; }
   void deliver(pubsub::Delivery, Completion<pubsub::Verdict> done) override;
@@ -27,11 +25,7 @@ class NoApp final : public App {
  private:
   class Door final : public net::Handler {
    public:
-    explicit Door(std::string app_id) : app_id_(std::move(app_id)) {}
     void handle(std::unique_ptr<net::Exchange> exchange) override;
-
-   private:
-    const std::string app_id_;
   };
 
   Door door_;

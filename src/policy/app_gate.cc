@@ -1,7 +1,5 @@
 #include "policy/app_gate.h"
 
-#include "blocks/invoke/refusal.h"
-
 namespace tandem::policy {
 namespace {
 
@@ -14,7 +12,7 @@ class AppGate::Door final : public net::Handler {
   Door(AppGate& gate, net::Handler& app) : gate_(gate), app_(app) {}
   void handle(std::unique_ptr<net::Exchange> exchange) override {
     if (gate_.is_open()) return app_.handle(std::move(exchange));
-    invoke::refuse(*exchange, gate_.app_id_, kUnhealthy);
+    exchange->refuse(make_error(Code::kInternal, std::string(kUnhealthy)));
   }
 
  private:
@@ -22,8 +20,8 @@ class AppGate::Door final : public net::Handler {
   net::Handler& app_;
 };
 
-AppGate::AppGate(std::string app_id, invoke::Endpoint& app, pubsub::EventSink& sink, std::size_t workers, State state)
-    : app_id_(std::move(app_id)), sink_(sink), open_(state == State::kOpen) {
+AppGate::AppGate(invoke::Endpoint& app, pubsub::EventSink& sink, std::size_t workers, State state)
+    : sink_(sink), open_(state == State::kOpen) {
   for (std::size_t i = 0; i < workers; ++i) doors_.push_back(std::make_unique<Door>(*this, app.handler(i)));
 }
 

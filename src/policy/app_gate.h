@@ -21,7 +21,7 @@ class AppGate final : public invoke::Endpoint, public pubsub::EventSink {
  public:
   enum class State { kOpen, kClosed };
 
-  AppGate(std::string app_id, invoke::Endpoint& app, pubsub::EventSink& sink, std::size_t workers, State state);
+  AppGate(invoke::Endpoint& app, pubsub::EventSink& sink, std::size_t workers, State state);
   ~AppGate() override;
 
   net::Handler& handler(std::size_t worker) override;
@@ -42,7 +42,6 @@ class AppGate final : public invoke::Endpoint, public pubsub::EventSink {
     Completion<pubsub::Verdict> done;
   };
 
-  const std::string app_id_;
   pubsub::EventSink& sink_;
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<bool> open_;

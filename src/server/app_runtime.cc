@@ -224,7 +224,7 @@ Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   app_ = std::move(app);
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
   const auto check = health_check();
-  gate_ = std::make_unique<policy::AppGate>(spec_.app_id, *app_, *app_, parts_.workers.size(),
+  gate_ = std::make_unique<policy::AppGate>(*app_, *app_, parts_.workers.size(),
                                             check ? policy::AppGate::State::kClosed : policy::AppGate::State::kOpen);
   channel_ = std::make_unique<policy::MeteredEndpoint>(*gate_, parts_.workers.size(), meters_.channel);
   app_->deliver_through(*channel_);

@@ -50,7 +50,7 @@ Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, 
                                                    const Logger& log, net::Workers& workers, AppRoutes& routes) {
   if (spec.app_port.value_or(0) == 0) {
     log.warn("tandem.app", "App channel is not initialized. Did you configure an app-port?");
-    return std::make_unique<app::NoApp>(spec.app_id);
+    return std::make_unique<app::NoApp>();
   }
   if (spec.app_protocol == "http" || spec.app_protocol == "https" || spec.app_protocol == "h2c") {
     return std::make_unique<app::ExternalApp>(external_options(spec, options), log, workers);

@@ -83,8 +83,8 @@ ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, Forwa
 }
 
 void ForwardedExchange::refuse(const Error& error) {
-  reply_error(*inner_, invoke_failed(error.code, call_.authority, error.message),
-              {.app_id = call_.caller_app_id, .component = call_.authority});
+  reply_error(*inner_, invoke_failed(error.code, call_.named, error.message),
+              {.app_id = call_.caller_app_id, .component = call_.named});
 }
 
 void ForwardedExchange::LimitedBody::read(Completion<std::string_view> done) {

@@ -18,6 +18,7 @@ namespace tandem::api::http {
 struct ForwardedCall {
   std::string target;     // of the callee, with the query
   std::string authority;  // the callee's own: the caller's names the Dapr port
+  std::string named;      // the callee as the caller named it, for errors
   std::string caller_app_id;
   std::string callee_app_id;
   std::string caller_namespace;

@@ -100,6 +100,7 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
   ForwardedCall call{
       .target = "/" + escape_path(*method),
       .authority = std::string(found->authority),
+      .named = callee.app_id,
       .caller_app_id = api.app_id,
       .callee_app_id = std::string(found->app_id),
       .caller_namespace = api.invoke.name_space(),

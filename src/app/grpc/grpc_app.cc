@@ -153,7 +153,7 @@ class GrpcApp::Impl final {
     Door(Impl& app, net::Worker& worker) : app_(app), worker_(worker) {}
 
     void handle(std::unique_ptr<net::Exchange> exchange) override {
-      auto call = std::make_shared<InvokeCall>(std::move(exchange), app_.options_.app_id, lane_);
+      auto call = std::make_shared<InvokeCall>(std::move(exchange), lane_);
       lane_.insert(call);
       call->gather(app_.options_.max_message_bytes, [this, call] { wait(call); });
     }
@@ -180,10 +180,11 @@ class GrpcApp::Impl final {
       });
     }
     stub_.async()->OnInvoke(&call->context, &call->request, &call->response,
-                            [this, call, &worker](const ::grpc::Status& status) {
-                              worker.post([call, status] { call->answer(status); });
+                            [this, held = hold(call), &worker](const ::grpc::Status& status) {
+                              ::grpc::ClientContext* context = &(*held)->context;
+                              worker.post([call = std::move(*held), status] { call->answer(status); });
                               route_.gate->leave();
-                              open_.leave(call->context);
+                              open_.leave(context);
                             });
   }
 
@@ -198,10 +199,20 @@ class GrpcApp::Impl final {
     asked->context.set_deadline(system_clock::now() + timeout);
     // The library copies what it is given.
     const auto shared = std::make_shared<Done>(std::move(done));
-    start(*asked, std::function<void(::grpc::Status)>([this, asked, shared](const ::grpc::Status& status) {
-      (*shared)(Result<::grpc::Status>(status), *asked);
-      open_.leave(asked->context);
+    start(*asked, std::function<void(::grpc::Status)>([this, held = hold(asked), shared](const ::grpc::Status& status) {
+      std::shared_ptr<Call> call = std::move(*held);
+      ::grpc::ClientContext* context = &call->context;
+      (*shared)(Result<::grpc::Status>(status), *call);
+      call.reset();
+      open_.leave(context);
     }));
+  }
+
+  // A call whose context can be given up inside its end: it has the channel, and the last of a channel must not go on a
+  // thread of gRPC's, where the library still has its copy of the callback when the app is gone.
+  template <class Call>
+  static std::shared_ptr<std::shared_ptr<Call>> hold(std::shared_ptr<Call> call) {
+    return std::make_shared<std::shared_ptr<Call>>(std::move(call));
   }
 
   const GrpcAppOptions options_;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "app/grpc/on_invoke.h"
-#include "blocks/invoke/refusal.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -67,7 +66,7 @@ void InvokeCall::reply(const ::grpc::Status& status, const ::grpc::ClientContext
 }
 
 void InvokeCall::refuse(std::string_view cause) {
-  invoke::refuse(*exchange_, app_id_, cause);
+  exchange_->refuse(make_error(Code::kInternal, std::string(cause)));
   end();
 }
 

@@ -22,8 +22,7 @@ class InvokeCall final : public std::enable_shared_from_this<InvokeCall> {
   // One worker's calls.
   using Lane = std::unordered_set<std::shared_ptr<InvokeCall>>;
 
-  InvokeCall(std::unique_ptr<net::Exchange> exchange, std::string app_id, Lane& lane)
-      : exchange_(std::move(exchange)), app_id_(std::move(app_id)), lane_(lane) {}
+  InvokeCall(std::unique_ptr<net::Exchange> exchange, Lane& lane) : exchange_(std::move(exchange)), lane_(lane) {}
 
   // Gathers up to `limit` bytes of body, then runs `ready`, unless the body ends badly: then the call is answered.
   void gather(std::size_t limit, Task ready);
@@ -31,7 +30,7 @@ class InvokeCall final : public std::enable_shared_from_this<InvokeCall> {
   void prepare(const std::string& api_token, SteadyTime latest);
   // What the call of the app has ended with.
   void answer(const ::grpc::Status& status) { reply(status, &context); }
-  // Dapr's 500 with ERR_DIRECT_INVOKE.
+  // The app cannot be called: whoever asked says so in his own words.
   void refuse(std::string_view cause);
 
   // Touched by the library between prepare() and answer().
@@ -46,7 +45,6 @@ class InvokeCall final : public std::enable_shared_from_this<InvokeCall> {
   void end();
 
   std::unique_ptr<net::Exchange> exchange_;
-  const std::string app_id_;
   Lane& lane_;
   std::size_t limit_ = 0;
   std::string body_;

@@ -23,9 +23,10 @@ class OpenCalls final {
     contexts_.insert(&context);
     return true;
   }
-  void leave(::grpc::ClientContext& context) {
+  // `context` may be gone already.
+  void leave(::grpc::ClientContext* context) {
     const std::lock_guard lock(mutex_);
-    contexts_.erase(&context);
+    contexts_.erase(context);
     if (contexts_.empty()) empty_.notify_all();
   }
 
