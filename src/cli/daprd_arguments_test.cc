@@ -89,7 +89,8 @@ TEST_F(DaprdArgumentsTest, EveryFormOfAFlag) {
 }
 
 TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
-  environment_ = {{"DAPR_API_TOKEN", "theirs"}, {"APP_API_TOKEN", "ours"}, {"NAMESPACE", "shop"}};
+  environment_ = {
+      {"DAPR_API_TOKEN", "theirs"}, {"APP_API_TOKEN", "ours"}, {"NAMESPACE", "shop"}, {"DAPR_HOST_IP", "192.0.2.7"}};
   const RunArguments out = good({"--app-protocol",
                                  "HTTPS",
                                  "--app-channel-address",
@@ -150,6 +151,7 @@ TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
   EXPECT_EQ(out.options.dapr_api_token, "theirs");
   EXPECT_EQ(out.options.app_api_token, "ours");
   EXPECT_EQ(out.options.name_space, "shop");
+  EXPECT_EQ(out.options.host_address, "192.0.2.7");
   EXPECT_EQ(out.log_level, LogLevel::kWarn);
   EXPECT_EQ(out.log_format, LogFormat::kJson);
   EXPECT_EQ(out.log_file, "/tmp/log");

@@ -90,7 +90,8 @@ class StopSignals::Impl final {
       if (watched[1].revents != 0) return;
       signalfd_siginfo signal{};
       if (::read(signals_, &signal, sizeof signal) == sizeof signal) {
-        if (signal.ssi_signo == SIGHUP) {
+        // The kernel's own is that of a terminal that was closed.
+        if (signal.ssi_signo == SIGHUP && signal.ssi_code != SI_KERNEL) {
           take_hang_up();
         } else {
           take();

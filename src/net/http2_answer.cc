@@ -55,7 +55,10 @@ void Http2Stream::answer_instead(int status, std::string_view why) {
   connection_->fields().add("content-type", "text/plain; charset=utf-8");
   connection_->fields().add_number("content-length", why.size());
   no_body_ = carries_no_body(status);
-  if (!no_body_) pending_ = why;
+  if (!no_body_) {
+    pending_ = why;
+    arm_write();
+  }
   bytes_out_ = pending_.size();
   submit(no_body_ ? Body::kNone : Body::kCarried);
 }

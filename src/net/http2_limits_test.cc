@@ -137,6 +137,17 @@ TEST(Http2Limits, AnAnswerThatIsNotTakenIsCut) {
   EXPECT_TRUE(peer.settle());  // the connection goes on
 }
 
+TEST(Http2Limits, ARefusalWithoutAWindowHasADeadlineToo) {
+  ServerOptions options;
+  options.write_stall_timeout = milliseconds(150);
+  options.max_body_bytes = 10;
+  TestServer server([](std::unique_ptr<Exchange> exchange) { exchange->respond(200, {}, ""); }, http2(options));
+  Http2Peer peer(server.port(), {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}, Http2Peer::Windows::kLeft);
+  const auto id = peer.request("POST", "/", {{"content-length", "11"}}, std::string(11, 'x'));
+  EXPECT_EQ(peer.answer(id).error, static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
+  EXPECT_EQ(peer.so_far(id).body, "");
+}
+
 TEST(Http2Limits, AClientThatReadsNothingIsCut) {
   ServerOptions options;
   options.write_stall_timeout = milliseconds(150);

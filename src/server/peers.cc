@@ -60,6 +60,11 @@ Status Peers::listen(const config::AppSpec& app, std::uint16_t wanted_port, ::gr
   return {};
 }
 
+std::uint16_t Peers::port(std::string_view app_id) const {
+  const auto found = std::ranges::find(doors_, app_id, &Door::app_id);
+  return found == doors_.end() ? std::uint16_t{0} : found->door->port();
+}
+
 void Peers::open() {
   for (const Door& one : doors_) {
     resolver_->announce({one.app_id, options_.internal_listen_address, one.door->port()});

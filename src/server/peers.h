@@ -37,6 +37,8 @@ class Peers final {
   // is in use.
   Status listen(const config::AppSpec& app, std::uint16_t wanted_port,
                 ::grpc::CallbackGenericService* others = nullptr);
+  // Of an app that listen() was called for.
+  std::uint16_t port(std::string_view app_id) const;
   // Lets other sidecars find the apps. With the workers running.
   void open();
   // Says in the log where other sidecars find the apps.

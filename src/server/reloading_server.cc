@@ -22,6 +22,7 @@ void pin_ports(const Server& server, ProcessOptions& options) {
       pin(app.dapr_http_port, address.dapr_http_port);
       pin(app.dapr_grpc_port, address.dapr_grpc_port);
       pin(options.public_port, address.public_port);
+      pin(app.dapr_internal_grpc_port, address.internal_grpc_port);
     }
   }
   pin(options.metrics_port, server.metrics_port());

@@ -350,7 +350,7 @@ std::vector<AppAddress> Server::Impl::addresses() const {
   for (const auto& app : apps_) {
     const AppPorts& ports = app->ports();
     addresses.push_back({app->app_id(), app->app_scheme(), app->app_address(), ports.app, ports.dapr_http,
-                         ports.dapr_grpc, ports.public_http.value_or(0)});
+                         ports.dapr_grpc, ports.public_http.value_or(0), peers_->port(app->app_id())});
   }
   return addresses;
 }

@@ -25,7 +25,8 @@ struct AppAddress {
   std::uint16_t app_port = 0;  // 0: an app outside that cannot be called
   std::uint16_t dapr_http_port = 0;
   std::uint16_t dapr_grpc_port = 0;
-  std::uint16_t public_port = 0;  // 0: none
+  std::uint16_t public_port = 0;         // 0: none
+  std::uint16_t internal_grpc_port = 0;  // that other sidecars call
 };
 
 class Server final {

@@ -99,10 +99,15 @@ class ReloadTest(TandemTest):
         component = "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{name: {}}}\n" \
                     "spec: {{type: state.in-memory, version: v1}}\n"
         self.write("resources/a.yaml", component.format("first"))
-        one = serve_beside(self, program.port, resources_path=self.folder / "resources")
+        one = serve_beside(self, program.port, resources_path=self.folder / "resources",
+                           dapr_internal_grpc_listen_address="127.0.0.1")
         self.write("resources/a.yaml", component.format("second"))
+        internal = one.wait_for_log(msg="serving other sidecars")["dapr_internal_grpc"]
         one.signal(signal.SIGHUP)
         one.wait_for_log(msg="reloaded")
+        with grpc.insecure_channel(internal) as channel, self.assertRaises(grpc.RpcError) as refused:
+            channel.unary_unary("/some.Service/Method")(b"", timeout=PATIENCE)
+        self.assertIn("required metadata", refused.exception.details())
         metadata = get(f"{one.app.dapr_url}/v1.0/metadata").json()
         self.assertEqual([c["name"] for c in metadata["components"]], ["second"])
         self.assertEqual(post(f"{one.app.dapr_url}/v1.0/state/second", [{"key": "k", "value": 1}]).status, 204)

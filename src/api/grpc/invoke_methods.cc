@@ -106,7 +106,8 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
     call->fail(to_status(error));
     return;
   }
-  if (const net::grpc::CallRoute* route = api.routes == nullptr ? nullptr : api.routes->here(callee->app_id)) {
+  const bool here = !external && !callee->elsewhere && api.routes != nullptr;
+  if (const net::grpc::CallRoute* route = here ? api.routes->here(callee->app_id) : nullptr) {
     return invoke_grpc_app(api, *route, call, server, message, *method, response);
   }
   // An app elsewhere need not speak HTTP: its own sidecar knows.

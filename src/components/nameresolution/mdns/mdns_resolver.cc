@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 constexpr std::string_view kDomain = ".local.";
 constexpr std::string_view kAllServices = "_services._dns-sd._udp.local.";
 constexpr std::size_t kMaxWaiting = 10'000;
+constexpr std::size_t kMaxQuestions = 32;    // of one datagram
 constexpr std::uint32_t kServiceTtl = 3200;  // as daprd announces them
 constexpr std::uint32_t kAddressTtl = 120;   // RFC 6762, 10
 constexpr std::chrono::minutes kInUse{5};    // a name that nobody has asked for in this time is not asked for again
@@ -228,7 +229,8 @@ DnsMessage MdnsResolver::records_of(const invoke::Announcement& app, const Inter
 }
 
 void MdnsResolver::answer_query(const DnsMessage& query, const Source& source) {
-  if (announced_.empty()) return;
+  // A datagram has room for a thousand questions, and each would be an answer.
+  if (announced_.empty() || query.questions.size() > kMaxQuestions) return;
   const auto& interfaces = multicast_->interfaces();
   const auto interface = std::ranges::find(interfaces, source.interface, &Interface::index);
   if (interface == interfaces.end()) return;
