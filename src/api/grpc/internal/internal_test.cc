@@ -351,6 +351,49 @@ TEST(Internal, AnOldSidecarIsCalledWithTheWholeMessage) {
   EXPECT_EQ(failed.body, R"({"code":5,"message":"said so"})");
 }
 
+// Has no stream either, and an app that does not answer: a call ends when its caller gives up.
+class SlowOldSidecar final : public peer::ServiceInvocation::CallbackService {
+ public:
+  SlowOldSidecar() {
+    ::grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", ::grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  int port = 0;
+  std::promise<void> called;
+  std::promise<void> given_up;
+
+ private:
+  class Call final : public ::grpc::ServerUnaryReactor {
+   public:
+    explicit Call(SlowOldSidecar& sidecar) : sidecar_(sidecar) { sidecar_.called.set_value(); }
+
+   private:
+    void OnCancel() override {
+      sidecar_.given_up.set_value();
+      Finish(::grpc::Status::CANCELLED);
+    }
+    void OnDone() override { delete this; }
+    SlowOldSidecar& sidecar_;
+  };
+  ::grpc::ServerUnaryReactor* CallLocal(::grpc::CallbackServerContext*, const peer::InternalInvokeRequest*,
+                                        peer::InternalInvokeResponse*) override {
+    return new Call(*this);
+  }
+  std::unique_ptr<::grpc::Server> server_;
+};
+
+TEST(Internal, AnOldSidecarThatDoesNotAnswerHoldsNobodyUp) {
+  SlowOldSidecar old;
+  auto sidecars = std::make_unique<TwoSidecars>();
+  sidecars->names.addresses = {"127.0.0.1:" + std::to_string(old.port)};
+  sidecars->begin({.method = "POST", .target = "/echo"}, std::string("x"));
+  old.called.get_future().wait();
+  sidecars.reset();
+  old.given_up.get_future().wait();
+}
+
 TEST(Internal, TheWayToAnAppIsOneChannel) {
   TwoSidecars sidecars;
   std::vector<PeerChannel> found;
