@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <future>
+#include <thread>
 
 #include "api/grpc/internal/testing/two_sidecars.h"
 
@@ -396,18 +397,26 @@ TEST(Internal, AnOldSidecarThatDoesNotAnswerHoldsNobodyUp) {
 
 TEST(Internal, TheWayToAnAppIsOneChannel) {
   TwoSidecars sidecars;
-  std::vector<PeerChannel> found;
-  for (int i = 0; i < 2; ++i) {
-    sidecars.remote->find_channel("callee", "", 0,
-                                  [&](Result<PeerChannel> channel) { found.push_back(std::move(*channel)); });
-  }
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0], found[1]);
+  std::thread::id ended_on;
+  // As the doors do, from another thread than a worker's.
+  const auto find = [&] {
+    std::promise<Result<PeerChannel>> found;
+    sidecars.remote->find_channel("callee", "", 0, [&](Result<PeerChannel> channel) {
+      ended_on = std::this_thread::get_id();
+      found.set_value(std::move(channel));
+    });
+    return found.get_future().get();
+  };
+  std::promise<std::thread::id> worker;
+  sidecars.workers[0].post([&] { worker.set_value(std::this_thread::get_id()); });
+  const std::thread::id expected = worker.get_future().get();
+  const PeerChannel first = *find();
+  EXPECT_EQ(ended_on, expected) << "channels that end there wait for gRPC's threads";
+  EXPECT_EQ(*find(), first);
   EXPECT_EQ(sidecars.names.asked, "callee/default");
   sidecars.names.addresses.clear();
-  std::string why;
-  sidecars.remote->find_channel("callee", "", 0, [&](Result<PeerChannel> channel) { why = channel.error().message; });
-  EXPECT_EQ(why, "couldn't find service: callee");
+  EXPECT_EQ(find().error().message, "couldn't find service: callee");
+  EXPECT_EQ(ended_on, expected);
 }
 
 TEST(PeerChannels, OnesThatAreIdleAreClosed) {

@@ -76,11 +76,16 @@ RemoteApps::~RemoteApps() {
 
 void RemoteApps::find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
                               Completion<PeerChannel> done) {
-  resolver_.resolve(app_id, name_space.empty() ? name_space_ : name_space, workers_[worker],
-                    [this, done = std::move(done)](Result<std::string> address) mutable {
-                      if (!address) return done(fail(std::move(address.error())));
-                      done(channels_.get(*address));
-                    });
+  // A resolver may complete in place, and channels end inside get(): neither on a thread of gRPC's.
+  workers_[worker].post([this, worker, app_id = std::string(app_id),
+                         name_space = name_space.empty() ? name_space_ : std::string(name_space),
+                         done = std::move(done)]() mutable {
+    resolver_.resolve(app_id, name_space, workers_[worker],
+                      [this, done = std::move(done)](Result<std::string> address) mutable {
+                        if (!address) return done(fail(std::move(address.error())));
+                        done(channels_.get(*address));
+                      });
+  });
 }
 
 net::Handler& RemoteApps::handler(std::size_t worker) { return *lanes_[worker]; }

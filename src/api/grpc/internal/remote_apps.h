@@ -37,7 +37,7 @@ class RemoteApps final : public invoke::Endpoint {
   net::Handler& handler(std::size_t worker) override;
 
   // For whatever else goes to other sidecars: the way to that of an app. An empty namespace is the process's. Any
-  // thread; completes on that worker, or inside the call. Fails as the resolver does.
+  // thread; completes on that worker. Fails as the resolver does; a worker that stops first destroys `done` uncalled.
   void find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
                     Completion<PeerChannel> done);
 
