@@ -2,7 +2,6 @@
 
 #include <grpc/compression.h>
 #include <grpc/grpc.h>
-#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "net/grpc/channel.h"
 #include "net/socket_acceptor.h"
 
 namespace tandem::api::grpc {
@@ -56,9 +56,6 @@ void limit(::grpc::ServerBuilder& builder, std::size_t max_message_bytes) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
   }
 }
-
-// What the library prints for itself is of no use to a user; a failed call tells its caller.
-void silence(gpr_log_func_args*) {}
 
 }  // namespace
 
@@ -112,7 +109,7 @@ class LazyServer::Impl final {
   }
 
   bool start() {
-    gpr_set_log_function(silence);
+    net::grpc::silence_library();
     // daprd tells clients like grpcurl what it serves. The plug-in is the process's, and its service a blocking one.
     static std::once_flag once;
     std::call_once(once, ::grpc::reflection::InitProtoReflectionServerBuilderPlugin);

@@ -31,14 +31,14 @@ struct ServedMethods {
   std::function<std::size_t()> cancelled;
 };
 
+// How a drain ended.
+enum class Drained {
+  kFinished,  // every call that had been begun was answered
+  kCut,       // at least one was not
+};
+
 class LazyServer final {
  public:
-  // How a drain ended.
-  enum class Drained {
-    kFinished,  // every call that had been begun was answered
-    kCut,       // at least one was not
-  };
-
   // Connections are accepted on `worker`.
   static Result<std::unique_ptr<LazyServer>> listen(net::Worker& worker, const net::ListenOn& place,
                                                     ServedMethods methods);

@@ -24,7 +24,7 @@ class InternalDoor final {
                                                       ::grpc::CallbackGenericService* others = nullptr);
 
   std::uint16_t port() const { return server_->port(); }
-  void drain(std::chrono::milliseconds limit, std::move_only_function<void(LazyServer::Drained)> done) {
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
     server_->drain(limit, std::move(done));
   }
 

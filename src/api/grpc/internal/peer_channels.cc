@@ -10,6 +10,8 @@
 #include <limits>
 #include <utility>
 
+#include "net/grpc/channel.h"
+
 namespace tandem::api::grpc {
 namespace {
 
@@ -28,6 +30,7 @@ std::string target_of(std::string_view address) {
 }
 
 PeerChannel PeerChannels::connect(const std::string& address) const {
+  net::grpc::silence_library();
   ::grpc::ChannelArguments arguments;
   const int bytes = static_cast<int>(std::min<std::size_t>(max_message_bytes_, std::numeric_limits<int>::max()));
   arguments.SetMaxReceiveMessageSize(bytes);

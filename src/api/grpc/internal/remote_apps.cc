@@ -1,7 +1,5 @@
 #include "api/grpc/internal/remote_apps.h"
 
-#include <grpc/support/log.h>
-
 #include <unordered_set>
 #include <utility>
 
@@ -12,9 +10,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLook{500};  // how often it is looked for callers that have left
 
-// What the library prints for itself is of no use to a user; a failed call tells its caller.
-void silence(gpr_log_func_args*) {}
-
 }  // namespace
 
 // One worker's calls.
@@ -23,7 +18,6 @@ class RemoteApps::Lane final : public net::Handler {
   explicit Lane(RemoteParts parts) : parts_(std::move(parts)) {}
 
   void handle(std::unique_ptr<net::Exchange> exchange) override {
-    gpr_set_log_function(silence);
     auto call = std::make_shared<RemoteCall>(parts_, std::move(exchange),
                                              [this](RemoteCall& one) { calls_.erase(one.shared_from_this()); });
     calls_.insert(call);
