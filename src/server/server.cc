@@ -69,6 +69,7 @@ class Server::Impl final {
   void stop_accepting() {
     replaced_ = true;
     for (const auto& app : apps_) app->stop_accepting();
+    peers_->stop_accepting();
     if (metrics_server_) metrics_server_->stop_accepting();
   }
   bool stop();

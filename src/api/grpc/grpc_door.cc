@@ -41,6 +41,7 @@ Result<std::unique_ptr<GrpcDoor>> GrpcDoor::listen(net::Worker& worker, const ne
 GrpcDoor::GrpcDoor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcDoor::~GrpcDoor() = default;
 std::uint16_t GrpcDoor::port() const { return impl_->server().port(); }
+void GrpcDoor::stop_accepting() { impl_->server().stop_accepting(); }
 
 void GrpcDoor::drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
   impl_->server().drain(limit, std::move(done));

@@ -2,7 +2,8 @@
 // (lazy_server.h).
 //
 // One for each app, so the port is the caller's identity. Owned by whoever wires the process, made before the workers
-// start, destroyed while they run or after they have stopped. drain() and the destructor run on one thread.
+// start, destroyed while they run or after they have stopped. stop_accepting(), drain() and the destructor run on one
+// thread.
 #pragma once
 
 #include <chrono>
@@ -28,6 +29,8 @@ class GrpcDoor final {
 
   std::uint16_t port() const;
 
+  // Another one has taken this one's place: new connections are for it, calls on those that are there go on.
+  void stop_accepting();
   // Refuses new connections, tells clients to go, lets calls finish, and cancels what is left after `limit`. `done`
   // runs once, on a thread of its own or inside drain(), when no call is left. Only the first call counts.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done);

@@ -81,6 +81,8 @@ class LazyServer::Impl final {
 
   std::uint16_t port() const { return acceptor_->port(); }
 
+  void stop_accepting() { acceptor_->close(); }
+
   void drain(milliseconds limit, std::move_only_function<void(Drained)> done) {
     acceptor_->close();
     if (draining_.joinable()) return;
@@ -145,6 +147,7 @@ Result<std::unique_ptr<LazyServer>> LazyServer::listen(net::Worker& worker, cons
 LazyServer::LazyServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LazyServer::~LazyServer() = default;
 std::uint16_t LazyServer::port() const { return impl_->port(); }
+void LazyServer::stop_accepting() { impl_->stop_accepting(); }
 
 void LazyServer::drain(milliseconds limit, std::move_only_function<void(Drained)> done) {
   impl_->drain(limit, std::move(done));

@@ -133,6 +133,18 @@ TEST(Internal, AnAppThatMovedIsFoundAgain) {
   EXPECT_EQ(answer.body, whole_of(2, 10));
 }
 
+TEST(Internal, ADoorThatIsReplacedServesTheConnectionsThatItHas) {
+  TwoSidecars sidecars;
+  EXPECT_EQ(sidecars.call({.target = "/whole"}, std::string()).status, 201);
+  sidecars.door->stop_accepting();
+  EXPECT_EQ(sidecars.call({.target = "/whole"}, std::string()).status, 201);
+  const auto stub =
+      peer::ServiceInvocation::NewStub(::grpc::CreateChannel(sidecars.address(), ::grpc::InsecureChannelCredentials()));
+  ::grpc::ClientContext context;
+  peer::InternalInvokeResponse response;
+  EXPECT_EQ(stub->CallLocal(&context, {}, &response).error_code(), ::grpc::StatusCode::UNAVAILABLE);
+}
+
 TEST(Internal, AnUnknownNameAndAnotherNamespace) {
   TwoSidecars sidecars;
   EXPECT_EQ(sidecars.call({.authority = "callee.elsewhere", .target = "/whole"}, std::string()).status, 201);
