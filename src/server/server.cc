@@ -183,7 +183,7 @@ Status Server::Impl::load_resources() {
   if (peers) {
     peers_ = std::move(*peers);
     routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
-      peers_->remote().find_channel(app_id, name_space, 0, std::move(done));
+      peers_->remote().find_route(app_id, name_space, 0, std::move(done));
     });
   } else {
     diagnostics.error({configuration->file, configuration->name_resolution->line, 0}, peers.error().message);

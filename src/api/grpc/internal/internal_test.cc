@@ -412,19 +412,22 @@ TEST(Internal, TheWayToAnAppIsOneChannel) {
   std::thread::id ended_on;
   // As the doors do, from another thread than a worker's.
   const auto find = [&] {
-    std::promise<Result<PeerChannel>> found;
-    sidecars.remote->find_channel("callee", "", 0, [&](Result<PeerChannel> channel) {
+    std::promise<Result<net::grpc::CallRoute>> found;
+    sidecars.remote->find_route("callee", "", 0, [&](Result<net::grpc::CallRoute> route) {
       ended_on = std::this_thread::get_id();
-      found.set_value(std::move(channel));
+      found.set_value(std::move(route));
     });
     return found.get_future().get();
   };
   std::promise<std::thread::id> worker;
   sidecars.workers[0].post([&] { worker.set_value(std::this_thread::get_id()); });
   const std::thread::id expected = worker.get_future().get();
-  const PeerChannel first = *find();
+  const net::grpc::CallRoute first = *find();
   EXPECT_EQ(ended_on, expected) << "channels that end there wait for gRPC's threads";
-  EXPECT_EQ(*find(), first);
+  EXPECT_EQ(find()->channel, first.channel);
+  first.broken();
+  EXPECT_THAT(sidecars.names.forgotten, ::testing::ElementsAre(sidecars.address()));
+  EXPECT_NE(find()->channel, first.channel) << "a connection that failed is not used again";
   EXPECT_EQ(sidecars.names.asked, "callee/default");
   sidecars.names.addresses.clear();
   EXPECT_EQ(find().error().message, "couldn't find service: callee");

@@ -68,17 +68,23 @@ RemoteApps::~RemoteApps() {
   if (!lanes_.empty()) lanes_.front()->counter().wait();
 }
 
-void RemoteApps::find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
-                              Completion<PeerChannel> done) {
+void RemoteApps::find_route(std::string_view app_id, std::string_view name_space, std::size_t worker,
+                            Completion<net::grpc::CallRoute> done) {
   // A resolver may complete in place, and channels end inside get(): neither on a thread of gRPC's.
   workers_[worker].post([this, worker, app_id = std::string(app_id),
                          name_space = name_space.empty() ? name_space_ : std::string(name_space),
                          done = std::move(done)]() mutable {
-    resolver_.resolve(app_id, name_space, workers_[worker],
-                      [this, done = std::move(done)](Result<std::string> address) mutable {
-                        if (!address) return done(fail(std::move(address.error())));
-                        done(channels_.get(*address));
-                      });
+    resolver_.resolve(
+        app_id, name_space, workers_[worker],
+        [this, app_id, done = std::move(done)](Result<std::string> address) mutable {
+          if (!address) return done(fail(std::move(address.error())));
+          PeerChannel channel = channels_.get(*address);
+          auto broken = [this, app_id, address = *address, channel] {
+            channels_.drop(address, channel);
+            resolver_.forget(app_id, address);
+          };
+          done(net::grpc::CallRoute{.app_id = app_id, .channel = std::move(channel), .broken = std::move(broken)});
+        });
   });
 }
 
