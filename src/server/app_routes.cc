@@ -31,15 +31,14 @@ void AppRoutes::find(std::string_view target, Completion<net::grpc::CallRoute> d
   if (const net::grpc::CallRoute* route = here(callee->app_id)) return done(*route);
   if (callee->elsewhere && elsewhere_) {
     const std::size_t dot = target.find('.');
-    std::string app_id(target.substr(0, dot));
+    const std::string app_id(target.substr(0, dot));
     const std::string name_space(dot == std::string_view::npos ? std::string_view{} : target.substr(dot + 1));
-    return elsewhere_(app_id, name_space,
-                      [app_id, done = std::move(done)](Result<std::shared_ptr<::grpc::Channel>> channel) mutable {
-                        if (!channel) return done(fail(Code::kUnknown, std::move(channel.error().message)));
-                        // The other sidecar asks again who is meant.
-                        done(net::grpc::CallRoute{
-                            .app_id = app_id, .channel = std::move(*channel), .metadata = {{"dapr-app-id", app_id}}});
-                      });
+    return elsewhere_(app_id, name_space, [app_id, done = std::move(done)](Result<net::grpc::CallRoute> route) mutable {
+      if (!route) return done(fail(Code::kUnknown, std::move(route.error().message)));
+      // The other sidecar asks again who is meant.
+      route->metadata = {{"dapr-app-id", app_id}};
+      done(std::move(*route));
+    });
   }
   done(fail(Code::kUnavailable,
             fmt::format("connection error: app {} does not speak gRPC (app-protocol grpc)", callee->app_id)));

@@ -24,9 +24,9 @@ class AppRoutes final : public net::grpc::CallRouter {
   void add(net::grpc::CallRoute route);
 
   // The way to the sidecar of an app that is not of this process: its app id, its namespace (empty: that of the
-  // process). Before the workers start; without one there is no way.
-  using Elsewhere = std::function<void(std::string_view app_id, std::string_view name_space,
-                                       Completion<std::shared_ptr<::grpc::Channel>> done)>;
+  // process). The metadata of the route are filled in here. Before the workers start; without one there is no way.
+  using Elsewhere =
+      std::function<void(std::string_view app_id, std::string_view name_space, Completion<net::grpc::CallRoute> done)>;
   void set_elsewhere(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
 
   // Whether the app takes invocations at the moment; of no use for one that has no route.

@@ -47,5 +47,24 @@ TEST_F(AppRoutesTest, FailsAsDaprdDoes) {
   EXPECT_THAT(find("guest").error().message, testing::HasSubstr("app guest does not speak gRPC"));
 }
 
+TEST_F(AppRoutesTest, AnAppElsewhereIsAskedForByNameAndGivenUp) {
+  invoke_.set_elsewhere(endpoint_);
+  std::string asked;
+  int broken = 0;
+  routes_.set_elsewhere([&](std::string_view app_id, std::string_view name_space, auto done) {
+    asked = std::string(app_id) + "/" + std::string(name_space);
+    if (app_id == "nobody") return done(fail(Code::kNotFound, "couldn't find service: nobody"));
+    done(net::grpc::CallRoute{.app_id = std::string(app_id), .broken = [&] { ++broken; }});
+  });
+  const auto route = find("far.away");
+  ASSERT_TRUE(route) << route.error().message;
+  EXPECT_EQ(asked, "far/away");
+  EXPECT_EQ(route->metadata, (net::grpc::MetadataPairs{{"dapr-app-id", "far"}}));
+  route->broken();
+  EXPECT_EQ(broken, 1);
+  EXPECT_EQ(find("nobody").error().code, Code::kUnknown);
+  EXPECT_EQ(asked, "nobody/");
+}
+
 }  // namespace
 }  // namespace tandem::server

@@ -323,6 +323,7 @@ void AppRuntime::stop_accepting() const {
   for (net::HttpServer* server : {app_server_.get(), dapr_server_.get(), public_server_.get()}) {
     if (server != nullptr) server->stop_accepting();
   }
+  grpc_door_->stop_accepting();
 }
 
 void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) const {

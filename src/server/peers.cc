@@ -94,8 +94,8 @@ void Peers::drain(std::chrono::milliseconds limit, std::move_only_function<void(
   ports->left = doors_.size();
   ports->done = std::move(done);
   for (const Door& one : doors_) {
-    one.door->drain(limit, [ports](api::grpc::LazyServer::Drained how) {
-      if (how == api::grpc::LazyServer::Drained::kCut) ports->cut.store(true);
+    one.door->drain(limit, [ports](api::grpc::Drained how) {
+      if (how == api::grpc::Drained::kCut) ports->cut.store(true);
       if (ports->left.fetch_sub(1) == 1) ports->done(ports->cut.load() ? net::Drained::kCut : net::Drained::kFinished);
     });
   }

@@ -47,6 +47,10 @@ class Peers final {
   invoke::NameResolver& resolver() { return *resolver_; }
   api::grpc::RemoteApps& remote() { return *remote_; }
 
+  // Another server has taken this one's place: new connections are for it.
+  void stop_accepting() {
+    for (const Door& one : doors_) one.door->stop_accepting();
+  }
   // The orderly stop. `done` hears of all ports together.
   void withdraw() { resolver_->withdraw(); }
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done);

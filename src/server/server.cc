@@ -69,6 +69,7 @@ class Server::Impl final {
   void stop_accepting() {
     replaced_ = true;
     for (const auto& app : apps_) app->stop_accepting();
+    peers_->stop_accepting();
     if (metrics_server_) metrics_server_->stop_accepting();
   }
   bool stop();
@@ -182,7 +183,7 @@ Status Server::Impl::load_resources() {
   if (peers) {
     peers_ = std::move(*peers);
     routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
-      peers_->remote().find_channel(app_id, name_space, 0, std::move(done));
+      peers_->remote().find_route(app_id, name_space, 0, std::move(done));
     });
   } else {
     diagnostics.error({configuration->file, configuration->name_resolution->line, 0}, peers.error().message);

@@ -1,8 +1,9 @@
-// Dapr's gRPC API of one app: a port, and behind it a gRPC server that starts with the first connection.
+// Dapr's gRPC API of one app: a port, and behind it a gRPC server that starts with the first connection
+// (lazy_server.h).
 //
-// One for each app, so the port is the caller's identity. The port is taken by listen(); gRPC itself (its threads and
-// memory) comes to life when a client does. Owned by whoever wires the process, made before the workers start,
-// destroyed while they run or after they have stopped. drain() and the destructor run on one thread.
+// One for each app, so the port is the caller's identity. Owned by whoever wires the process, made before the workers
+// start, destroyed while they run or after they have stopped. stop_accepting(), drain() and the destructor run on one
+// thread.
 #pragma once
 
 #include <chrono>
@@ -10,18 +11,12 @@
 #include <memory>
 
 #include "api/grpc/api_options.h"
-#include "base/completion.h"
+#include "api/grpc/lazy_server.h"
 #include "base/result.h"
 #include "net/listening_socket.h"
 #include "net/worker.h"
 
 namespace tandem::api::grpc {
-
-// How a drain ended.
-enum class Drained {
-  kFinished,  // every call that had been begun was answered
-  kCut,       // at least one was not
-};
 
 class GrpcDoor final {
  public:
@@ -34,6 +29,8 @@ class GrpcDoor final {
 
   std::uint16_t port() const;
 
+  // Another one has taken this one's place: new connections are for it, calls on those that are there go on.
+  void stop_accepting();
   // Refuses new connections, tells clients to go, lets calls finish, and cancels what is left after `limit`. `done`
   // runs once, on a thread of its own or inside drain(), when no call is left. Only the first call counts.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done);

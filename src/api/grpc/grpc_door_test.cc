@@ -488,6 +488,23 @@ TEST(GrpcDoorTest, ADrainWaitsForACallAndThenCutsIt) {
   client.join();
 }
 
+TEST(GrpcDoorTest, ADoorThatIsReplacedServesTheConnectionsThatItHas) {
+  TestDoor door;
+  const auto call = [](auto& stub) {
+    ClientContext context;
+    InvokeResponse response;
+    return stub.InvokeService(&context, invocation("callee"), &response);
+  };
+  EXPECT_TRUE(call(door.stub()).ok());
+  door.door->stop_accepting();
+  EXPECT_TRUE(call(door.stub()).ok());
+  ::grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto stub = ::dapr::proto::runtime::v1::Dapr::NewStub(::grpc::CreateCustomChannel(
+      "127.0.0.1:" + std::to_string(door.door->port()), ::grpc::InsecureChannelCredentials(), arguments));
+  EXPECT_EQ(call(*stub).error_code(), StatusCode::UNAVAILABLE);
+}
+
 TEST(GrpcDoorTest, ADoorThatNobodyUsedDrainsAtOnce) {
   TestDoor door;
   std::promise<Drained> drained;

@@ -2,7 +2,6 @@
 
 #include <grpc/compression.h>
 #include <grpc/grpc.h>
-#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "net/grpc/channel.h"
 #include "net/socket_acceptor.h"
 
 namespace tandem::api::grpc {
@@ -57,9 +57,6 @@ void limit(::grpc::ServerBuilder& builder, std::size_t max_message_bytes) {
   }
 }
 
-// What the library prints for itself is of no use to a user; a failed call tells its caller.
-void silence(gpr_log_func_args*) {}
-
 }  // namespace
 
 class LazyServer::Impl final {
@@ -83,6 +80,8 @@ class LazyServer::Impl final {
   }
 
   std::uint16_t port() const { return acceptor_->port(); }
+
+  void stop_accepting() { acceptor_->close(); }
 
   void drain(milliseconds limit, std::move_only_function<void(Drained)> done) {
     acceptor_->close();
@@ -112,7 +111,7 @@ class LazyServer::Impl final {
   }
 
   bool start() {
-    gpr_set_log_function(silence);
+    net::grpc::silence_library();
     // daprd tells clients like grpcurl what it serves. The plug-in is the process's, and its service a blocking one.
     static std::once_flag once;
     std::call_once(once, ::grpc::reflection::InitProtoReflectionServerBuilderPlugin);
@@ -148,6 +147,7 @@ Result<std::unique_ptr<LazyServer>> LazyServer::listen(net::Worker& worker, cons
 LazyServer::LazyServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LazyServer::~LazyServer() = default;
 std::uint16_t LazyServer::port() const { return impl_->port(); }
+void LazyServer::stop_accepting() { impl_->stop_accepting(); }
 
 void LazyServer::drain(milliseconds limit, std::move_only_function<void(Drained)> done) {
   impl_->drain(limit, std::move(done));

@@ -1,8 +1,9 @@
 // A gRPC server that starts with its first connection: the port is taken by listen(), gRPC itself (its threads and
 // memory) comes to life when a client does.
 //
-// Owned by a door, made before the workers start, destroyed while they run or after they have stopped. drain() and the
-// destructor run on one thread. listen() fails with one line that says what, where and what to do.
+// Owned by a door, made before the workers start, destroyed while they run or after they have stopped.
+// stop_accepting(), drain() and the destructor run on one thread. listen() fails with one line that says what, where
+// and what to do.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
@@ -31,14 +32,14 @@ struct ServedMethods {
   std::function<std::size_t()> cancelled;
 };
 
+// How a drain ended.
+enum class Drained {
+  kFinished,  // every call that had been begun was answered
+  kCut,       // at least one was not
+};
+
 class LazyServer final {
  public:
-  // How a drain ended.
-  enum class Drained {
-    kFinished,  // every call that had been begun was answered
-    kCut,       // at least one was not
-  };
-
   // Connections are accepted on `worker`.
   static Result<std::unique_ptr<LazyServer>> listen(net::Worker& worker, const net::ListenOn& place,
                                                     ServedMethods methods);
@@ -49,6 +50,8 @@ class LazyServer final {
 
   std::uint16_t port() const;
 
+  // Another one has taken this one's place: new connections are for it, calls on those that are there go on.
+  void stop_accepting();
   // Refuses new connections, tells clients to go, lets calls finish, and cancels what is left after `limit`. `done`
   // runs once, on a thread of its own or inside drain(), when no call is left. Only the first call counts.
   void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done);

@@ -30,6 +30,9 @@ struct CallRoute {
   std::shared_ptr<CallGate> gate;
   // Whether the app takes invocations at the moment, for the same calls; null: always. Any thread.
   std::function<bool()> is_healthy;
+  // Told of a call that nobody answered, so that the next look-up finds another way; null: there is no other. Any
+  // thread, as long as the router lives.
+  std::function<void()> broken;
 };
 
 class CallRouter {

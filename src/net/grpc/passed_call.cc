@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -46,6 +47,12 @@ std::optional<std::string_view> first_value(const ::grpc::ServerContextBase& ser
   return {static_cast<::grpc::StatusCode>(static_cast<int>(error.code)), error.message};
 }
 
+// As daprd has it: a connection that these end is of no use for the next call.
+bool nobody_answered(const ::grpc::Status& status) {
+  return status.error_code() == ::grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == ::grpc::StatusCode::UNAUTHENTICATED;
+}
+
 void initial_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
   for (const auto& [key, value] : onward.GetServerInitialMetadata()) {
     if (is_of_the_hop(view_of(key))) continue;
@@ -81,6 +88,7 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
     }
     onward_metadata(server_, *route, caller_, context_);
     context_.set_deadline(server_.deadline());
+    broken_ = std::move(route->broken);
     stub_.emplace(route->channel);
     stub_->PrepareBidiStreamingCall(&context_, server_.method(), {}, &back_);
     back_.self = shared_from_this();
@@ -149,6 +157,7 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   // The way back, one step after the other.
   void take_head(bool ok) {
     if (!ok) return release();
+    heard_ = !context_.GetServerInitialMetadata().empty();
     initial_metadata(context_, server_);
     front_.StartSendInitialMetadata();
   }
@@ -159,10 +168,12 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   }
   void take_answer(bool ok) {
     if (!ok) return release();
+    heard_ = true;
     front_.StartWrite(&answer_);
   }
   void end(const ::grpc::Status& status) {
     state_.store(State::kEnded);
+    if (broken_ && !heard_ && nobody_answered(status) && context_.GetServerTrailingMetadata().empty()) broken_();
     trailing_metadata(context_, server_);
     front_.Finish(status);
   }
@@ -184,6 +195,8 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   std::atomic<int> users_ = 1;  // the way back
   ::grpc::ClientContext context_;
   std::optional<::grpc::GenericStub> stub_;
+  std::function<void()> broken_;
+  bool heard_ = false;  // something from the callee
   ByteBuffer request_;
   ByteBuffer answer_;
   Front front_{*this};

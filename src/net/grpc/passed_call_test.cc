@@ -111,11 +111,13 @@ class PassedCallTest : public testing::Test {
     std::unique_ptr<::grpc::GenericClientAsyncReaderWriter> call_;
   };
 
+  std::atomic<int> broken_ = 0;
   ScriptedApp app_;
   OneRoute route_{
       {.app_id = "app",
        .channel = make_channel({.port = static_cast<std::uint16_t>(app_.port()), .max_message_bytes = kLimit}),
-       .metadata = {{"dapr-api-token", "for the app"}}}};
+       .metadata = {{"dapr-api-token", "for the app"}},
+       .broken = [this] { ++broken_; }}};
   PassingService service_{"app", route_};
   std::unique_ptr<::grpc::Server> server_;
   std::shared_ptr<::grpc::Channel> channel_;
@@ -240,6 +242,7 @@ TEST_F(PassedCallTest, AnAppThatEndsWhileTheClientSendsIsHeard) {
   const Status status = client.finish();
   EXPECT_EQ(status.error_code(), StatusCode::ABORTED);
   EXPECT_EQ(status.error_message(), "enough");
+  EXPECT_EQ(broken_, 0);
 }
 
 TEST_F(PassedCallTest, AnAppThatIsGoneIsUnavailable) {
@@ -247,9 +250,11 @@ TEST_F(PassedCallTest, AnAppThatIsGoneIsUnavailable) {
     Client before(*this, "Echo");
     ASSERT_TRUE(before.unary("x").ok());
   }
+  EXPECT_EQ(broken_, 0);
   app_.stop();
   Client client(*this, "Echo");
   EXPECT_EQ(client.unary("x").error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(broken_, 1) << "the next call looks for another way";
 }
 
 TEST_F(PassedCallTest, AnAppThatDiesInTheMiddleEndsTheCall) {

@@ -2,7 +2,7 @@
 //
 // One for each app. Nobody proves who he is there (Dapr's sidecars do by mTLS, which Tandem has not), so it listens on
 // a loopback address unless told otherwise. Owned by whoever wires the process, made before the workers start,
-// destroyed while they run or after they have stopped. drain() and the destructor run on one thread.
+// destroyed while they run or after they have stopped. stop_accepting(), drain() and the destructor run on one thread.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,9 @@ class InternalDoor final {
                                                       ::grpc::CallbackGenericService* others = nullptr);
 
   std::uint16_t port() const { return server_->port(); }
-  void drain(std::chrono::milliseconds limit, std::move_only_function<void(LazyServer::Drained)> done) {
+  // Another one has taken this one's place: new connections are for it, calls on those that are there go on.
+  void stop_accepting() { server_->stop_accepting(); }
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
     server_->drain(limit, std::move(done));
   }
 

@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <future>
+#include <thread>
 
 #include "api/grpc/internal/testing/two_sidecars.h"
 
@@ -130,6 +131,18 @@ TEST(Internal, AnAppThatMovedIsFoundAgain) {
                                         std::make_unique<Pieces>(2, 10));
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body, whole_of(2, 10));
+}
+
+TEST(Internal, ADoorThatIsReplacedServesTheConnectionsThatItHas) {
+  TwoSidecars sidecars;
+  EXPECT_EQ(sidecars.call({.target = "/whole"}, std::string()).status, 201);
+  sidecars.door->stop_accepting();
+  EXPECT_EQ(sidecars.call({.target = "/whole"}, std::string()).status, 201);
+  const auto stub =
+      peer::ServiceInvocation::NewStub(::grpc::CreateChannel(sidecars.address(), ::grpc::InsecureChannelCredentials()));
+  ::grpc::ClientContext context;
+  peer::InternalInvokeResponse response;
+  EXPECT_EQ(stub->CallLocal(&context, {}, &response).error_code(), ::grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST(Internal, AnUnknownNameAndAnotherNamespace) {
@@ -351,20 +364,74 @@ TEST(Internal, AnOldSidecarIsCalledWithTheWholeMessage) {
   EXPECT_EQ(failed.body, R"({"code":5,"message":"said so"})");
 }
 
+// Has no stream either, and an app that does not answer: a call ends when its caller gives up.
+class SlowOldSidecar final : public peer::ServiceInvocation::CallbackService {
+ public:
+  SlowOldSidecar() {
+    ::grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", ::grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  int port = 0;
+  std::promise<void> called;
+  std::promise<void> given_up;
+
+ private:
+  class Call final : public ::grpc::ServerUnaryReactor {
+   public:
+    explicit Call(SlowOldSidecar& sidecar) : sidecar_(sidecar) { sidecar_.called.set_value(); }
+
+   private:
+    void OnCancel() override {
+      sidecar_.given_up.set_value();
+      Finish(::grpc::Status::CANCELLED);
+    }
+    void OnDone() override { delete this; }
+    SlowOldSidecar& sidecar_;
+  };
+  ::grpc::ServerUnaryReactor* CallLocal(::grpc::CallbackServerContext*, const peer::InternalInvokeRequest*,
+                                        peer::InternalInvokeResponse*) override {
+    return new Call(*this);
+  }
+  std::unique_ptr<::grpc::Server> server_;
+};
+
+TEST(Internal, AnOldSidecarThatDoesNotAnswerHoldsNobodyUp) {
+  SlowOldSidecar old;
+  auto sidecars = std::make_unique<TwoSidecars>();
+  sidecars->names.addresses = {"127.0.0.1:" + std::to_string(old.port)};
+  sidecars->begin({.method = "POST", .target = "/echo"}, std::string("x"));
+  old.called.get_future().wait();
+  sidecars.reset();
+  old.given_up.get_future().wait();
+}
+
 TEST(Internal, TheWayToAnAppIsOneChannel) {
   TwoSidecars sidecars;
-  std::vector<PeerChannel> found;
-  for (int i = 0; i < 2; ++i) {
-    sidecars.remote->find_channel("callee", "", 0,
-                                  [&](Result<PeerChannel> channel) { found.push_back(std::move(*channel)); });
-  }
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0], found[1]);
+  std::thread::id ended_on;
+  // As the doors do, from another thread than a worker's.
+  const auto find = [&] {
+    std::promise<Result<net::grpc::CallRoute>> found;
+    sidecars.remote->find_route("callee", "", 0, [&](Result<net::grpc::CallRoute> route) {
+      ended_on = std::this_thread::get_id();
+      found.set_value(std::move(route));
+    });
+    return found.get_future().get();
+  };
+  std::promise<std::thread::id> worker;
+  sidecars.workers[0].post([&] { worker.set_value(std::this_thread::get_id()); });
+  const std::thread::id expected = worker.get_future().get();
+  const net::grpc::CallRoute first = *find();
+  EXPECT_EQ(ended_on, expected) << "channels that end there wait for gRPC's threads";
+  EXPECT_EQ(find()->channel, first.channel);
+  first.broken();
+  EXPECT_THAT(sidecars.names.forgotten, ::testing::ElementsAre(sidecars.address()));
+  EXPECT_NE(find()->channel, first.channel) << "a connection that failed is not used again";
   EXPECT_EQ(sidecars.names.asked, "callee/default");
   sidecars.names.addresses.clear();
-  std::string why;
-  sidecars.remote->find_channel("callee", "", 0, [&](Result<PeerChannel> channel) { why = channel.error().message; });
-  EXPECT_EQ(why, "couldn't find service: callee");
+  EXPECT_EQ(find().error().message, "couldn't find service: callee");
+  EXPECT_EQ(ended_on, expected);
 }
 
 TEST(PeerChannels, OnesThatAreIdleAreClosed) {

@@ -10,6 +10,8 @@
 #include <limits>
 #include <utility>
 
+#include "net/grpc/channel.h"
+
 namespace tandem::api::grpc {
 namespace {
 
@@ -28,6 +30,7 @@ std::string target_of(std::string_view address) {
 }
 
 PeerChannel PeerChannels::connect(const std::string& address) const {
+  net::grpc::silence_library();
   ::grpc::ChannelArguments arguments;
   const int bytes = static_cast<int>(std::min<std::size_t>(max_message_bytes_, std::numeric_limits<int>::max()));
   arguments.SetMaxReceiveMessageSize(bytes);
@@ -46,15 +49,12 @@ PeerChannel PeerChannels::connect(const std::string& address) const {
 }
 
 PeerChannel PeerChannels::get(const std::string& address) {
-  const auto now = std::chrono::steady_clock::now();
+  std::vector<PeerChannel> unused;  // destroyed after the lock
   const std::scoped_lock lock(mutex_);
-  release_unused();
-  std::erase_if(entries_, [&](const auto& one) {
-    return one.first != address && one.second.channel.use_count() == 1 && now - one.second.used > idle_;
-  });
+  unused = take_unused(address);
   Entry& entry = entries_[address];
   if (!entry.channel) entry.channel = connect(address);
-  entry.used = now;
+  entry.used = std::chrono::steady_clock::now();
   return entry.channel;
 }
 
@@ -66,8 +66,21 @@ void PeerChannels::drop(std::string_view address, const PeerChannel& channel) {
   entries_.erase(found);
 }
 
-void PeerChannels::release_unused() {
-  std::erase_if(dropped_, [](const PeerChannel& one) { return one.use_count() == 1; });
+std::vector<PeerChannel> PeerChannels::take_unused(std::string_view wanted) {
+  std::vector<PeerChannel> unused;
+  // A moved one is null and goes.
+  for (PeerChannel& one : dropped_) {
+    if (one.use_count() == 1) unused.push_back(std::move(one));
+  }
+  std::erase(dropped_, nullptr);
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(entries_, [&](auto& one) {
+    auto& [address, entry] = one;
+    if (address == wanted || entry.channel.use_count() != 1 || now - entry.used <= idle_) return false;
+    unused.push_back(std::move(entry.channel));
+    return true;
+  });
+  return unused;
 }
 
 std::size_t PeerChannels::size() const {

@@ -3,7 +3,7 @@
 // Owned by RemoteApps. Any thread. A channel connects by itself when it is used; one that fails is dropped by its user,
 // so that the next call begins with a new connection and not with the old one's back-off. The last of a channel waits
 // for gRPC's threads, so it must not end on one of them: what is dropped is kept here until nobody else has it, and
-// goes inside a later get(), which is called on workers, or with this.
+// goes inside a later get(), which is called on workers and holds no lock then, or with this.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -41,7 +41,8 @@ class PeerChannels final {
   };
 
   PeerChannel connect(const std::string& address) const;
-  void release_unused();
+  // What nobody else has any more, for the caller to destroy when it no longer holds the mutex.
+  std::vector<PeerChannel> take_unused(std::string_view wanted);
 
   const std::size_t max_message_bytes_;
   const std::chrono::steady_clock::duration idle_;

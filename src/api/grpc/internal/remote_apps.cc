@@ -1,7 +1,5 @@
 #include "api/grpc/internal/remote_apps.h"
 
-#include <grpc/support/log.h>
-
 #include <unordered_set>
 #include <utility>
 
@@ -12,9 +10,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLook{500};  // how often it is looked for callers that have left
 
-// What the library prints for itself is of no use to a user; a failed call tells its caller.
-void silence(gpr_log_func_args*) {}
-
 }  // namespace
 
 // One worker's calls.
@@ -23,7 +18,6 @@ class RemoteApps::Lane final : public net::Handler {
   explicit Lane(RemoteParts parts) : parts_(std::move(parts)) {}
 
   void handle(std::unique_ptr<net::Exchange> exchange) override {
-    gpr_set_log_function(silence);
     auto call = std::make_shared<RemoteCall>(parts_, std::move(exchange),
                                              [this](RemoteCall& one) { calls_.erase(one.shared_from_this()); });
     calls_.insert(call);
@@ -74,13 +68,24 @@ RemoteApps::~RemoteApps() {
   if (!lanes_.empty()) lanes_.front()->counter().wait();
 }
 
-void RemoteApps::find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
-                              Completion<PeerChannel> done) {
-  resolver_.resolve(app_id, name_space.empty() ? name_space_ : name_space, workers_[worker],
-                    [this, done = std::move(done)](Result<std::string> address) mutable {
-                      if (!address) return done(fail(std::move(address.error())));
-                      done(channels_.get(*address));
-                    });
+void RemoteApps::find_route(std::string_view app_id, std::string_view name_space, std::size_t worker,
+                            Completion<net::grpc::CallRoute> done) {
+  // A resolver may complete in place, and channels end inside get(): neither on a thread of gRPC's.
+  workers_[worker].post([this, worker, app_id = std::string(app_id),
+                         name_space = name_space.empty() ? name_space_ : std::string(name_space),
+                         done = std::move(done)]() mutable {
+    resolver_.resolve(
+        app_id, name_space, workers_[worker],
+        [this, app_id, done = std::move(done)](Result<std::string> address) mutable {
+          if (!address) return done(fail(std::move(address.error())));
+          PeerChannel channel = channels_.get(*address);
+          auto broken = [this, app_id, address = *address, channel] {
+            channels_.drop(address, channel);
+            resolver_.forget(app_id, address);
+          };
+          done(net::grpc::CallRoute{.app_id = app_id, .channel = std::move(channel), .broken = std::move(broken)});
+        });
+  });
 }
 
 net::Handler& RemoteApps::handler(std::size_t worker) { return *lanes_[worker]; }

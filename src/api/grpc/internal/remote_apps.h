@@ -14,6 +14,7 @@
 #include "api/grpc/internal/peer_channels.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/invoke/name_resolver.h"
+#include "net/grpc/call_route.h"
 #include "net/worker.h"
 
 namespace tandem::api::grpc {
@@ -36,10 +37,11 @@ class RemoteApps final : public invoke::Endpoint {
 
   net::Handler& handler(std::size_t worker) override;
 
-  // For whatever else goes to other sidecars: the way to that of an app. An empty namespace is the process's. Any
-  // thread; completes on that worker, or inside the call. Fails as the resolver does.
-  void find_channel(std::string_view app_id, std::string_view name_space, std::size_t worker,
-                    Completion<PeerChannel> done);
+  // For whatever else goes to other sidecars: the way to that of an app, without metadata; its `broken` gives up the
+  // connection and the address. An empty namespace is the process's. Any thread; completes on that worker. Fails as the
+  // resolver does; a worker that stops first destroys `done` uncalled.
+  void find_route(std::string_view app_id, std::string_view name_space, std::size_t worker,
+                  Completion<net::grpc::CallRoute> done);
 
  private:
   class Lane;

@@ -40,11 +40,7 @@ RemoteCall::RemoteCall(RemoteParts& parts, std::unique_ptr<net::Exchange> exchan
                        std::function<void(RemoteCall&)> over)
     : parts_(parts), exchange_(std::move(exchange)), over_(std::move(over)) {}
 
-RemoteCall::~RemoteCall() {
-  if (!stream_) return;
-  stream_->cancel();
-  stream_->close();
-}
+RemoteCall::~RemoteCall() { cancel(); }
 
 void RemoteCall::begin() {
   const net::RequestHead& head = exchange_->head();
@@ -240,6 +236,7 @@ void RemoteCall::call_whole() {
   whole->stub = peer::ServiceInvocation::NewStub(whole->channel);
   stream_.reset();
   parts_.counter->begin();
+  whole_ = whole;
   Whole& call = *whole;
   call.stub->async()->CallLocal(&call.client, &call.request, &call.response,
                                 [whole = std::move(whole), weak = weak_from_this(), &worker = parts_.worker,
@@ -275,13 +272,19 @@ void RemoteCall::cut() {
 
 void RemoteCall::end() {
   const std::shared_ptr<RemoteCall> self = shared_from_this();
+  cancel();
+  exchange_.reset();
+  over_(*this);
+}
+
+void RemoteCall::cancel() {
   if (stream_) {
     stream_->cancel();
     stream_->close();
     stream_.reset();
   }
-  exchange_.reset();
-  over_(*this);
+  if (const auto whole = whole_.lock()) whole->client.TryCancel();
+  whole_.reset();
 }
 
 }  // namespace tandem::api::grpc

@@ -56,6 +56,8 @@ class RemoteCall final : public PeerStream::Listener, public std::enable_shared_
   void retry(const ::grpc::Status& status);
   void call_whole();
   void take_whole(const Whole& whole, const ::grpc::Status& status);
+  // Whatever gRPC has still under way.
+  void cancel();
   void refuse(Code code, std::string why);
   void cut();
   void end();
@@ -72,6 +74,7 @@ class RemoteCall final : public PeerStream::Listener, public std::enable_shared_
   std::string address_;
   peer::InternalInvokeRequest request_;
   std::shared_ptr<PeerStream> stream_;  // of the attempt under way
+  std::weak_ptr<Whole> whole_;          // in place of it: gRPC's until it has ended
   int attempts_ = 0;
 
   // Of the body: all that has been read, as long as it may be needed again, else the piece that is being sent.
