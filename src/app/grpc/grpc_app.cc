@@ -153,7 +153,7 @@ class GrpcApp::Impl final {
     Door(Impl& app, net::Worker& worker) : app_(app), worker_(worker) {}
 
     void handle(std::unique_ptr<net::Exchange> exchange) override {
-      auto call = std::make_shared<InvokeCall>(std::move(exchange), lane_);
+      auto call = std::make_shared<InvokeCall>(std::move(exchange), lane_, worker_);
       lane_.insert(call);
       call->gather(app_.options_.max_message_bytes, [this, call] { wait(call); });
     }
@@ -172,6 +172,13 @@ class GrpcApp::Impl final {
 
   // On any thread: a call that waited begins where another one ends.
   void invoke(const std::shared_ptr<InvokeCall>& call, net::Worker& worker) {
+    if (!call->begin()) {
+      // The next one gets its turn on the worker, however many have missed theirs in a row.
+      return worker.post([call, gate = route_.gate] {
+        call->lapse();
+        gate->leave();
+      });
+    }
     if (!open_.enter(call->context)) {
       // The next one gets its turn there too, so that a stop does not go through all of them at once.
       return worker.post([call, gate = route_.gate] {
