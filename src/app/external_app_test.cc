@@ -77,6 +77,9 @@ class Outside final {
     workers_[0].post([&] { question([&](Result<T> answer) { promise.set_value(std::move(answer)); }); });
     return promise.get_future().get();
   }
+  Result<std::unique_ptr<net::HttpServer>> listen() {
+    return net::HttpServer::listen(workers_, {}, [this](net::Worker&) -> net::Handler& { return app_->handler(0); });
+  }
   ExternalApp& app() { return *app_; }
 
  private:
@@ -123,6 +126,18 @@ TEST(ExternalApp, SendsWhatIsTheCallersAndItsToken) {
                                        HasSubstr("dapr-api-token: ours\r\n"),
                                        HasSubstr("Host: 127.0.0.1:" + std::to_string(server.port()) + "\r\n")));
   EXPECT_THAT(server.requests(), AllOf(Not(HasSubstr("theirs")), Not(HasSubstr("x-hop")), Not(HasSubstr("3500"))));
+}
+
+TEST(ExternalApp, AHeadHasNoLengthAsFromDaprd) {
+  net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 42\r\nx-mine: 1\r\n\r\n"}});
+  Outside outside(server.port());
+  const auto door = outside.listen();
+  ASSERT_TRUE(door.has_value());
+  net::RawClient client((*door)->port());
+  client.send("HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(client.read_until("\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("x-mine: 1\r\n"), Not(HasSubstr("Content-Length")),
+                    Not(HasSubstr("Transfer-Encoding"))));
 }
 
 TEST(ExternalApp, SaysWhyItCannotBeCalled) {

@@ -169,7 +169,13 @@ net::Headers ExternalCall::request_trailers() const {
 }
 
 void ExternalCall::answer_whole(int status, net::Headers headers, std::string_view body) {
-  if (exchange_) exchange_->respond(status, answer_headers(headers), body);
+  if (exchange_ && exchange_->head().method == "HEAD") {
+    // As from daprd: no length, and not that of the body that is left out.
+    exchange_->start(status, answer_headers(headers));
+    exchange_->finish();
+  } else if (exchange_) {
+    exchange_->respond(status, answer_headers(headers), body);
+  }
   end();
 }
 

@@ -88,6 +88,7 @@ class AnswerSink final : public net::ResponseSink {
       : exchange_(std::move(exchange)), id_(std::move(id)), watch_(std::move(watch)) {}
 
   bool on_whole(int status, net::Headers headers, std::string_view body) override {
+    if (exchange_->head().method == "HEAD") return false;  // the length is the callee's, there is no body
     exchange_->respond(status, kept(headers, Length::kSetAnew), body);
     return true;
   }

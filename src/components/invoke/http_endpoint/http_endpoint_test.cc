@@ -140,6 +140,14 @@ TEST_F(HttpEndpointTest, ACallerThatLeavesEndsItsRequest) {
   EXPECT_EQ(call(endpoint, {.authority = at(server)}).status, 200);
 }
 
+TEST_F(HttpEndpointTest, TheLengthOfAHeadIsTheCallees) {
+  net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n"}});
+  HttpEndpoint endpoint(workers_, {});
+  const Outcome outcome = call(endpoint, {.method = "HEAD", .authority = at(server)});
+  EXPECT_EQ(outcome.status, 200);
+  EXPECT_EQ(outcome.headers, "Content-Length=42;");
+}
+
 TEST_F(HttpEndpointTest, FailsInDaprsWords) {
   std::uint16_t closed = 0;
   {
