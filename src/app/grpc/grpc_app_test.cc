@@ -298,5 +298,28 @@ TEST_F(GrpcAppTest, AStopCancelsWhatIsLeftAtItsDeadline) {
   EXPECT_EQ(deliver(R"({"id":"1"})").error().code, Code::kCancelled);
 }
 
+TEST_F(GrpcAppTest, ATurnThatComesAfterTheAppIsNobodys) {
+  make({.max_concurrency = 1});
+  const auto gate = app_->route().gate;
+  Task other = [] {};  // of the route, which stays inside longer than the app
+  ASSERT_TRUE(gate->enter(other));
+  auto first = start("/echo");
+  auto second = start("/echo");
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now() + milliseconds(1);
+  EXPECT_EQ(start("/echo", std::string(), {}, context).get().status, 504);
+  app_->stop(std::chrono::steady_clock::now());
+  EXPECT_THAT(first.get().body, HasSubstr("the app is going away"));
+  EXPECT_THAT(second.get().body, HasSubstr("the app is going away"));
+  EXPECT_THAT(invoke("/echo").body, HasSubstr("the app is going away"));
+  app_.reset();
+  gate->leave();
+  std::promise<void> free;
+  Task last = [&] { free.set_value(); };  // those before it have given their turns on
+  ASSERT_TRUE(gate->enter(last));
+  free.get_future().get();
+  EXPECT_EQ(program_.most_inside(), 0);
+}
+
 }  // namespace
 }  // namespace tandem::app::grpc
