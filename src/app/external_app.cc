@@ -40,6 +40,7 @@ class ExternalApp::Lane final : public net::Handler {
   void handle(std::unique_ptr<net::Exchange> exchange) override {
     auto call = std::make_shared<ExternalCall>(lane_, std::move(exchange));
     lane_.calls.insert(call);
+    call->watch();
     if (app_.stopping_.load(std::memory_order_acquire)) return call->refuse("the app is going away");
     if (!app_.limit_) return call->send({});
     app_.limit_->take(lane_.worker, [call](Result<CallLimit::Slot> slot) {

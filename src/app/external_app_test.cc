@@ -9,6 +9,7 @@
 
 #include "app/collect_sink.h"
 #include "net/in_process.h"
+#include "net/testing/leaving_exchange.h"
 #include "net/testing/raw_client.h"
 #include "net/testing/scripted_server.h"
 
@@ -25,6 +26,10 @@ const Logger& quiet() {
   static const Logger log(Logger::Options{.level = LogLevel::kFatal});
   return log;
 }
+
+// True once he has left.
+using Caller = std::shared_ptr<std::atomic<bool>>;
+Caller staying() { return std::make_shared<std::atomic<bool>>(false); }
 
 // One app over one worker.
 class Outside final {
@@ -43,16 +48,18 @@ class Outside final {
   }
 
   std::future<Result<CollectedAnswer>> call(net::OwnedRequest request, std::string body = {},
-                                            SteadyTime deadline = SteadyTime::max()) {
+                                            SteadyTime deadline = SteadyTime::max(), Caller caller = staying()) {
     const auto promise = std::make_shared<std::promise<Result<CollectedAnswer>>>();
     auto future = promise->get_future();
-    workers_[0].post([this, promise, deadline, request = std::move(request), body = std::move(body)]() mutable {
+    workers_[0].post([this, promise, deadline, caller = std::move(caller), request = std::move(request),
+                      body = std::move(body)]() mutable {
       auto sink = std::make_unique<CollectSink>(
           1 << 20, [promise](Result<CollectedAnswer> answer) { promise->set_value(std::move(answer)); });
       CallContext context;
       context.deadline = deadline;
-      app_->handler(0).handle(
-          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
+      app_->handler(0).handle(std::make_unique<net::LeavingExchange>(
+          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)),
+          std::move(caller)));
     });
     return future;
   }
@@ -69,6 +76,9 @@ class Outside final {
     std::promise<Result<T>> promise;
     workers_[0].post([&] { question([&](Result<T> answer) { promise.set_value(std::move(answer)); }); });
     return promise.get_future().get();
+  }
+  Result<std::unique_ptr<net::HttpServer>> listen() {
+    return net::HttpServer::listen(workers_, {}, [this](net::Worker&) -> net::Handler& { return app_->handler(0); });
   }
   ExternalApp& app() { return *app_; }
 
@@ -118,6 +128,18 @@ TEST(ExternalApp, SendsWhatIsTheCallersAndItsToken) {
   EXPECT_THAT(server.requests(), AllOf(Not(HasSubstr("theirs")), Not(HasSubstr("x-hop")), Not(HasSubstr("3500"))));
 }
 
+TEST(ExternalApp, AHeadHasNoLengthAsFromDaprd) {
+  net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 42\r\nx-mine: 1\r\n\r\n"}});
+  Outside outside(server.port());
+  const auto door = outside.listen();
+  ASSERT_TRUE(door.has_value());
+  net::RawClient client((*door)->port());
+  client.send("HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(client.read_until("\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("x-mine: 1\r\n"), Not(HasSubstr("Content-Length")),
+                    Not(HasSubstr("Transfer-Encoding"))));
+}
+
 TEST(ExternalApp, SaysWhyItCannotBeCalled) {
   TakenPort port;
   Outside outside(port.port());
@@ -149,6 +171,54 @@ TEST(ExternalApp, ADeadlineEndsTheCall) {
   const auto answer = outside.call({}, {}, std::chrono::steady_clock::now() + milliseconds(50)).get();
   ASSERT_FALSE(answer.has_value());
   EXPECT_THAT(answer.error().message, HasSubstr("context deadline exceeded"));
+}
+
+// The head of an answer that does not go on until the connection is closed.
+const net::ScriptedServer::Script kHangs = {"HTTP/1.1 ", ""};
+
+net::OwnedRequest to(std::string target) {
+  net::OwnedRequest request;
+  request.target = std::move(target);
+  return request;
+}
+
+TEST(ExternalApp, ACallerThatLeavesMakesRoomForTheNext) {
+  net::ScriptedServer server({kHangs, {ok("next")}});
+  Outside outside(server.port(), [](ExternalOptions& options) { options.max_concurrency = 1; });
+  const Caller caller = staying();
+  auto left = outside.call(to("/left"), {}, SteadyTime::max(), caller);
+  const Caller impatient = staying();
+  auto waiting = outside.call(to("/waiting"), {}, SteadyTime::max(), impatient);
+  auto next = outside.call(to("/next"));
+  impatient->store(true);
+  EXPECT_EQ(waiting.get()->status, 500);  // nobody hears it
+  caller->store(true);
+  EXPECT_EQ(left.get()->status, 500);
+  EXPECT_EQ(next.get()->body, "next");
+  EXPECT_THAT(server.requests(), Not(HasSubstr("/waiting")));
+}
+
+TEST(ExternalApp, ADeadlineEndsTheWaitForATurn) {
+  net::ScriptedServer server({kHangs, {ok("next")}});
+  Outside outside(server.port(), [](ExternalOptions& options) { options.max_concurrency = 1; });
+  const Caller caller = staying();
+  auto inside = outside.call(to("/inside"), {}, SteadyTime::max(), caller);
+  const auto late = outside.call(to("/late"), {}, std::chrono::steady_clock::now() + milliseconds(20)).get();
+  ASSERT_FALSE(late.has_value());
+  EXPECT_THAT(late.error().message, HasSubstr("context deadline exceeded"));
+  caller->store(true);
+  EXPECT_EQ(inside.get()->status, 500);
+  EXPECT_EQ(outside.call(to("/next")).get()->body, "next");
+  EXPECT_THAT(server.requests(), Not(HasSubstr("/late")));
+}
+
+TEST(ExternalApp, ACallThatIsOverdueIsNotMade) {
+  net::ScriptedServer server({{ok("never")}});
+  Outside outside(server.port());
+  const auto late = outside.call(to("/late"), {}, std::chrono::steady_clock::now()).get();
+  ASSERT_FALSE(late.has_value());
+  EXPECT_THAT(late.error().message, HasSubstr("context deadline exceeded"));
+  EXPECT_EQ(server.accepted(), 0);
 }
 
 TEST(ExternalApp, AStopEndsWhatWaits) {

@@ -13,6 +13,7 @@ namespace tandem::app {
 namespace {
 
 constexpr std::chrono::seconds kConnectTimeout{30};  // as Go's client, which daprd calls its app with
+constexpr std::chrono::milliseconds kLook{500};      // how often it is looked for a caller that has left
 constexpr std::string_view kApiTokenHeader = "dapr-api-token";
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
@@ -110,14 +111,17 @@ class ExternalCall::Body final : public net::BodySource {
 
 ExternalCall::~ExternalCall() = default;
 
+void ExternalCall::watch() {
+  const SteadyTime look = std::chrono::steady_clock::now() + kLook;
+  lane_.worker.timeouts().arm(*this, std::min(look, exchange_->context().deadline));
+}
+
 void ExternalCall::send(CallLimit::Slot slot) {
   if (!exchange_) return;
   slot_ = std::move(slot);
   if (exchange_->gone()) return end();
+  if (overdue()) return lapse();
   if (!is_verb(exchange_->head().method)) return refuse("rpc error: code = InvalidArgument desc = invalid HTTP verb");
-  if (const SteadyTime deadline = exchange_->context().deadline; deadline != SteadyTime::max()) {
-    lane_.worker.timeouts().arm(*this, deadline);
-  }
   const auto self = shared_from_this();
   net::ClientRequest out = request();
   net::ClientHandle handle = lane_.client.send(std::move(out), std::make_unique<Sink>(self));
@@ -165,7 +169,13 @@ net::Headers ExternalCall::request_trailers() const {
 }
 
 void ExternalCall::answer_whole(int status, net::Headers headers, std::string_view body) {
-  if (exchange_) exchange_->respond(status, answer_headers(headers), body);
+  if (exchange_ && exchange_->head().method == "HEAD") {
+    // As from daprd: no length, and not that of the body that is left out.
+    exchange_->start(status, answer_headers(headers));
+    exchange_->finish();
+  } else if (exchange_) {
+    exchange_->respond(status, answer_headers(headers), body);
+  }
   end();
 }
 
@@ -204,7 +214,15 @@ void ExternalCall::refuse(std::string_view cause) {
   end();
 }
 
+bool ExternalCall::overdue() const { return exchange_->context().deadline <= std::chrono::steady_clock::now(); }
+
 void ExternalCall::on_timeout() {
+  if (exchange_->gone()) return cancel();
+  if (overdue()) return lapse();
+  watch();
+}
+
+void ExternalCall::lapse() {
   const auto self = shared_from_this();
   net::ClientHandle handle = std::move(handle_);
   answer_failed(make_error(Code::kDeadlineExceeded, "context deadline exceeded"));

@@ -1,7 +1,8 @@
 // One call of an app outside the process: an exchange, and the HTTP request that it becomes.
 //
 // Kept alive by its lane until it is over, and by the request. Bodies are streamed both ways with back-pressure. One
-// worker. An app that cannot be reached, or answers with what is no HTTP, is Dapr's 500 with ERR_DIRECT_INVOKE; an
+// worker. A caller that leaves ends it, within half a second or so, and its deadline does, also while it waits for its
+// turn. An app that cannot be reached, or answers with what is no HTTP, is Dapr's 500 with ERR_DIRECT_INVOKE; an
 // answer that breaks off is cut off too.
 #pragma once
 
@@ -34,7 +35,9 @@ class ExternalCall final : public std::enable_shared_from_this<ExternalCall>, pr
       : lane_(lane), exchange_(std::move(exchange)) {}
   ~ExternalCall();
 
-  // Sends the request. Nothing happens when the call is over already.
+  // Before anything else: from here on the call ends with its deadline, and when its caller leaves.
+  void watch();
+  // Sends the request. Nothing happens when the call is over already, or overdue.
   void send(CallLimit::Slot slot);
   // There is no request: answers why.
   void refuse(std::string_view cause);
@@ -56,6 +59,8 @@ class ExternalCall final : public std::enable_shared_from_this<ExternalCall>, pr
   void answer_end(net::Headers trailers);
   void answer_failed(const Error& error);
   void on_timeout() override;
+  bool overdue() const;
+  void lapse();
   void end();
   std::string url() const;
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/countdown.h"
 #include "app/grpc/invoke_call.h"
 #include "app/grpc/open_calls.h"
 #include "app/grpc/rpc_error.h"
@@ -59,8 +60,8 @@ class GrpcApp::Impl final {
     for (std::size_t i = 0; i < workers.size(); ++i) doors_.push_back(std::make_unique<Door>(*this, workers[i]));
   }
   ~Impl() {
-    open_.close();
-    open_.cancel_all();
+    open_->close();
+    open_->cancel_all();
   }
 
   const net::grpc::CallRoute& route() const { return route_; }
@@ -142,9 +143,19 @@ class GrpcApp::Impl final {
 
   void stop(SteadyTime deadline) {
     stopping_.store(true);
-    open_.close();
-    open_.wait_until(deadline);
-    open_.cancel_all();
+    open_->close();
+    open_->wait_until(deadline);
+    open_->cancel_all();
+    // What is left waits for its turn or for its body: the answers of the others are before this in the queue of a
+    // worker.
+    const auto cleared = std::make_shared<Countdown>(doors_.size());
+    for (const auto& door : doors_) {
+      door->worker().post([cleared, &door = *door] {
+        door.refuse_all();
+        cleared->done();
+      });
+    }
+    cleared->wait_until(SteadyTime::max());
   }
 
  private:
@@ -153,38 +164,58 @@ class GrpcApp::Impl final {
     Door(Impl& app, net::Worker& worker) : app_(app), worker_(worker) {}
 
     void handle(std::unique_ptr<net::Exchange> exchange) override {
-      auto call = std::make_shared<InvokeCall>(std::move(exchange), lane_);
+      auto call = std::make_shared<InvokeCall>(std::move(exchange), lane_, worker_);
       lane_.insert(call);
+      if (stopped_) return call->refuse("the app is going away");
       call->gather(app_.options_.max_message_bytes, [this, call] { wait(call); });
     }
+
+    // What is here and what still comes.
+    void refuse_all() {
+      stopped_ = true;
+      const InvokeCall::Lane calls = lane_;
+      for (const auto& call : calls) call->refuse("the app is going away");
+    }
+    net::Worker& worker() { return worker_; }
 
    private:
     void wait(const std::shared_ptr<InvokeCall>& call) {
       call->prepare(app_.options_.api_token, std::chrono::steady_clock::now() + app_.options_.request_timeout);
-      Task begin = [this, call] { app_.invoke(call, worker_); };
+      // On any thread: a call that waited begins where another one ends, which may be one of the route's when the app
+      // is gone. So the app is touched within OpenCalls only.
+      Task begin = [this, call, &worker = worker_, open = app_.open_, weak = std::weak_ptr(app_.route_.gate)] {
+        const auto gate = weak.lock();  // there, since it runs this
+        if (!open->enter(call->context)) {
+          // The next one gets its turn there too, so that a stop does not go through all of them at once.
+          return worker.post([call, gate] {
+            call->refuse("the app is going away");
+            gate->leave();
+          });
+        }
+        if (call->begin()) return app_.invoke(call, worker);
+        worker.post([call, gate] {
+          call->lapse();
+          gate->leave();
+        });
+        open->leave(&call->context);
+      };
       if (!app_.route_.gate->enter(begin)) call->refuse("too many calls wait for the app");
     }
 
     Impl& app_;
     net::Worker& worker_;
     InvokeCall::Lane lane_;
+    bool stopped_ = false;
   };
 
-  // On any thread: a call that waited begins where another one ends.
+  // On any thread, within OpenCalls.
   void invoke(const std::shared_ptr<InvokeCall>& call, net::Worker& worker) {
-    if (!open_.enter(call->context)) {
-      // The next one gets its turn there too, so that a stop does not go through all of them at once.
-      return worker.post([call, gate = route_.gate] {
-        call->refuse("the app is going away");
-        gate->leave();
-      });
-    }
     stub_.async()->OnInvoke(&call->context, &call->request, &call->response,
                             [this, held = hold(call), &worker](const ::grpc::Status& status) {
                               ::grpc::ClientContext* context = &(*held)->context;
                               worker.post([call = std::move(*held), status] { call->answer(status); });
                               route_.gate->leave();
-                              open_.leave(context);
+                              open_->leave(context);
                             });
   }
 
@@ -192,7 +223,7 @@ class GrpcApp::Impl final {
   // error when the app is going away.
   template <class Call, class Start, class Done>
   void ask(std::shared_ptr<Call> asked, milliseconds timeout, Start start, Done done) {
-    if (!open_.enter(asked->context)) {
+    if (!open_->enter(asked->context)) {
       return done(Result<::grpc::Status>(fail(Code::kCancelled, "the app is going away")), *asked);
     }
     if (!options_.api_token.empty()) asked->context.AddMetadata("dapr-api-token", options_.api_token);
@@ -204,7 +235,7 @@ class GrpcApp::Impl final {
       ::grpc::ClientContext* context = &call->context;
       (*shared)(Result<::grpc::Status>(status), *call);
       call.reset();
-      open_.leave(context);
+      open_->leave(context);
     }));
   }
 
@@ -222,7 +253,7 @@ class GrpcApp::Impl final {
   wire::AppCallback::Stub stub_;
   wire::AppCallbackHealthCheck::Stub alive_;
   const net::grpc::CallRoute route_;
-  OpenCalls open_;
+  const std::shared_ptr<OpenCalls> open_ = std::make_shared<OpenCalls>();
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -9,6 +9,7 @@
 
 #include "app/grpc/testing/callback_server.h"
 #include "net/in_process.h"
+#include "net/testing/leaving_exchange.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -67,6 +68,10 @@ class SlowBody final : public net::BodySource {
   std::size_t at_ = 0;
 };
 
+// True once he has left.
+using Caller = std::shared_ptr<std::atomic<bool>>;
+Caller staying() { return std::make_shared<std::atomic<bool>>(false); }
+
 class GrpcAppTest : public testing::Test {
  protected:
   GrpcAppTest() { workers_.start(); }
@@ -82,14 +87,15 @@ class GrpcAppTest : public testing::Test {
   }
 
   std::future<Answer> start(const std::string& target, net::RequestBody body = std::string(),
-                            net::OwnedHeaders headers = {}, CallContext context = {}) {
+                            net::OwnedHeaders headers = {}, CallContext context = {}, Caller caller = staying()) {
     std::promise<Answer> promise;
     auto answer = promise.get_future();
     workers_[0].post([this, target, body = std::move(body), headers = std::move(headers), context,
-                      sink = std::make_unique<AnswerSink>(std::move(promise))]() mutable {
+                      caller = std::move(caller), sink = std::make_unique<AnswerSink>(std::move(promise))]() mutable {
       net::OwnedRequest request{.method = "POST", .target = target, .headers = std::move(headers)};
-      app_->handler(0).handle(
-          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
+      app_->handler(0).handle(std::make_unique<net::LeavingExchange>(
+          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)),
+          std::move(caller)));
     });
     return answer;
   }
@@ -179,6 +185,44 @@ TEST_F(GrpcAppTest, CallsWaitForTheirTurn) {
   EXPECT_EQ(program_.most_inside(), 2);
 }
 
+TEST_F(GrpcAppTest, ACallerThatLeavesMakesRoomForTheNext) {
+  make({.max_concurrency = 1});
+  const Caller caller = staying();
+  auto left = start("/hang", std::string(), {}, {}, caller);
+  ASSERT_TRUE(program_.wait_inside(1));
+  const Caller impatient = staying();
+  auto waiting = start("/fail", std::string(), {}, {}, impatient);
+  auto next = start("/echo", std::string("next"));
+  impatient->store(true);
+  EXPECT_EQ(waiting.get().status, 500);  // nobody hears it
+  EXPECT_EQ(program_.invoked().method(), "hang");
+  caller->store(true);
+  EXPECT_EQ(left.get().status, 408);
+  EXPECT_EQ(next.get().body, "next");
+}
+
+TEST_F(GrpcAppTest, ADeadlineEndsTheWaitForATurn) {
+  make({.max_concurrency = 1});
+  auto inside = start("/hang");
+  ASSERT_TRUE(program_.wait_inside(1));
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now() + milliseconds(20);
+  EXPECT_EQ(start("/fail", std::string(), {}, context).get().status, 504);
+  EXPECT_EQ(program_.invoked().method(), "hang");
+  program_.let_go();
+  EXPECT_EQ(inside.get().status, 200);
+  EXPECT_EQ(invoke("/echo", "next").body, "next");
+}
+
+TEST_F(GrpcAppTest, ACallThatIsOverdueIsNotMade) {
+  make({.max_concurrency = 1});
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now();
+  EXPECT_EQ(start("/fail", std::string(), {}, context).get().status, 504);
+  EXPECT_EQ(invoke("/echo", "next").body, "next");
+  EXPECT_EQ(program_.invoked().method(), "echo");
+}
+
 TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
   make({.api_token = "secret"});
   const std::string event = R"({"id":"7","datacontenttype":"text/plain","data":"hi","topic":"orders"})";
@@ -252,6 +296,29 @@ TEST_F(GrpcAppTest, AStopCancelsWhatIsLeftAtItsDeadline) {
   EXPECT_EQ(waiting.get().status, 0);  // no answer, but a reason
   EXPECT_THAT(invoke("/echo").body, HasSubstr("the app is going away"));
   EXPECT_EQ(deliver(R"({"id":"1"})").error().code, Code::kCancelled);
+}
+
+TEST_F(GrpcAppTest, ATurnThatComesAfterTheAppIsNobodys) {
+  make({.max_concurrency = 1});
+  const auto gate = app_->route().gate;
+  Task other = [] {};  // of the route, which stays inside longer than the app
+  ASSERT_TRUE(gate->enter(other));
+  auto first = start("/echo");
+  auto second = start("/echo");
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now() + milliseconds(1);
+  EXPECT_EQ(start("/echo", std::string(), {}, context).get().status, 504);
+  app_->stop(std::chrono::steady_clock::now());
+  EXPECT_THAT(first.get().body, HasSubstr("the app is going away"));
+  EXPECT_THAT(second.get().body, HasSubstr("the app is going away"));
+  EXPECT_THAT(invoke("/echo").body, HasSubstr("the app is going away"));
+  app_.reset();
+  gate->leave();
+  std::promise<void> free;
+  Task last = [&] { free.set_value(); };  // those before it have given their turns on
+  ASSERT_TRUE(gate->enter(last));
+  free.get_future().get();
+  EXPECT_EQ(program_.most_inside(), 0);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kConnect{15'000};  // name, connection and TLS; daprd's limit for each of the last two
 constexpr milliseconds kSilence{300'000};
+constexpr milliseconds kLook{500};  // how often it is looked for a caller that has left
 
 using SharedExchange = std::shared_ptr<net::Exchange>;
 
@@ -46,6 +47,29 @@ void answer_failure(net::Exchange& exchange, std::string_view id, std::string_vi
   exchange.respond(500, headers, body);
 }
 
+// Ends the call when its caller leaves. Its sink owns it.
+class CallerWatch final : private net::TimeoutEntry {
+ public:
+  CallerWatch(net::Worker& worker, SharedExchange exchange) : worker_(worker), exchange_(std::move(exchange)) {}
+
+  void start(net::ClientHandle call) {
+    call_ = std::move(call);
+    arm();
+  }
+
+ private:
+  void arm() { worker_.timeouts().arm(*this, std::chrono::steady_clock::now() + kLook); }
+  void on_timeout() override {
+    if (!exchange_->gone()) return arm();
+    net::ClientHandle call = std::move(call_);
+    call.cancel();  // destroys the sink
+  }
+
+  net::Worker& worker_;
+  const SharedExchange exchange_;
+  net::ClientHandle call_;
+};
+
 class CallersBody final : public net::BodySource {
  public:
   explicit CallersBody(SharedExchange exchange) : exchange_(std::move(exchange)) {}
@@ -60,9 +84,11 @@ class CallersBody final : public net::BodySource {
 // Passes the answer on.
 class AnswerSink final : public net::ResponseSink {
  public:
-  AnswerSink(SharedExchange exchange, std::string id) : exchange_(std::move(exchange)), id_(std::move(id)) {}
+  AnswerSink(SharedExchange exchange, std::string id, std::shared_ptr<CallerWatch> watch)
+      : exchange_(std::move(exchange)), id_(std::move(id)), watch_(std::move(watch)) {}
 
   bool on_whole(int status, net::Headers headers, std::string_view body) override {
+    if (exchange_->head().method == "HEAD") return false;  // the length is the callee's, there is no body
     exchange_->respond(status, kept(headers, Length::kSetAnew), body);
     return true;
   }
@@ -92,6 +118,7 @@ class AnswerSink final : public net::ResponseSink {
 
   const SharedExchange exchange_;
   const std::string id_;
+  const std::shared_ptr<CallerWatch> watch_;
   std::vector<net::Header> kept_;
   bool started_ = false;
 };
@@ -109,7 +136,7 @@ std::string target_of(const config::BaseUrl& base, std::string_view target) {
 class HttpEndpoint::Lane final : public net::Handler {
  public:
   Lane(net::Worker& worker, const HttpEndpointOptions& options)
-      : options_(options), client_(worker, net::ClientOptions{.tls = options.tls}) {}
+      : worker_(worker), options_(options), client_(worker, net::ClientOptions{.tls = options.tls}) {}
 
   void handle(std::unique_ptr<net::Exchange> owned) override {
     const SharedExchange exchange(std::move(owned));
@@ -149,7 +176,8 @@ class HttpEndpoint::Lane final : public net::Handler {
     } else {
       request.body = std::make_unique<CallersBody>(exchange);
     }
-    client_.send(std::move(request), std::make_unique<AnswerSink>(exchange, std::move(id)));
+    const auto watch = std::make_shared<CallerWatch>(worker_, exchange);
+    watch->start(client_.send(std::move(request), std::make_unique<AnswerSink>(exchange, std::move(id), watch)));
   }
 
  private:
@@ -167,6 +195,7 @@ class HttpEndpoint::Lane final : public net::Handler {
     return headers;
   }
 
+  net::Worker& worker_;
   const HttpEndpointOptions& options_;
   net::HttpClient client_;
 };

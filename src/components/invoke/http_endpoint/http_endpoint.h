@@ -3,7 +3,8 @@
 //
 // A handler takes an exchange whose authority is the base URL (invoke::Callee), sends its request there and passes the
 // answer back, both streamed with back-pressure. It fails as daprd does: 500 with ERR_DIRECT_INVOKE and the cause, or a
-// cut connection when the answer had begun. Redirections come back as they are.
+// cut connection when the answer had begun. Redirections come back as they are. A
+// caller that leaves ends its request, within half a second or so.
 //
 // The server makes it before the workers start and destroys it after they have stopped; each handler runs on its
 // worker.

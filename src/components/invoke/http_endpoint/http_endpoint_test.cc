@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "net/in_process.h"
+#include "net/testing/leaving_exchange.h"
 #include "net/testing/scripted_server.h"
 
 namespace tandem::components {
@@ -48,19 +49,24 @@ class CollectingSink final : public net::ResponseSink {
   Outcome outcome_;
 };
 
+// True once he has left.
+using Caller = std::shared_ptr<const std::atomic<bool>>;
+
 class HttpEndpointTest : public testing::Test {
  protected:
   HttpEndpointTest() { workers_.start(); }
   ~HttpEndpointTest() override { workers_.stop(); }
 
   Outcome call(HttpEndpoint& endpoint, net::OwnedRequest request, net::RequestBody body = std::string(),
-               CallContext context = {}) {
+               CallContext context = {}, Caller caller = std::make_shared<std::atomic<bool>>(false)) {
     std::promise<Outcome> promise;
     std::future<Outcome> future = promise.get_future();
     workers_[0].post([&endpoint, request = std::move(request), body = std::move(body), context = std::move(context),
+                      caller = std::move(caller),
                       sink = std::make_unique<CollectingSink>(std::move(promise))]() mutable {
-      endpoint.handler(0).handle(
-          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
+      endpoint.handler(0).handle(std::make_unique<net::LeavingExchange>(
+          net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)),
+          std::move(caller)));
     });
     return future.get();
   }
@@ -123,6 +129,23 @@ TEST_F(HttpEndpointTest, AnswersPassAsTheyAre) {
   const Outcome broken = call(endpoint, {.authority = at(server)});
   EXPECT_EQ(broken.status, 503);
   EXPECT_EQ(broken.body, "no!");
+}
+
+TEST_F(HttpEndpointTest, ACallerThatLeavesEndsItsRequest) {
+  // The first answer does not go on until the connection is closed; there is no second connection before.
+  net::ScriptedServer server({{"HTTP/1.1 ", ""}, {kOk}});
+  HttpEndpoint endpoint(workers_, {});
+  const auto gone = std::make_shared<std::atomic<bool>>(true);
+  EXPECT_EQ(call(endpoint, {.authority = at(server)}, std::string(), {}, gone).status, 500);  // nobody hears it
+  EXPECT_EQ(call(endpoint, {.authority = at(server)}).status, 200);
+}
+
+TEST_F(HttpEndpointTest, TheLengthOfAHeadIsTheCallees) {
+  net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n"}});
+  HttpEndpoint endpoint(workers_, {});
+  const Outcome outcome = call(endpoint, {.method = "HEAD", .authority = at(server)});
+  EXPECT_EQ(outcome.status, 200);
+  EXPECT_EQ(outcome.headers, "Content-Length=42;");
 }
 
 TEST_F(HttpEndpointTest, FailsInDaprsWords) {
