@@ -292,12 +292,18 @@ void AppRuntime::connect() {
       log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
+  const std::lock_guard lock(events_mutex_);
   // As in daprd, an app that cannot be called gets nothing.
-  if (ports_.app != 0) {
+  if (ports_.app != 0 && !events_refused_) {
     subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
                                       resources_.subscriptions(spec_.app_id), std::move(own));
   }
   connected_.store(true, std::memory_order_release);
+}
+
+void AppRuntime::refuse_events() {
+  const std::lock_guard lock(events_mutex_);
+  events_refused_ = true;
 }
 
 void AppRuntime::become_ready() {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // Returns when the app is not healthy, or was never there; false when the deadline came first. Not on a worker.
   bool wait_until_unhealthy(SteadyTime deadline);
 
+  // No subscription starts after this. Before those that there are are stopped.
+  void refuse_events();
   // Another server has taken this one's place: new connections are for it.
   void stop_accepting() const;
   // The parts of the orderly stop, in this order.
@@ -135,6 +138,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};
+  std::mutex events_mutex_;
+  bool events_refused_ = false;
   std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before connected_
   std::unique_ptr<AppWatch> watch_;                      // none: a guest whose health is not checked
 };

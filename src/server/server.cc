@@ -82,6 +82,7 @@ class Server::Impl final {
   void warn_of_idle_keys() const;
   Status load_resources();
   Status serve_urls();
+  void stop_events();
   Status listen();
   Status attach_apps();
   Result<std::vector<std::unique_ptr<engine::Module>>> load_guests(const std::vector<config::AppSpec>& guests);
@@ -356,12 +357,17 @@ std::vector<AppAddress> Server::Impl::addresses() const {
   return addresses;
 }
 
+void Server::Impl::stop_events() {
+  for (const auto& app : apps_) app->refuse_events();
+  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+}
+
 void Server::Impl::hold_stop(std::chrono::nanoseconds time) {
   // daprd's words.
   const auto seconds = std::chrono::duration<double>(time).count();
   log_.info("tandem.server",
             fmt::format("Blocking graceful shutdown for {}s or until app reports unhealthy...", seconds));
-  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  stop_events();
   const bool unhealthy = apps_.front()->wait_until_unhealthy(std::chrono::steady_clock::now() + time);
   log_.info("tandem.server", unhealthy ? "App reported unhealthy, entering shutdown..."
                                        : "Block shutdown period expired, entering shutdown...");
@@ -375,7 +381,7 @@ bool Server::Impl::stop() {
   log_.info("tandem.server", "stopping");
   // The names of one that was replaced are its successor's now.
   if (!replaced_) peers_->withdraw();
-  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  stop_events();
 
   // No new connections; requests in flight finish.
   struct Waiting {

@@ -59,9 +59,10 @@ class DaprPortTest(TandemTest):
     def test_a_body_over_the_limit_is_refused(self):
         state = f"{self.dapr}/v1.0/state/statestore"
         large = b'[{"key":"k","value":"' + b"x" * 5_000_000 + b'"}]'
-        version, status, body = curl(state, PRIOR, data=large)
-        self.assertEqual((version, status), ("2", 400))
-        self.assertEqual(json.loads(body)["message"], "stream too large")
+        # Not curl: Debian's takes the end of a stream that it still sends on for an error, also after a whole answer.
+        said = run("nghttp", "-v", "--no-dep", "-d", self.write("large.json", large.decode()), state)
+        self.assertRegex(said, r":status: 400\n")
+        self.assertIn('"message":"stream too large"', said)
 
     def test_head_and_headers(self):
         out = run("curl", "-sS", PRIOR, "-I", f"{self.dapr}/v1.0/healthz")

@@ -112,7 +112,6 @@ struct PubsubService::Impl {
   std::map<std::string, BrokerEntry, std::less<>> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
-  bool stopped = false;
 };
 
 PubsubService::PubsubService(const Logger* log) : impl_(std::make_unique<Impl>()) { impl_->log = log; }
@@ -219,7 +218,6 @@ Status PubsubService::subscribe(std::string app_id, config::Subscription subscri
   if (!raw) return fail(raw.error());
 
   std::lock_guard lock(impl_->mutex);
-  if (impl_->stopped) return fail(Code::kCancelled, "no subscriptions are taken any more");
   for (const Impl::Slot& slot : impl_->slots) {
     if (slot.app_id == app_id && slot.subscription.pubsub_name == pubsub &&
         slot.subscription.topic == subscription.topic) {
@@ -259,7 +257,6 @@ void PubsubService::stop_subscriptions() {
   std::vector<Impl::Slot> stopped;
   {
     std::lock_guard lock(impl_->mutex);
-    impl_->stopped = true;
     stopped.swap(impl_->slots);
   }
 }
