@@ -33,20 +33,9 @@ void GuestPool::handle(std::unique_ptr<net::Exchange> exchange) {
 
 void GuestPool::dispatch(std::unique_ptr<net::Exchange> exchange) {
   if (stopping_) return refuse(*exchange);
-  if (!idle_.empty()) {
-    GuestInstance* guest = idle_.back();
-    idle_.pop_back();
-    return start(*guest, std::move(exchange));
-  }
-  if (guests_.size() < max_) {
-    Result<GuestInstance*> guest = make();
-    if (guest) return start(**guest, std::move(exchange));
-    if (guest.error().code != Code::kResourceExhausted || guests_.empty()) {
-      context_.log.error("tandem.app", "an instance could not be made", {{"error", guest.error().message}});
-      context_.observer.call_ended(GuestObserver::End::kRejected, {});
-      return refuse(*exchange);
-    }
-  }
+  const Result<GuestInstance*> guest = take();
+  if (!guest) return refuse(*exchange, guest.error());
+  if (*guest != nullptr) return start(**guest, std::move(exchange));
   if (queue_.size() >= context_.options.max_queue) {
     context_.observer.call_ended(GuestObserver::End::kRejected, {});
     return refuse(*exchange);
@@ -55,6 +44,18 @@ void GuestPool::dispatch(std::unique_ptr<net::Exchange> exchange) {
       std::min(exchange->context().deadline, GuestInstance::Clock::now() + context_.options.request_timeout);
   queue_.push_back({std::move(exchange), deadline});
   arm();
+}
+
+Result<GuestInstance*> GuestPool::take() {
+  if (!idle_.empty()) {
+    GuestInstance* guest = idle_.back();
+    idle_.pop_back();
+    return guest;
+  }
+  if (guests_.size() >= max_) return nullptr;
+  Result<GuestInstance*> guest = make();
+  if (!guest && guest.error().code == Code::kResourceExhausted && !guests_.empty()) return nullptr;
+  return guest;
 }
 
 Result<GuestInstance*> GuestPool::make() {
@@ -112,12 +113,28 @@ void GuestPool::remove(GuestInstance& guest) {
 }
 
 void GuestPool::serve_queue() {
-  while (!queue_.empty() && (!idle_.empty() || guests_.size() < max_) && !stopping_) {
+  while (!queue_.empty() && !stopping_) {
+    Result<GuestInstance*> guest = nullptr;
+    const bool gone = queue_.front().exchange->gone();
+    if (!gone) {
+      guest = take();
+      if (guest && *guest == nullptr) return;
+    }
     std::unique_ptr<net::Exchange> exchange = std::move(queue_.front().exchange);
     queue_.pop_front();
-    if (exchange->gone()) continue;
-    dispatch(std::move(exchange));
+    if (gone) continue;
+    if (guest) {
+      start(**guest, std::move(exchange));
+    } else {
+      refuse(*exchange, guest.error());
+    }
   }
+}
+
+void GuestPool::refuse(net::Exchange& exchange, const Error& why) {
+  context_.log.error("tandem.app", "an instance could not be made", {{"error", why.message}});
+  context_.observer.call_ended(GuestObserver::End::kRejected, {});
+  refuse(exchange);
 }
 
 void GuestPool::refuse(net::Exchange& exchange) {

@@ -46,12 +46,15 @@ class GuestPool final : public net::Handler {
   };
 
   void dispatch(std::unique_ptr<net::Exchange> exchange);
+  // One that is idle, or a new one; null: there is none now, and there will be when one of the pool's is done.
+  Result<GuestInstance*> take();
   Result<GuestInstance*> make();
   void start(GuestInstance& guest, std::unique_ptr<net::Exchange> exchange);
   void finished(GuestInstance& guest, engine::PollState state);
   void remove(GuestInstance& guest);
   void serve_queue();
   void refuse(net::Exchange& exchange);
+  void refuse(net::Exchange& exchange, const Error& why);
   void arm();
   void tick();
   void arm_sweep();

@@ -99,6 +99,16 @@ TEST(GuestPool, ATrapReplacesTheInstanceAndTheQueueGoesOn) {
   EXPECT_EQ(rig.count(End::kTrapped), 1);
 }
 
+TEST(GuestPool, WithoutRoomForAnotherInstanceTheQueueWaitsForOneOfThem) {
+  Rig rig(1, 2);
+  GuestPool& pool = rig.pool("from-header", 0, 8);
+  const auto trapped = rig.send(pool, "suspend 2; trap");
+  std::vector<decltype(rig.send(pool, ""))> others;
+  for (int i = 0; i < 5; ++i) others.push_back(rig.send(pool, "suspend 5; hello"));
+  EXPECT_EQ(trapped->wait().status(), 500);
+  for (const auto& other : others) EXPECT_EQ(other->wait().status(), 200);
+}
+
 TEST(GuestPool, SaysWhatAGuestDidNotAnswer) {
   Rig rig;
   GuestPool& pool = rig.pool();

@@ -1,11 +1,10 @@
 """Python programs that serve gRPC, for tests: in threads of the test, behind a Tandem process that knows their port."""
 
-import socket
 import sys
 import threading
 from concurrent import futures
 
-from harness import PATIENCE, TandemTest, guest, source
+from harness import PATIENCE, TandemTest, free_port, guest, source
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -29,13 +28,6 @@ apps:
     daprHTTPPort: 0
     daprGRPCPort: 0
 """
-
-
-def free_port():
-    """A TCP port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Arrivals:

@@ -14,6 +14,7 @@ system; the log line `msg=serving` says which.
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -306,6 +307,27 @@ class Tandem:
             reader.join(PATIENCE)
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+def free_ports(count):
+    """TCP ports that nobody has, for a program that cannot choose one itself: below those that the system gives to
+    whoever asks for any, so that nobody gets them by chance until it listens."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found = []
+    while len(found) < count:
+        port = random.randrange(10000, first)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def free_port():
+    return free_ports(1)[0]
 
 
 def environment(extra=None):

@@ -5,7 +5,6 @@ Needs the daprd that `./dev daprd` builds into the cache; without one every test
 
 import http.server
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import PATIENCE, TandemTest, get, post, request, source
+from harness import PATIENCE, TandemTest, free_ports, get, post, request, source
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -34,18 +33,6 @@ spec:
     configuration:
       format: "127.0.0.1:{appid}"
 """
-
-
-def free_ports(count):
-    """TCP ports that nobody has at the moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class EchoHandler(http.server.BaseHTTPRequestHandler):

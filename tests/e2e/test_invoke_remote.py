@@ -9,7 +9,7 @@ import time
 import unittest
 from urllib.parse import urlsplit
 
-from harness import PATIENCE, Answer, RawConnection, TandemTest, get, guest, post, request, source, tandem
+from harness import PATIENCE, Answer, RawConnection, TandemTest, free_port, get, guest, post, request, source, tandem
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -29,13 +29,6 @@ spec:
     configuration:
       format: "127.0.0.1:{appid}"
 """
-
-
-def free_port():
-    """A TCP port that nobody has at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class RemoteTest(TandemTest):

@@ -26,16 +26,11 @@ def daprd_program():
     return program if program.is_file() else None
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 class Redis:
     """A server of Debian's for the files that name it; started once."""
 
     def __init__(self):
-        self.port = free_port()
+        self.port = harness.free_port()
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -123,7 +118,7 @@ class Sidecar:
 
     def __init__(self, settings, resources, folder, redis):
         self.app = EchoApp()
-        ports = [free_port() for _ in range(4)]
+        ports = [harness.free_port() for _ in range(4)]
         self.http, self.grpc = (f"127.0.0.1:{port}" for port in ports[:2])
         self.lines = []
         self.process = subprocess.Popen(
