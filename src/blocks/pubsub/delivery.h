@@ -21,7 +21,8 @@ struct Delivering {
   bool raw_payload = false;
   Broker& broker;
   EventSink& sink;
-  std::optional<Logger> log;  // the app's
+  std::shared_ptr<StreamSink> stream;  // keeps a sink that is one
+  std::optional<Logger> log;           // the app's
 };
 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done);

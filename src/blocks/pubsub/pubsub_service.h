@@ -3,7 +3,7 @@
 // Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data
 // is an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the
 // app's EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry). One object a process;
-// add_broker() and subscribe() are the server's, publish() is any worker's. Source:
+// add_broker() and subscribe() are the server's, publish() and subscribe_stream() are any thread's. Source:
 // https://docs.dapr.io/reference/api/pubsub_api/ and
 // https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
 #pragma once
@@ -66,6 +66,13 @@ class EventSink {
   virtual void deliver(Delivery delivery, Completion<Verdict> done) = 0;
 };
 
+// A sink that lives as long as a stream of its app's. stop() comes once, on any thread, when the service ends the
+// subscription: no deliveries come any more.
+class StreamSink : public EventSink {
+ public:
+  virtual void stop() = 0;
+};
+
 // Dapr's rule for an app's answer to a delivery. Logs nothing; `note` says what to log, if anything.
 struct ResponseVerdict {
   Verdict verdict;
@@ -101,14 +108,24 @@ class PubsubService final {
   // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
   // are ignored by the caller. Fails with kNotFound when the app sees no such component.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
+  // The same for a sink that comes and goes; every one is a subscription of its own, also to a topic that has one. It
+  // ends with the handle, which ends before the service. kUnavailable after stop_subscriptions(). Any thread.
+  class Stream {
+   public:
+    virtual ~Stream() = default;
+  };
+  Result<std::unique_ptr<Stream>> subscribe_stream(std::string app_id, config::Subscription subscription,
+                                                   std::shared_ptr<StreamSink> sink);
+
   // For the metadata API.
   struct Active {
     std::string app_id;
     config::Subscription subscription;
+    bool is_stream = false;
   };
   std::vector<Active> subscriptions(std::string_view app_id) const;
 
-  // No new deliveries; those under way finish.
+  // No new deliveries; those under way finish, but for those of streams, which end.
   void stop_subscriptions();
   void close(SteadyTime deadline);
 
