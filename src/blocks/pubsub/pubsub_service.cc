@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "blocks/late_completion.h"
+#include "blocks/pubsub/bulk_delivery.h"
 #include "blocks/pubsub/cloud_event.h"
 #include "blocks/pubsub/delivery.h"
 
@@ -50,7 +51,8 @@ struct PubsubService::Impl {
     std::string app_id;
     config::Subscription subscription;
     std::unique_ptr<Broker::Subscription> delivering;
-    std::shared_ptr<StreamSink> stream;  // null: the app is called
+    std::shared_ptr<StreamSink> stream;    // null: the app is called
+    std::shared_ptr<BulkDelivering> bulk;  // null: events come one by one
   };
   class OpenStream;
 
@@ -118,6 +120,7 @@ struct PubsubService::Impl {
   void end_stream(const StreamSink* sink);
 
   const Logger* log = nullptr;
+  TimedExecutor* timers = nullptr;
   std::map<std::string, BrokerEntry, std::less<>> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
@@ -134,7 +137,14 @@ class PubsubService::Impl::OpenStream final : public PubsubService::Stream {
   const StreamSink* const sink_;
 };
 
-PubsubService::PubsubService(const Logger* log) : impl_(std::make_unique<Impl>()) { impl_->log = log; }
+void EventSink::deliver_bulk(BulkDelivery, Completion<std::vector<Verdict>> done) {
+  done(fail(Code::kUnimplemented, "events in bulk are not for this subscriber"));
+}
+
+PubsubService::PubsubService(const Logger* log, TimedExecutor* timers) : impl_(std::make_unique<Impl>()) {
+  impl_->log = log;
+  impl_->timers = timers;
+}
 PubsubService::~PubsubService() = default;
 
 Status PubsubService::add_broker(BrokerEntry entry) {
@@ -229,9 +239,9 @@ Result<Delivering> PubsubService::Impl::prepare(const std::string& app_id, const
     return fail(Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
                 "subscription to topic '" + subscription.topic + "' on pubsub '" + pubsub + "' is not allowed");
   }
-  if (subscription.bulk.enabled) {
-    return fail(Code::kUnimplemented, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
-                                          " asks for bulk delivery, which is not supported");
+  if (subscription.bulk.enabled && timers == nullptr) {
+    return fail(Code::kFailedPrecondition, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
+                                               " asks for bulk delivery, for which there is no clock");
   }
   Result<std::string> route = route_of(subscription);
   if (!route) return fail(std::move(route.error()));
@@ -319,6 +329,7 @@ void PubsubService::stop_subscriptions() {
   }
   for (Impl::Slot& slot : stopped) {
     slot.delivering.reset();
+    if (slot.bulk != nullptr) slot.bulk->flush();
     if (slot.stream != nullptr) slot.stream->stop();
   }
 }

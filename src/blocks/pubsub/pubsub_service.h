@@ -57,6 +57,23 @@ struct Delivery {
   Metadata metadata;
 };
 
+// One of several events that go to an app together.
+struct BulkItem {
+  std::string entry_id;  // of this delivery alone
+  SharedBytes event;     // the envelope; for raw payload subscriptions the bytes themselves
+  std::string content_type;
+  Metadata metadata;
+};
+struct BulkDelivery {
+  std::string id;
+  std::string pubsub;
+  std::string topic;
+  std::string route;
+  bool raw_payload = false;
+  std::vector<BulkItem> items;
+  Metadata metadata;
+};
+
 // The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the
 // implementation posts to a worker of its own. The verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
 // {"status":"SUCCESS"|"RETRY"|"DROP"} (see verdict_of_response).
@@ -64,6 +81,8 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void deliver(Delivery delivery, Completion<Verdict> done) = 0;
+  // The verdicts in the order of the items. On whatever thread the bulk is full.
+  virtual void deliver_bulk(BulkDelivery delivery, Completion<std::vector<Verdict>> done);
 };
 
 // A sink that lives as long as a stream of its app's. stop() comes once, on any thread, when the service ends the
@@ -82,8 +101,9 @@ ResponseVerdict verdict_of_response(int status, std::string_view body);
 
 class PubsubService final {
  public:
-  // `log`, when given, outlives the service and hears of messages that are dropped and why.
-  explicit PubsubService(const Logger* log = nullptr);
+  // `log`, when given, outlives the service and hears of messages that are dropped and why. `timers` is for bulk
+  // delivery, which is refused without it, and outlives the service.
+  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);
