@@ -1,6 +1,7 @@
 #include "server/guest_program.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -83,6 +84,8 @@ Result<std::vector<std::unique_ptr<engine::Module>>> load_modules(engine::Runtim
     if (!module) return fail(std::move(module.error()));
     modules.push_back(std::move(*module));
   }
+  // The threads that compiled have freed hundreds of megabytes, which the allocator would keep for them.
+  if (!std::ranges::all_of(modules, [](const auto& module) { return module->was_cached(); })) malloc_trim(0);
   return modules;
 }
 
