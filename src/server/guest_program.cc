@@ -41,6 +41,13 @@ Result<std::unique_ptr<engine::Module>> load_module(engine::Runtime& runtime, co
   if (!module) {
     return fail(module.error().code, fmt::format("app {}: {}: {}", app.app_id, app.module, module.error().message));
   }
+  if ((*module)->kind() == engine::ModuleKind::kCore) {
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format("app {}: {}: a core module without _start: there is nothing to run; give an HTTP component or "
+                    "a command (tandem inspect {} says what is in it)",
+                    app.app_id, app.module, app.module));
+  }
   const auto elapsed =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
   const Logger app_log = log.for_app(app.app_id);
