@@ -49,10 +49,16 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   }
   std::uint16_t port() const { return static_cast<std::uint16_t>(port_); }
 
+  using BindingEventRequest = ::dapr::proto::runtime::v1::BindingEventRequest;
+  using BindingEventResponse = ::dapr::proto::runtime::v1::BindingEventResponse;
+  using InputBindings = ::dapr::proto::runtime::v1::ListInputBindingsResponse;
+
   // What the next calls are answered with.
   ::grpc::Status status;
   TopicEventResponse::TopicEventResponseStatus event_status = TopicEventResponse::SUCCESS;
   Subscriptions subscriptions;
+  InputBindings input_bindings;
+  BindingEventResponse binding_answer;
   std::string answer_type_url;
 
   // What was asked last.
@@ -63,6 +69,10 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   TopicEventRequest event() {
     const std::lock_guard lock(mutex_);
     return event_;
+  }
+  BindingEventRequest binding_event() {
+    const std::lock_guard lock(mutex_);
+    return binding_event_;
   }
   std::multimap<std::string, std::string> metadata() {
     const std::lock_guard lock(mutex_);
@@ -120,6 +130,20 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
     response->set_status(event_status);
     return status;
   }
+  ::grpc::Status ListInputBindings(::grpc::ServerContext* server, const ::google::protobuf::Empty*,
+                                   InputBindings* response) override {
+    note(*server);
+    *response = input_bindings;
+    return status;
+  }
+  ::grpc::Status OnBindingEvent(::grpc::ServerContext* server, const BindingEventRequest* request,
+                                BindingEventResponse* response) override {
+    note(*server);
+    const std::lock_guard lock(mutex_);
+    binding_event_ = *request;
+    *response = binding_answer;
+    return status;
+  }
   ::grpc::Status HealthCheck(::grpc::ServerContext* server, const ::google::protobuf::Empty*,
                              ::dapr::proto::runtime::v1::HealthCheckResponse*) override {
     note(*server);
@@ -138,6 +162,7 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   std::condition_variable changed_;
   InvokeRequest invoked_;
   TopicEventRequest event_;
+  BindingEventRequest binding_event_;
   std::multimap<std::string, std::string> metadata_;
   int inside_ = 0;
   int most_inside_ = 0;
