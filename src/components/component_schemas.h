@@ -16,5 +16,8 @@ extern const EmbeddedSchema kPostgresqlStateV2Schema;
 extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
+extern const EmbeddedSchema kCronBindingSchema;
+extern const EmbeddedSchema kHttpBindingSchema;
+extern const EmbeddedSchema kLocalStorageBindingSchema;
 
 }  // namespace tandem::components
