@@ -10,6 +10,7 @@
 #include "components/bindings/direction.h"
 #include "components/bindings/http/http_binding.h"
 #include "components/bindings/localstorage/local_storage.h"
+#include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
 #include "components/state/in_memory/in_memory_state_store.h"
@@ -69,20 +70,24 @@ SteadyTime init_deadline(const Making& making) {
          std::chrono::duration_cast<std::chrono::milliseconds>(making.component.init_timeout);
 }
 
-Result<std::unique_ptr<state::Store>> make_redis_store(const Making& making) {
+// `scope` is the log's, and lives for ever.
+Result<RedisOptions> redis_options(const Making& making, std::string_view scope) {
   if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
   Result<RedisOptions> redis = read_redis_options(making.metadata);
   if (!redis) return fail(std::move(redis.error()));
   if (const Logger* log = making.surroundings.log) {
     const std::string& name = making.component.name;
-    redis->warn = [log, name](const std::string& problem) {
-      log->warn("tandem.state.redis", problem, {{"component", name}});
-    };
+    redis->warn = [log, name, scope](const std::string& problem) { log->warn(scope, problem, {{"component", name}}); };
     for (const std::string& key : idle_redis_keys(making.metadata)) {
-      log->info("tandem.state.redis", key + " has no effect: the commands of a worker share one connection",
-                {{"component", name}});
+      log->info(scope, key + " has no effect: the commands of a worker share one connection", {{"component", name}});
     }
   }
+  return redis;
+}
+
+Result<std::unique_ptr<state::Store>> make_redis_store(const Making& making) {
+  Result<RedisOptions> redis = redis_options(making, "tandem.state.redis");
+  if (!redis) return fail(std::move(redis.error()));
   RedisStateOptions options{.redis = std::move(*redis)};
   if (!making.metadata.get_string("ttlInSeconds").empty()) {
     options.ttl_seconds = making.metadata.get_int("ttlInSeconds");
@@ -141,6 +146,15 @@ Result<Output> make_local_storage(const Making& making) {
   return std::move(*storage);
 }
 
+Result<Output> make_redis_binding(const Making& making) {
+  Result<RedisOptions> redis = redis_options(making, "tandem.bindings.redis");
+  if (!redis) return fail(std::move(redis.error()));
+  Result<std::unique_ptr<RedisBinding>> binding =
+      RedisBinding::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
 // The list: a line a component.
 struct StoreLine {
   const EmbeddedSchema& schema;
@@ -174,6 +188,7 @@ const BindingLine kBindings[] = {
     {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
     {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
     {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
+    {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},
 };
 
 // Metadata that the runtime reads, whatever the component.

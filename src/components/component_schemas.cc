@@ -34,6 +34,9 @@ constexpr char kHttpBindingText[] = {
 constexpr char kLocalStorageBindingText[] = {
 #embed "bindings/localstorage/metadata.yaml"
     , '\0'};
+constexpr char kRedisBindingText[] = {
+#embed "bindings/redis/metadata.yaml"
+    , '\0'};
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
     , '\0'};
@@ -51,6 +54,7 @@ constexpr EmbeddedSchema kCronBindingSchema{"src/components/bindings/cron/metada
 constexpr EmbeddedSchema kHttpBindingSchema{"src/components/bindings/http/metadata.yaml", kHttpBindingText};
 constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/localstorage/metadata.yaml",
                                                     kLocalStorageBindingText};
+constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 
 }  // namespace tandem::components

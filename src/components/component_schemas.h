@@ -19,5 +19,6 @@ extern const EmbeddedSchema kInMemoryPubsubSchema;
 extern const EmbeddedSchema kCronBindingSchema;
 extern const EmbeddedSchema kHttpBindingSchema;
 extern const EmbeddedSchema kLocalStorageBindingSchema;
+extern const EmbeddedSchema kRedisBindingSchema;
 
 }  // namespace tandem::components
