@@ -192,6 +192,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                            .max_message_bytes = max_body,
                                            .access = parts_.grpc_access,
                                            .api_token = parts_.options.dapr_api_token,
+                                           .sampler = parts_.sampler,
                                            .request_shutdown = parts_.request_stop});
   if (!door) return fail(std::move(door.error()));
   grpc_door_ = std::move(*door);
