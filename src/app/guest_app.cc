@@ -68,6 +68,14 @@ void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> do
   });
 }
 
+void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  const std::size_t chosen = choose_lane();
+  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+                    std::move(done));
+  });
+}
+
 Status GuestApp::warm_up() {
   Status result;
   std::mutex mutex;

@@ -40,6 +40,9 @@ constexpr char kRedisBindingText[] = {
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
     , '\0'};
+constexpr char kRedisPubsubText[] = {
+#embed "pubsub/redis/metadata.yaml"
+    , '\0'};
 
 }  // namespace
 
@@ -56,5 +59,6 @@ constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/loc
                                                     kLocalStorageBindingText};
 constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
+constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};
 
 }  // namespace tandem::components

@@ -16,6 +16,7 @@ extern const EmbeddedSchema kPostgresqlStateV2Schema;
 extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
+extern const EmbeddedSchema kRedisPubsubSchema;
 extern const EmbeddedSchema kCronBindingSchema;
 extern const EmbeddedSchema kHttpBindingSchema;
 extern const EmbeddedSchema kLocalStorageBindingSchema;

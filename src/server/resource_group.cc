@@ -65,7 +65,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log),
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers),
       binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
       bindings_({.log = parts.surroundings.log,
                  .observer = &binding_meter_,

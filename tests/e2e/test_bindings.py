@@ -151,8 +151,8 @@ apps:
         self.assertEqual((event.name, event.data), ("timer", b""))
         self.assertEqual(event.metadata["timeZone"], "Local")
         self.assertEqual(metadata["dapr-api-token"], "secret")
-        self.assertEqual(program.wait_for("/sent")[0].body, b'{"n": 1}')
-        self.assertEqual(next(files.iterdir()).read_bytes(), b'{"n": 1}')
+        self.assertEqual(program.wait_for("/sent")[0].body, b'{"n":1}')
+        self.assertEqual(next(files.iterdir()).read_bytes(), b'{"n":1}')
         self.assertEqual({each[0].name for each in callback.events.wait(3)}, {"timer"})
         wait_until(lambda: Scrape(one).value("dapr_component_output_binding_count", app_id="prog", component="web",
                                              namespace="default", operation="create", success="true") >= 1, "a count")

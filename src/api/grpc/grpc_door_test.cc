@@ -495,10 +495,10 @@ TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   const Status secret = call_by_name(door, service + "GetSecret", "");
   EXPECT_EQ(secret.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(secret.error_message(), "secret store is not configured");
-  const Status stream = call_by_name(door, service + "SubscribeTopicEventsAlpha1", "");
+  const Status stream = call_by_name(door, service + "SubscribeActorEventsAlpha1", "");
   EXPECT_EQ(stream.error_code(), StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(stream.error_message(),
-            "method SubscribeTopicEventsAlpha1 of service dapr.proto.runtime.v1.Dapr is not served here");
+            "method SubscribeActorEventsAlpha1 of service dapr.proto.runtime.v1.Dapr is not served here");
   const Status own = call_by_name(door, "/own.Service/Do", "");
   EXPECT_EQ(own.error_code(), StatusCode::UNKNOWN);
   EXPECT_EQ(own.error_message(),

@@ -9,6 +9,7 @@
 #include "api/http/body.h"
 #include "api/http/error_map.h"
 #include "base/json.h"
+#include "base/json_normal.h"
 #include "net/http_head.h"
 
 namespace tandem::api::http {
@@ -18,7 +19,7 @@ bool is_member(std::string_view name, std::string_view field) { return net::equa
 
 // {"operation","data","metadata"}; what is missing is empty, data are null then.
 Result<bindings::InvokeCall> read_call(std::string_view body) {
-  const Result<std::string_view> json = parse_json(body);
+  const Result<std::string_view> json = parse_json_prefix(body);
   if (!json) return fail(json.error());
   bindings::InvokeCall call{.data = "null"};
   if (json_kind(*json) == JsonKind::kNull) return call;
@@ -32,7 +33,9 @@ Result<bindings::InvokeCall> read_call(std::string_view body) {
       if (!operation) return fail(std::move(operation.error()));
       call.operation = std::move(*operation);
     } else if (is_member(name, "data")) {
-      call.data = value;
+      Result<std::string> data = normal_json(value);
+      if (!data) return fail(std::move(data.error()));
+      call.data = std::move(*data);
     } else if (is_member(name, "metadata")) {
       auto metadata = json_string_map_field(value, "metadata");
       if (!metadata) return fail(std::move(metadata.error()));

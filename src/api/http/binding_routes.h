@@ -11,7 +11,7 @@
 
 namespace tandem::api::http {
 
-// The data go to the binding as the JSON text that they are in the body. Metadata of the answer come back as headers
+// The data go to the binding as JSON, as Go writes it. Metadata of the answer come back as headers
 // "metadata.<name>", also with a failure that has some; no data at all are a 204.
 void invoke_binding(const ApiOptions& api, SharedExchange exchange, std::string name);
 

@@ -51,7 +51,7 @@ TEST(BindingRoutes, PassTheRequestOn) {
   EXPECT_EQ(answer.header("metadata.rows"), "1");
   EXPECT_EQ(answer.header("metadata.sql"), "a b");
   EXPECT_EQ(api.binding->asked.operation, "create");
-  EXPECT_EQ(api.binding->asked.data, R"({"b": 1.50, "a":[]})");
+  EXPECT_EQ(api.binding->asked.data, R"({"a":[],"b":1.5})");
   EXPECT_EQ(api.binding->asked.metadata.at("fileName"), "f");
 }
 

@@ -29,6 +29,12 @@ Facility facility_of(Route route) {
   }
 }
 
+// daprd reads these bodies before it looks for the component.
+bool reads_body(Route route) {
+  return route == Route::kLock || route == Route::kSubtleCrypto || route == Route::kScheduleJob ||
+         route == Route::kConversation;
+}
+
 // The body is a JSON object, or empty.
 Status check_object(const Result<std::string_view>& body) {
   if (!body) return std::unexpected(body.error());
@@ -43,10 +49,9 @@ Status check_object(const Result<std::string_view>& body) {
 
 void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route route, std::string name) {
   const ErrorSite site{.app_id = api.app_id, .app_namespace = api.invoke.name_space()};
-  if (route != Route::kLock) {
+  if (!reads_body(route)) {
     return reply_error(*exchange, sidecar::unconfigured_error(facility_of(route), name), site);
   }
-  // daprd reads this body before it looks for the component.
   collect_body(std::move(exchange), api.max_body_bytes,
                [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
                  const Status readable = check_object(body);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/json_normal.h"
 #include "blocks/late_completion.h"
 
 namespace tandem::bindings {
@@ -150,7 +151,7 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
     }
     // As in daprd: JSON goes on as JSON, and anything else as null.
     const Result<std::string_view> json = parse_json(answer->data);
-    const std::string_view onward = json ? *json : std::string_view("null");
+    const std::string onward = json ? normal_json(*json).value_or("null") : "null";
     if (answer->order == AppAnswer::Order::kParallel) {
       for (const std::string& name : answer->to) {
         also_begin();
@@ -159,7 +160,7 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
       done(std::move(answer->data));
       return end();
     }
-    auto round = std::make_shared<const Round>(std::move(reader), std::move(answer->to), std::string(onward));
+    auto round = std::make_shared<const Round>(std::move(reader), std::move(answer->to), onward);
     send_in_turn(std::move(round), 0,
                  [data = std::move(answer->data), done = std::move(done)]() mutable { done(std::move(data)); });
   }

@@ -228,7 +228,7 @@ TEST_F(BindingServiceTest, AnAnswerGoesOnInTurn) {
   EXPECT_EQ(invoked_[0].name, "mail");
   EXPECT_EQ(invoked_[1].name, "store");
   EXPECT_EQ(invoked_[1].request.operation, "create");
-  EXPECT_EQ(invoked_[1].request.data, "{\"a\": 1}");
+  EXPECT_EQ(invoked_[1].request.data, "{\"a\":1}");
   EXPECT_THAT(invoked_[1].request.metadata, IsEmpty());
 }
 
