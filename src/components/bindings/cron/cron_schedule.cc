@@ -20,6 +20,7 @@ namespace {
 using config::printable;
 
 constexpr int kYears = 5;
+constexpr std::chrono::years kLongest{100};  // interval: a clock can count it
 constexpr std::string_view kEvery = "@every ";
 
 constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
@@ -141,6 +142,7 @@ Result<CronSchedule::Field> CronSchedule::parse_range(std::string_view text, con
 Result<CronSchedule::Field> CronSchedule::parse_field(std::string_view text, const Bounds& bounds) {
   std::vector<std::string_view> ranges = split(text, ",");
   std::erase(ranges, std::string_view());
+  if (ranges.empty()) return wrong(fmt::format("{}: {}: names no value", bounds.what, printable(text)));
   Field field;
   for (const std::string_view range : ranges) {
     const Result<Field> one = parse_range(range, bounds);
@@ -185,7 +187,7 @@ Result<CronSchedule> CronSchedule::parse_descriptor(std::string_view text, absl:
     return wrong(fmt::format("failed to parse duration {}: {}", printable(given), interval.error().message));
   if (interval->count() <= 0) return wrong("the duration of @every must be above zero");
   CronSchedule schedule;
-  schedule.interval_ = *interval;
+  schedule.interval_ = std::min<std::chrono::nanoseconds>(*interval, kLongest);
   return schedule;
 }
 

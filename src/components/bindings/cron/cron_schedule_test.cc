@@ -91,6 +91,7 @@ TEST(CronSchedule, AnIntervalIsNoTimeOfTheClock) {
   EXPECT_EQ(schedule->interval(), 90min);
   EXPECT_EQ(CronSchedule::parse("@every 5ms")->interval(), 5ms);
   EXPECT_EQ(CronSchedule::parse("@hourly")->interval(), std::nullopt);
+  EXPECT_EQ(CronSchedule::parse("@every 2562047h")->interval(), std::chrono::years(100));
 }
 
 TEST(CronSchedule, SaysWhatIsWrong) {
@@ -109,6 +110,7 @@ TEST(CronSchedule, SaysWhatIsWrong) {
            Wrong{"5-3 * * * *", "the range ends before it begins"},
            Wrong{"*/0 * * * *", "a step must be above zero"},
            Wrong{"*/-2 * * * *", "a negative number is not allowed"},
+           Wrong{", * * * * *", "second: ,: names no value"},
            Wrong{"1//2 * * * *", "too many slashes"},
            Wrong{"1-2-3 * * * *", "too many hyphens"},
            Wrong{"99999999999999999999 * * * *", "is no number"},
