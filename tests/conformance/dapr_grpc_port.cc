@@ -31,6 +31,7 @@ DaprGrpcPort::DaprGrpcPort(std::string app_id, state::StateService& state, pubsu
                                           {.app_id = std::move(app_id),
                                            .state = state,
                                            .pubsub = pubsub,
+                                           .bindings = bindings_,
                                            .invoke = invoke_,
                                            .metadata = *this,
                                            .labels = labels_,

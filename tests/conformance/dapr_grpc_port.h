@@ -39,6 +39,7 @@ class DaprGrpcPort final : private sidecar::MetadataSource {
   // With the reason that the HTTP API has for it: the two name some failures differently.
   static Error error_of(const ::grpc::Status& status);
 
+  bindings::BindingService bindings_{{}};
   invoke::InvokeService invoke_;
   sidecar::AppLabels labels_;
   net::Workers workers_{1};

@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod compile;
+mod confined;
 pub mod core_module;
 pub mod ctx;
 pub mod engine;
