@@ -16,5 +16,10 @@ extern const EmbeddedSchema kPostgresqlStateV2Schema;
 extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
+extern const EmbeddedSchema kRedisPubsubSchema;
+extern const EmbeddedSchema kCronBindingSchema;
+extern const EmbeddedSchema kHttpBindingSchema;
+extern const EmbeddedSchema kLocalStorageBindingSchema;
+extern const EmbeddedSchema kRedisBindingSchema;
 
 }  // namespace tandem::components

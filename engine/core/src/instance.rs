@@ -9,8 +9,8 @@ use std::ffi::c_void;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use wasmtime::component::Resource;
@@ -450,10 +450,8 @@ async fn serve(
 ) -> wasmtime::Result<()> {
     let instance = pre.instantiate_async(&mut *store).await?;
     start_bytes.store(store.data().limits.memory_bytes, Ordering::Relaxed);
-    let handle = instance.get_typed_func::<(
-        Resource<IncomingRequest>,
-        Resource<ResponseOutparam>,
-    ), ()>(&mut *store, &index)?;
+    let handle =
+        instance.get_typed_func::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&mut *store, &index)?;
     loop {
         let request = next_call(link).await;
         let arguments = {

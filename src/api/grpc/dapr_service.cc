@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "api/grpc/binding_methods.h"
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/invoke_methods.h"
 #include "api/grpc/pubsub_methods.h"
 #include "api/grpc/sidecar_methods.h"
 #include "api/grpc/state_methods.h"
+#include "api/grpc/topic_stream.h"
 #include "api/grpc/unary_call.h"
 
 namespace tandem::api::grpc {
@@ -87,6 +89,20 @@ template <class Method>
                                                           wire::BulkPublishResponse*) {
   return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEvent",
                [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::InvokeBinding(Context* server, const wire::InvokeBindingRequest* request,
+                                                       wire::InvokeBindingResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/InvokeBinding",
+               [&](const SharedCall& call) { invoke_binding(api_, late(), call, *server, *request, *response); });
+}
+
+::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*
+DaprService::SubscribeTopicEventsAlpha1(Context* server) {
+  const auto stream = TopicStream::make(api_, cancelled_);
+  stream->begin(
+      check_access(*server, "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1", api_.access, api_.api_token));
+  return stream.get();
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetMetadata(Context* server, const wire::GetMetadataRequest*,

@@ -223,6 +223,52 @@ TEST_F(GrpcAppTest, ACallThatIsOverdueIsNotMade) {
   EXPECT_EQ(program_.invoked().method(), "echo");
 }
 
+TEST_F(GrpcAppTest, AnEventOfABindingIsDeliveredAndItsAnswerComesBack) {
+  make({.api_token = "secret"});
+  const auto take = [this] {
+    std::promise<Result<bindings::AppAnswer>> promise;
+    app_->take({.binding = "timer",
+                .route = "/ignored",
+                .data = "tick",
+                .metadata = {{"readTimeUTC", "now"}},
+                .trace = {"00-11111111111111111111111111111111-2222222222222222-01", ""}},
+               [&](Result<bindings::AppAnswer> answer) { promise.set_value(std::move(answer)); });
+    return promise.get_future().get();
+  };
+  program_.binding_answer.set_data("thanks");
+  program_.binding_answer.add_to("store");
+  program_.binding_answer.set_concurrency(CallbackServer::BindingEventResponse::PARALLEL);
+  const auto answer = take();
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->data, "thanks");
+  EXPECT_THAT(answer->to, testing::ElementsAre("store"));
+  EXPECT_EQ(answer->order, bindings::AppAnswer::Order::kParallel);
+  EXPECT_EQ(program_.binding_event().name(), "timer");
+  EXPECT_EQ(program_.binding_event().data(), "tick");
+  EXPECT_EQ(program_.binding_event().metadata().at("readTimeUTC"), "now");
+  const auto metadata = program_.metadata();
+  EXPECT_EQ(metadata.find("dapr-api-token")->second, "secret");
+  EXPECT_EQ(metadata.find("traceparent")->second, "00-11111111111111111111111111111111-2222222222222222-01");
+  program_.status = {StatusCode::INTERNAL, "no"};
+  EXPECT_EQ(take().error().message, "error invoking app: rpc error: code = Internal desc = no");
+}
+
+TEST_F(GrpcAppTest, ListsTheBindingsThatItTakesEventsOf) {
+  using Reader = bindings::BindingEntry::Reader;
+  using Names = std::vector<std::string>;
+  make();
+  const auto list = [this] {
+    return ask<Names>([this](Completion<Names> done) {
+      app_->list_bindings({{"timer", "timer", Reader::kAsk}, {"queue", "queue", Reader::kAsk}}, std::move(done));
+    });
+  };
+  program_.input_bindings.add_bindings("queue");
+  program_.input_bindings.add_bindings("unknown");
+  EXPECT_THAT(list().value(), testing::ElementsAre("queue"));
+  program_.status = {StatusCode::UNIMPLEMENTED, "no"};
+  EXPECT_THAT(list().value(), testing::IsEmpty());
+}
+
 TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
   make({.api_token = "secret"});
   const std::string event = R"({"id":"7","datacontenttype":"text/plain","data":"hi","topic":"orders"})";
@@ -238,6 +284,57 @@ TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
   program_.status = {StatusCode::INTERNAL, "broken"};
   EXPECT_EQ(deliver(event).error().message, "rpc error: code = Internal desc = broken");
   EXPECT_FALSE(deliver("no event"));
+}
+
+TEST_F(GrpcAppTest, ABulkIsDeliveredAndItsVerdictsComeBack) {
+  using BulkService = CallbackServer::BulkService;
+  make({.api_token = "token"});
+  const auto deliver_bulk = [&](bool raw) {
+    std::promise<Result<std::vector<pubsub::Verdict>>> promise;
+    pubsub::BulkDelivery bulk{.id = "bulk",
+                              .pubsub = "bus",
+                              .topic = "orders",
+                              .route = "/new",
+                              .raw_payload = raw,
+                              .metadata = {{"pubsubName", "bus"}}};
+    for (const char* id : {"a", "b"}) {
+      bulk.items.push_back({.entry_id = id,
+                            .event = share(R"({"id":"1","datacontenttype":"text/plain","data":"x"})"),
+                            .content_type = "application/cloudevents+json",
+                            .metadata = {{"key", id}}});
+    }
+    // Cannot be read: it is tried again.
+    if (!raw) bulk.items.push_back({.entry_id = "c", .event = share("no JSON")});
+    app_->deliver_bulk(std::move(bulk),
+                       [&](Result<std::vector<pubsub::Verdict>> verdicts) { promise.set_value(std::move(verdicts)); });
+    return promise.get_future().get();
+  };
+  using pubsub::Verdict;
+  for (const BulkService service : {BulkService::kStable, BulkService::kAlpha}) {
+    program_.bulk_service = service;
+    const auto verdicts = deliver_bulk(false);
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    EXPECT_THAT(*verdicts, testing::ElementsAre(Verdict::kSuccess, Verdict::kSuccess, Verdict::kRetry));
+    const auto bulk = program_.bulk();
+    EXPECT_EQ(bulk.id(), "bulk");
+    EXPECT_EQ(bulk.topic(), "orders");
+    EXPECT_EQ(bulk.pubsub_name(), "bus");
+    EXPECT_EQ(bulk.path(), "/new");
+    EXPECT_EQ(bulk.type(), "com.dapr.event.sent.bulk");
+    ASSERT_EQ(bulk.entries_size(), 2);
+    EXPECT_EQ(bulk.entries(0).entry_id(), "a");
+    EXPECT_EQ(bulk.entries(0).cloud_event().data(), "x");
+    EXPECT_EQ(bulk.entries(1).metadata().at("key"), "b");
+    EXPECT_EQ(program_.metadata().find("dapr-api-token")->second, "token");
+    EXPECT_EQ(program_.metadata().find("pubsubname")->second, "bus");
+  }
+  program_.event_status = CallbackServer::TopicEventResponse::DROP;
+  EXPECT_THAT(*deliver_bulk(true), testing::ElementsAre(Verdict::kDrop, Verdict::kDrop));
+  EXPECT_EQ(program_.bulk().entries(0).bytes(), R"({"id":"1","datacontenttype":"text/plain","data":"x"})");
+  program_.status = {StatusCode::INTERNAL, "broken"};
+  EXPECT_FALSE(deliver_bulk(true));
+  program_.bulk_service = BulkService::kNone;
+  EXPECT_THAT(*deliver_bulk(true), testing::ElementsAre(Verdict::kDrop, Verdict::kDrop));
 }
 
 TEST_F(GrpcAppTest, TheAppSaysWhatItSubscribesTo) {

@@ -15,13 +15,13 @@ enum class Facility {
   kLock,
   kCrypto,
   kSubtleCrypto,
-  kBinding,
   kActors,
   kWorkflows,
   kConversation,
   kScheduleJob,
   kGetJob,
   kDeleteJob,
+  kListJobs,
 };
 
 // `name`: the component, binding … that the call names.

@@ -414,8 +414,7 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let ctx = store.data_mut();
         let headers = ctx.table.delete(headers)?;
         // SAFETY: the request lives while its call runs.
-        let head =
-            ctx.call.request().is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
+        let head = ctx.call.request().is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
         Ok((ctx.table.push(OutgoingResponse { status: 200, headers, body: None, head })?,))
     })?;
     l.func_wrap("[method]outgoing-response.status-code", |store: Store, (this,): (This,)| {
