@@ -19,6 +19,11 @@ class Sample:
     p99: float
     user: float
     system: float
+    requests: int
+
+    @property
+    def cpu(self):
+        return self.user + self.system
 
 
 def _latency(text, percentile):
@@ -44,4 +49,4 @@ def wrk(server, url, connections, seconds, script=None):
     requests = int(total.group(1))
     rate = float(re.search(r"^Requests/sec:\s+([\d.]+)", text, re.MULTILINE).group(1))
     user, system = ((a - b) * 1e6 / requests for a, b in zip(after, before))
-    return Sample(rate, _latency(text, 50), _latency(text, 99), user, system)
+    return Sample(rate, _latency(text, 50), _latency(text, 99), user, system, requests)
