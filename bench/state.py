@@ -1,6 +1,7 @@
 """What a building block costs: through Dapr's API next to a real daprd, and from inside a guest next to its store.
 
 usage: ./dev bench state [--only ROWS] [--quick] [--runs N] [--seconds N] [--connections 1,32,256] [--calls N]
+                         [--requests N] [--soak MINUTES]
 
 All sides run in this one session, take turns, and are judged by the median of their turns. Prints Markdown.
 """
@@ -16,6 +17,7 @@ sys.path[0] = str(Path(__file__).resolve().parent / "lib")
 
 import dapr_rows
 import guest_rows
+import memory_rows
 import report
 from servers import ROOT, run_benchmark
 from sidecars import daprd_missing
@@ -28,7 +30,9 @@ ROWS = {
     "grpc": dapr_rows.grpc,
     "invoke": dapr_rows.invoke,
     "guest": guest_rows.run,
+    "memory": memory_rows.after_requests,
 }
+LEAST_SOAK_MINUTES = 3
 
 
 def rows(text):
@@ -61,14 +65,24 @@ def arguments():
     parser.add_argument("--seconds", type=positive, help="of one run (default 3)")
     parser.add_argument("--connections", type=numbers, default="1,32,256", help="of the row http (default 1,32,256)")
     parser.add_argument("--calls", type=positive, help="of one guest, in memory (default 1,000,000)")
+    parser.add_argument("--requests", type=positive, help="before memory is read (default 1,000,000)")
+    parser.add_argument(
+        "--soak", type=positive, metavar="MINUTES", help=f"only that: memory under load, at least {LEAST_SOAK_MINUTES} minutes"
+    )
     parsed = parser.parse_args()
+    if parsed.soak and parsed.soak < LEAST_SOAK_MINUTES:
+        parser.error(f"--soak: at least {LEAST_SOAK_MINUTES} minutes: memory is read from the end of the second on")
     parsed.runs = parsed.runs or (2 if parsed.quick else 5)
     parsed.seconds = parsed.seconds or (1 if parsed.quick else 3)
     parsed.calls = parsed.calls or (100_000 if parsed.quick else 1_000_000)
+    parsed.requests = parsed.requests or (50_000 if parsed.quick else 1_000_000)
     return parsed
 
 
 def measure(out, options, folder):
+    if options.soak:
+        memory_rows.soak(out, options, folder / "soak")
+        return
     if daprd_missing():
         out.add(f"**{daprd_missing()}. Only Tandem's side runs, and what compares both is left out.**\n")
     verdicts = Verdicts()

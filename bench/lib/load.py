@@ -31,14 +31,17 @@ def _latency(text, percentile):
     return float(value) * UNITS_US[unit]
 
 
-def wrk(server, url, connections, seconds, script=None):
-    """Runs wrk for `seconds`; an answer that is not 2xx or a broken connection makes the figures worthless."""
+def wrk(server, url, connections, seconds, script=None, arguments=()):
+    """Runs wrk for `seconds`; an answer that is not 2xx or a broken connection makes the figures worthless.
+
+    `arguments` are the script's."""
     command = ["wrk", "--latency", "-t", str(min(connections, 2)), "-c", str(connections), "-d", f"{seconds}s"]
     command += ["--timeout", "30s"]
     if script:
         command += ["-s", str(Path(__file__).resolve().parent / script)]
     before = server.cpu_seconds()
-    done = subprocess.run([*command, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command += [url, "--", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     after = server.cpu_seconds()
     text = done.stdout
     total = re.search(r"^\s+(\d+) requests in", text, re.MULTILINE)
