@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/collect_sink.h"
+#include "base/text.h"
 #include "net/http_head.h"
 #include "net/in_process.h"
 #include "telemetry/trace_context.h"
@@ -36,9 +37,7 @@ void add_metadata(const pubsub::Delivery& delivery, const Logger& log, net::Owne
   std::size_t left_out = 0;
   std::string_view first;
   for (const auto& [name, value] : delivery.metadata) {
-    std::string header = name;
-    std::ranges::transform(header, header.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    std::string header = to_lower(name);
     const std::size_t size = name == kOwnName ? 0 : header.size() + value.size();
     if (size <= left && net::valid_header({header, value}) && !is_reserved(header)) {
       left -= size;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "net/http_head.h"
 
 namespace tandem::app {
@@ -69,9 +70,7 @@ bool is_verb(std::string_view method) {
 // "Get", "Post": how Go's client begins its errors.
 std::string capitalized(std::string_view method) {
   std::string text(method);
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] >= 'A' && text[i] <= 'Z') text[i] = static_cast<char>(text[i] - 'A' + 'a');
-  }
+  for (std::size_t i = 1; i < text.size(); ++i) text[i] = to_lower(text[i]);
   return text;
 }
 

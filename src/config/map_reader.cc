@@ -101,7 +101,7 @@ std::optional<std::string> MapReader::choice(std::string_view key, const std::ve
   const YamlNode* node = scalar(key, expected);
   if (node == nullptr) return std::nullopt;
   for (std::string_view choice : choices) {
-    if (equals_folded(node->text, choice)) return std::string(choice);
+    if (equals_ignoring_case(node->text, choice)) return std::string(choice);
   }
   wrong(*node, key, expected);
   return std::nullopt;
@@ -220,7 +220,7 @@ void MapReader::finish() {
   for (const auto& pair : node_->pairs) {
     const std::string& key = pair.key->text;
     bool known = std::any_of(known_.begin(), known_.end(), [&](std::string_view name) {
-      return unknown_ == UnknownKeys::kRefuse ? name == key : equals_folded(name, key);
+      return unknown_ == UnknownKeys::kRefuse ? name == key : equals_ignoring_case(name, key);
     });
     if (known) continue;
     std::string message = fmt::format("unknown key \"{}\"", printable(path_of(key)));

@@ -197,7 +197,7 @@ bool OutboundHosts::is_for_sockets(const Entry& entry) {
 }
 
 bool OutboundHosts::door_matches(const Entry& entry, std::string_view scheme, std::uint16_t port) {
-  return (entry.scheme.empty() || equals_folded(entry.scheme, scheme)) && port >= entry.port_begin &&
+  return (entry.scheme.empty() || equals_ignoring_case(entry.scheme, scheme)) && port >= entry.port_begin &&
          port < entry.port_end;
 }
 

@@ -273,7 +273,7 @@ const YamlNode* YamlNode::get(std::string_view key) const {
     if (pair.key->text == key) return pair.value.get();
   }
   for (const Pair& pair : pairs) {
-    if (equals_folded(pair.key->text, key)) return pair.value.get();
+    if (equals_ignoring_case(pair.key->text, key)) return pair.value.get();
   }
   return nullptr;
 }

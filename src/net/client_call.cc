@@ -1,6 +1,5 @@
 #include "net/client_call.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -9,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/text.h"
 #include "net/http_head.h"
 
 namespace tandem::net {
@@ -24,9 +24,7 @@ constexpr int kInterimAnswers = 16;  // 1xx answers before the real one
 std::string key_of(const ClientRequest& request) {
   std::string key = request.scheme + "://" + request.host + ":" + std::to_string(request.port);
   if (request.verify == ClientVerify::kNothing) key += " unverified";
-  std::transform(key.begin(), key.end(), key.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return key;
+  return to_lower(key);
 }
 
 ClientRequest with_port(ClientRequest request) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tandem::api::http {
 namespace {
 
@@ -38,7 +40,7 @@ std::string canonical_names(std::string_view names) {
     }
     if (at > 0 && begins && !out.empty() && (names[at - 1] == ',' || names[at - 1] == ' ')) out += ", ";
     if (begins && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    if (!begins && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!begins) c = to_lower(c);
     begins = c == '-';
     out += c;
   }

@@ -4,6 +4,7 @@
 
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/trace_metadata.h"
+#include "base/text.h"
 #include "net/grpc/header_metadata.h"
 
 namespace tandem::app::grpc {
@@ -13,13 +14,6 @@ using ::dapr::proto::common::v1::HTTPExtension;
 
 // What Go's HTTP server makes of a text without a content type.
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // A percent sign that begins nothing stays what it is.
 std::string percent_decoded(std::string_view text) {

@@ -14,6 +14,7 @@
 #include "app/grpc/trace_metadata.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "blocks/pubsub/json_text.h"
 #include "net/grpc/header_metadata.h"
 
@@ -26,12 +27,6 @@ using pubsub::JsonMember;
 
 constexpr std::string_view kScope = "tandem.pubsub";
 constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return lower;
-}
 
 bool is_content_type(std::string_view lower, std::string_view expected) {
   return lower.starts_with(expected) && (lower.size() == expected.size() || lower[expected.size()] == ';');
@@ -71,7 +66,7 @@ Result<std::string> data_of(const std::vector<JsonMember>& members, const std::s
   }
   const std::string_view value = find(members, "data");
   if (value.empty() || value == "null") return std::string();
-  const std::string type = lower_case(content_type);
+  const std::string type = to_lower(content_type);
   if (type.starts_with("text/") || is_content_type(type, "application/xml")) {
     auto text = pubsub::json_string(value);
     if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");
@@ -142,7 +137,7 @@ net::grpc::MetadataPairs event_metadata(const pubsub::Delivery& delivery) {
   net::grpc::MetadataPairs pairs;
   std::size_t left = kMaxMetadataBytes;
   for (const auto& [name, value] : delivery.metadata) {
-    std::string key = lower_case(name);
+    std::string key = to_lower(name);
     if (!net::grpc::is_metadata(key, value) || is_reserved(key) || key.size() + value.size() > left) continue;
     left -= key.size() + value.size();
     pairs.emplace_back(std::move(key), value);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
 #include "config/duration.h"
@@ -20,22 +21,15 @@ constexpr std::string_view kDefaultType = "com.dapr.event.sent";
 constexpr std::string_view kDefaultSource = "Dapr";
 constexpr std::string_view kSpecVersion = "1.0";
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
-
 // "Application/JSON; charset=utf-8" is "application/json".
 bool is_type(std::string_view content_type, std::string_view expected) {
-  return lower(content_type.substr(0, content_type.find(';'))) == expected;
+  return equals_ignoring_case(content_type.substr(0, content_type.find(';')), expected);
 }
 
 const std::string* find_ignoring_case(const Metadata& metadata, std::string_view name) {
   if (const auto exact = metadata.find(name); exact != metadata.end()) return &exact->second;
-  const std::string wanted = lower(name);
   for (const auto& [key, value] : metadata) {
-    if (lower(key) == wanted) return &value;
+    if (equals_ignoring_case(key, name)) return &value;
   }
   return nullptr;
 }

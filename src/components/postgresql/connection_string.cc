@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tandem::components::postgresql {
 namespace {
 
@@ -44,13 +46,6 @@ Result<Words> parse_words(std::string_view text) {
     words.insert_or_assign(word, std::move(value));
   }
   return words;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 Result<std::string> percent_decoded(std::string_view text, std::string_view part) {

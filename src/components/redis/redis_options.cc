@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/text.h"
 #include "config/duration.h"
 #include "config/text.h"
 
@@ -14,12 +15,6 @@ using config::MetadataReader;
 using std::chrono::milliseconds;
 
 constexpr std::uint16_t kRedisPort = 6379;
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 std::optional<std::uint16_t> to_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -167,7 +162,7 @@ Result<RedisAddress> parse_redis_address(std::string_view text, std::uint16_t po
 
 Result<RedisOptions> read_redis_options(const MetadataReader& metadata) {
   if (Status status = refuse_keys(metadata); !status) return fail(std::move(status.error()));
-  RedisOptions options{.cluster = config::equals_folded(metadata.get_string("redisType"), "cluster"),
+  RedisOptions options{.cluster = equals_ignoring_case(metadata.get_string("redisType"), "cluster"),
                        .username = metadata.get_string("redisUsername"),
                        .password = metadata.get_string("redisPassword"),
                        .sentinel_username = metadata.get_string("sentinelUsername"),

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/base64.h"
+#include "base/text.h"
 
 namespace tandem::net::grpc {
 namespace {
@@ -48,12 +49,6 @@ constexpr std::array<std::string_view, 22> kPermanent = {"accept",
                                                          "via",
                                                          "warning"};
 
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return lower;
-}
-
 bool is_key(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
@@ -78,7 +73,7 @@ bool is_metadata(std::string_view key, std::string_view value) {
 MetadataPairs metadata_of_headers(net::Headers headers) {
   MetadataPairs pairs;
   for (const net::Header& header : headers) {
-    std::string key = lower_case(header.name);
+    std::string key = to_lower(header.name);
     // What starts with grpc- is the protocol's own.
     if (!is_key(key) || key.starts_with("grpc-") || std::ranges::find(kLeftOut, key) != kLeftOut.end()) continue;
     if (std::ranges::find(kPermanent, key) != kPermanent.end()) key.insert(0, "dapr-");

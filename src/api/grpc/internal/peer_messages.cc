@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "blocks/invoke/method.h"
 #include "net/http_head.h"
 
@@ -34,12 +35,6 @@ bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::any_of(names, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
 }
 
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return lower;
-}
-
 void set(Values& values, std::string_view name, std::string_view value) {
   peer::ListStringValue& list = values[std::string(name)];
   list.clear_values();
@@ -55,13 +50,6 @@ HTTPExtension::Verb verb_of(std::string_view method) {
   // daprd takes a method that it does not know for a POST.
   if (!HTTPExtension::Verb_Parse(std::string(method), &verb)) return HTTPExtension::POST;
   return verb;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // A path without its percent-encoding; what is no encoding stays as it is.
@@ -90,7 +78,7 @@ std::vector<std::string> connection_options(const Values& values) {
         std::string_view one = left.substr(0, comma);
         while (one.starts_with(' ')) one.remove_prefix(1);
         while (one.ends_with(' ')) one.remove_suffix(1);
-        if (!one.empty()) names.push_back(lower_case(one));
+        if (!one.empty()) names.push_back(to_lower(one));
         left = comma == std::string_view::npos ? std::string_view() : left.substr(comma + 1);
       }
     }
@@ -103,7 +91,7 @@ std::vector<std::string> connection_options(const Values& values) {
 void append_headers(const Values& values, net::OwnedHeaders& out) {
   const std::vector<std::string> options = connection_options(values);
   for (const auto& [name, list] : values) {
-    std::string key = lower_case(name);
+    std::string key = to_lower(name);
     if (key == kDestination || key == "content-type" || key == "content-length" || key == "host" ||
         key.ends_with("-bin") || is_one_of(key, kHopByHop) || std::ranges::find(options, key) != options.end()) {
       continue;
@@ -150,7 +138,7 @@ void add_forwarded(const PeerCall& call, Values& values) {
 }  // namespace
 
 std::string canonical_name(std::string_view name) {
-  std::string canonical = lower_case(name);
+  std::string canonical = to_lower(name);
   bool first = true;
   for (char& c : canonical) {
     if (first && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);

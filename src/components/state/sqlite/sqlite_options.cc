@@ -4,26 +4,15 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tandem::components {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
 
 bool is_identifier(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   });
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::string query_decoded(std::string_view text) {
@@ -40,7 +29,7 @@ std::string query_decoded(std::string_view text) {
 }
 
 Status check_pragma(const std::string& pragma) {
-  const std::string name = lower(pragma);
+  const std::string name = to_lower(pragma);
   const std::pair<std::string_view, std::string_view> reserved[] = {
       {"busy_timeout", "; please use the `busyTimeout` metadata property instead"},
       {"journal_mode", "; please use the `disableWAL` metadata property instead"},
@@ -77,7 +66,7 @@ Result<SqliteTarget> check_options(const SqliteOptions& options) {
   SqliteTarget target;
   target.file.vfs = options.vfs;
   const std::string& text = options.connection_string;
-  const std::string lowered = lower(text);
+  const std::string lowered = to_lower(text);
   target.in_memory = lowered.starts_with(":memory:") || lowered.starts_with("file::memory:");
   const std::size_t question = text.find('?');
   std::string_view query =
