@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/text.h"
+#include "base/percent.h"
 
 namespace tandem::components::postgresql {
 namespace {
@@ -48,22 +48,11 @@ Result<Words> parse_words(std::string_view text) {
   return words;
 }
 
+// libpq takes no NUL, written so or so.
 Result<std::string> percent_decoded(std::string_view text, std::string_view part) {
-  std::string result;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '%') {
-      result.push_back(text[at]);
-      continue;
-    }
-    const int high = at + 2 < text.size() ? hex_digit(text[at + 1]) : -1;
-    const int low = at + 2 < text.size() ? hex_digit(text[at + 2]) : -1;
-    if (high < 0 || low < 0 || (high == 0 && low == 0)) {
-      return invalid("the URL's " + std::string(part) + " has a \"%\" that is not followed by two hexadecimal digits");
-    }
-    result.push_back(static_cast<char>(high * 16 + low));
-    at += 2;
-  }
-  return result;
+  Result<std::string> result = percent_decode(text);
+  if (result && !result->contains('\0')) return result;
+  return invalid("the URL's " + std::string(part) + " has a \"%\" that is not followed by two hexadecimal digits");
 }
 
 // "a:1,b,[::1]:5433" -> hosts "a,b,::1" and ports "1,,5433".

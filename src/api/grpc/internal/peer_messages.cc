@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/percent.h"
 #include "base/text.h"
 #include "blocks/invoke/method.h"
 #include "net/http_head.h"
@@ -50,21 +51,6 @@ HTTPExtension::Verb verb_of(std::string_view method) {
   // daprd takes a method that it does not know for a POST.
   if (!HTTPExtension::Verb_Parse(std::string(method), &verb)) return HTTPExtension::POST;
   return verb;
-}
-
-// A path without its percent-encoding; what is no encoding stays as it is.
-std::string decoded(std::string_view path) {
-  std::string out;
-  out.reserve(path.size());
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' && i + 2 < path.size() && hex_digit(path[i + 1]) >= 0 && hex_digit(path[i + 2]) >= 0) {
-      out += static_cast<char>(hex_digit(path[i + 1]) * 16 + hex_digit(path[i + 2]));
-      i += 2;
-    } else {
-      out += path[i];
-    }
-  }
-  return out;
 }
 
 // The headers that Connection names.
@@ -168,7 +154,7 @@ void fill_request(const net::RequestHead& head, const PeerCall& call, std::optio
   const std::size_t mark = head.target.find('?');
   std::string_view path = head.target.substr(0, mark);
   if (path.starts_with('/')) path.remove_prefix(1);
-  message.set_method(decoded(path));
+  message.set_method(percent_decode_leniently(path));
   message.set_content_type(std::string(net::find_header(head.headers, "content-type").value_or("")));
   // A request that did not come by HTTP may have no verb; whether the app needs one, its own sidecar knows.
   if (head.method == HTTPExtension::Verb_Name(HTTPExtension::NONE)) return;

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/percent.h"
 #include "base/text.h"
 
 namespace tandem::components {
@@ -13,19 +14,6 @@ bool is_identifier(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   });
-}
-
-std::string query_decoded(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      result.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
-      i += 2;
-    } else {
-      result.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return result;
 }
 
 Status check_pragma(const std::string& pragma) {
@@ -77,8 +65,8 @@ Result<SqliteTarget> check_options(const SqliteOptions& options) {
     const std::string_view item = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
     const std::size_t equals = std::min(item.find('='), item.size());
-    const std::string name = query_decoded(item.substr(0, equals));
-    const std::string value = query_decoded(item.substr(std::min(equals + 1, item.size())));
+    const std::string name = percent_decode_leniently(item.substr(0, equals), Plus::kSpace);
+    const std::string value = percent_decode_leniently(item.substr(std::min(equals + 1, item.size())), Plus::kSpace);
     if (name == "_pragma") {
       if (Status status = check_pragma(value); !status) return fail(std::move(status.error()));
       target.pragmas.push_back(value);
