@@ -5,6 +5,7 @@
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/trace_metadata.h"
 #include "base/percent.h"
+#include "blocks/rpc_status.h"
 #include "net/grpc/header_metadata.h"
 
 namespace tandem::app::grpc {

@@ -12,6 +12,7 @@
 #include "base/percent.h"
 #include "base/text.h"
 #include "blocks/invoke/method.h"
+#include "blocks/rpc_status.h"
 #include "net/http_head.h"
 
 namespace tandem::api::grpc {
@@ -168,8 +169,7 @@ Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message,
   const auto method = invoke::normalize_method(invocation.method());
   if (!method) return fail(Code::kInvalidArgument, "invalid method: " + method.error().message);
   const auto refuse = [](std::string_view why) {
-    return fail(Code::kInternal, fmt::format("error invoking app channel: {}",
-                                             rpc_error(static_cast<int>(Code::kInvalidArgument), why)));
+    return fail(Code::kInternal, fmt::format("error invoking app channel: {}", rpc_text(Code::kInvalidArgument, why)));
   };
   if (!invocation.has_http_extension()) return refuse("missing HTTP extension field");
   const HTTPExtension::Verb verb = invocation.http_extension().verb();
@@ -235,38 +235,6 @@ PeerAnswer answer_of(const peer::InternalInvokeResponse& message) {
   std::erase_if(answer.headers,
                 [](const net::OwnedHeader& header) { return !net::valid_header({header.name, header.value}); });
   return answer;
-}
-
-int http_status_of(int code) {
-  switch (static_cast<Code>(code)) {
-    case Code::kOk: return 200;
-    case Code::kCancelled: return 408;
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition:
-    case Code::kOutOfRange: return 400;
-    case Code::kDeadlineExceeded: return 504;
-    case Code::kNotFound: return 404;
-    case Code::kAlreadyExists:
-    case Code::kAborted: return 409;
-    case Code::kPermissionDenied: return 403;
-    case Code::kUnauthenticated: return 401;
-    case Code::kResourceExhausted: return 429;
-    case Code::kUnimplemented: return 501;
-    case Code::kUnavailable: return 503;
-    default: return 500;
-  }
-}
-
-std::string rpc_error(int code, std::string_view message) {
-  constexpr std::array<std::string_view, 17> kNames = {
-      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-      "DataLoss", "Unauthenticated"};
-  const bool known = code >= 0 && static_cast<std::size_t>(code) < kNames.size();
-  return fmt::format("rpc error: code = {} desc = {}",
-                     known ? std::string(kNames[static_cast<std::size_t>(code)]) : fmt::format("Code({})", code),
-                     message);
 }
 
 }  // namespace tandem::api::grpc
