@@ -1,12 +1,12 @@
 #include "app/delivery.h"
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
 
 #include "app/collect_sink.h"
 #include "base/text.h"
+#include "net/hop_headers.h"
 #include "net/http_head.h"
 #include "net/in_process.h"
 #include "telemetry/trace_context.h"
@@ -21,13 +21,11 @@ constexpr std::string_view kOwnName = "pubsubName";  // ours, not the publisher'
 // Names that are not metadata's to set: those of the delivery itself, of the connection, and of who calls.
 bool is_reserved(std::string_view name) {
   constexpr auto kReserved = std::to_array<std::string_view>(
-      {"content-type", "host", "traceparent", "tracestate", "te", "trailer", "upgrade", "http2-settings",
-       "proxy-authenticate", "proxy-authorization", "destination-app-id"});
+      {"content-type", "content-length", "host", "traceparent", "tracestate", "destination-app-id"});
   const auto starts = [name](std::string_view prefix) {
     return name.size() >= prefix.size() && net::equals_ignoring_case(name.substr(0, prefix.size()), prefix);
   };
-  return net::is_framing_header(name) || starts("dapr-") || name.ends_with("-bin") ||
-         std::ranges::any_of(kReserved, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
+  return net::is_hop_by_hop(name) || starts("dapr-") || name.ends_with("-bin") || net::is_one_of(name, kReserved);
 }
 
 // A header for each, by its own name in lower case, as Dapr does it. Names and values are what a publisher chose, so

@@ -30,6 +30,8 @@ using Headers = std::span<const Header>;
 std::optional<std::string_view> find_header(Headers headers, std::string_view name);
 
 using tandem::equals_ignoring_case;
+// Compared like that with each of `names`.
+bool is_one_of(std::string_view name, std::span<const std::string_view> names);
 
 struct RequestHead {
   std::string_view method;     // "GET"; any token

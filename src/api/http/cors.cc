@@ -1,6 +1,5 @@
 #include "api/http/cors.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -15,7 +14,7 @@ constexpr std::string_view kAll = "*";
 
 bool is_method_allowed(std::string_view method) {
   constexpr std::array<std::string_view, 7> kMethods = {"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-  return std::ranges::any_of(kMethods, [&](std::string_view m) { return net::equals_ignoring_case(m, method); });
+  return net::is_one_of(method, kMethods);
 }
 
 bool matches(std::string_view pattern, std::string_view origin) {

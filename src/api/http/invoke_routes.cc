@@ -10,11 +10,10 @@
 #include "api/http/forwarded_exchange.h"
 #include "api/http/reply.h"
 #include "base/base64.h"
+#include "blocks/invoke/caller_headers.h"
 
 namespace tandem::api::http {
 namespace {
-
-constexpr std::string_view kAppIdHeader = "dapr-app-id";
 
 std::string whole_path_as_method(std::string_view decoded_path) {
   std::string method = clean_path(decoded_path);
@@ -30,7 +29,7 @@ std::string app_id_of_authorization(std::string_view value) {
   if (!pair) return {};
   const std::size_t colon = pair->find(':');
   if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return {};
-  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return {};
+  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), invoke::kAppId)) return {};
   return pair->substr(colon + 1);
 }
 
@@ -58,7 +57,7 @@ bool announces_more_than(net::Headers headers, std::size_t limit) {
 InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
   const auto decoded = unescape_path(path);
   if (!decoded) return {};
-  if (const auto id = net::find_header(headers, kAppIdHeader); id && !id->empty()) {
+  if (const auto id = net::find_header(headers, invoke::kAppId); id && !id->empty()) {
     return {std::string(*id), whole_path_as_method(*decoded)};
   }
   if (const auto authorization = net::find_header(headers, "authorization")) {

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "blocks/pubsub/json_text.h"
 #include "net/grpc/header_metadata.h"
+#include "net/hop_headers.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -104,10 +105,9 @@ Status fill_extensions(const std::vector<JsonMember>& members, ::google::protobu
 // Of the delivery, of the connection, or of who calls: not metadata's to set.
 bool is_reserved(std::string_view key) {
   constexpr auto kReserved = std::to_array<std::string_view>(
-      {"content-type", "content-length", "host", "te", "user-agent", "connection", "keep-alive", "proxy-connection",
-       "transfer-encoding", "upgrade", "http2-settings", "trailer", "proxy-authenticate", "proxy-authorization",
-       "traceparent", "tracestate", "destination-app-id"});
-  return key.starts_with("dapr-") || key.ends_with("-bin") || std::ranges::find(kReserved, key) != kReserved.end();
+      {"content-type", "content-length", "host", "user-agent", "traceparent", "tracestate", "destination-app-id"});
+  return net::is_hop_by_hop(key) || key.starts_with("dapr-") || key.ends_with("-bin") ||
+         std::ranges::find(kReserved, key) != kReserved.end();
 }
 
 }  // namespace

@@ -11,8 +11,10 @@
 
 #include "base/percent.h"
 #include "base/text.h"
+#include "blocks/invoke/caller_headers.h"
 #include "blocks/invoke/method.h"
 #include "blocks/rpc_status.h"
+#include "net/hop_headers.h"
 #include "net/http_head.h"
 
 namespace tandem::api::grpc {
@@ -21,21 +23,13 @@ namespace {
 using ::dapr::proto::common::v1::HTTPExtension;
 using Values = ::google::protobuf::Map<std::string, peer::ListStringValue>;
 
-constexpr std::string_view kCaller = "dapr-caller-app-id";
-constexpr std::string_view kCallee = "dapr-callee-app-id";
-constexpr std::string_view kCallerNamespace = "dapr-caller-namespace";
+using invoke::kCalleeAppId;
+using invoke::kCallerAppId;
+using invoke::kCallerNamespace;
+
 constexpr std::string_view kDestination = "destination-app-id";
 
-constexpr std::array kOwn = {kCaller, kCallee, kCallerNamespace, kDestination};
-
-// RFC 9110, 7.6.1: they mean one connection.
-constexpr std::array<std::string_view, 10> kHopByHop = {
-    "connection",     "keep-alive", "proxy-connection", "transfer-encoding",   "upgrade",
-    "http2-settings", "te",         "trailer",          "proxy-authorization", "proxy-authenticate"};
-
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::any_of(names, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
-}
+constexpr std::array kOwn = {kCallerAppId, kCalleeAppId, kCallerNamespace, kDestination};
 
 void set(Values& values, std::string_view name, std::string_view value) {
   peer::ListStringValue& list = values[std::string(name)];
@@ -54,33 +48,17 @@ HTTPExtension::Verb verb_of(std::string_view method) {
   return verb;
 }
 
-// The headers that Connection names.
-std::vector<std::string> connection_options(const Values& values) {
-  std::vector<std::string> names;
-  for (const auto& [name, list] : values) {
-    if (!net::equals_ignoring_case(name, "connection")) continue;
-    for (std::string_view left : list.values()) {
-      while (!left.empty()) {
-        const std::size_t comma = left.find(',');
-        std::string_view one = left.substr(0, comma);
-        while (one.starts_with(' ')) one.remove_prefix(1);
-        while (one.ends_with(' ')) one.remove_suffix(1);
-        if (!one.empty()) names.push_back(to_lower(one));
-        left = comma == std::string_view::npos ? std::string_view() : left.substr(comma + 1);
-      }
-    }
-  }
-  return names;
-}
-
 // As daprd makes headers of the metadata of a message: without what means one hop, the body's framing, its type, which
 // the message has in a place of its own, and binary metadata, which only gRPC can carry.
 void append_headers(const Values& values, net::OwnedHeaders& out) {
-  const std::vector<std::string> options = connection_options(values);
+  net::HopHeaders hop;
+  for (const auto& [name, list] : values) {
+    for (const std::string& value : list.values()) hop.add(name, value);
+  }
   for (const auto& [name, list] : values) {
     std::string key = to_lower(name);
     if (key == kDestination || key == "content-type" || key == "content-length" || key == "host" ||
-        key.ends_with("-bin") || is_one_of(key, kHopByHop) || std::ranges::find(options, key) != options.end()) {
+        key.ends_with("-bin") || hop.contains(key)) {
       continue;
     }
     if (key.starts_with(':')) {
@@ -138,8 +116,9 @@ void fill_request(const net::RequestHead& head, const PeerCall& call, std::optio
                   peer::InternalInvokeRequest& out) {
   out.set_ver(peer::V1);
   Values& values = *out.mutable_metadata();
+  const net::HopHeaders hop(head.headers);
   for (const net::Header& header : head.headers) {
-    if (is_one_of(header.name, kOwn) || is_one_of(header.name, kHopByHop)) continue;
+    if (net::is_one_of(header.name, kOwn) || hop.contains(header.name)) continue;
     add(values, header.name, header.value);
   }
   if (body_bytes && *body_bytes > 0 && !net::find_header(head.headers, "content-length")) {
@@ -148,8 +127,8 @@ void fill_request(const net::RequestHead& head, const PeerCall& call, std::optio
   add_forwarded(call, values);
   set(values, kDestination, call.callee_app_id);
   set(values, kCallerNamespace, call.caller_namespace);
-  set(values, kCaller, call.caller_app_id);
-  set(values, kCallee, call.callee_app_id);
+  set(values, kCallerAppId, call.caller_app_id);
+  set(values, kCalleeAppId, call.callee_app_id);
 
   auto& message = *out.mutable_message();
   const std::size_t mark = head.target.find('?');
@@ -194,7 +173,7 @@ Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message,
 }
 
 std::string caller_of(const peer::InternalInvokeRequest& message) {
-  const auto found = message.metadata().find(std::string(kCaller));
+  const auto found = message.metadata().find(std::string(kCallerAppId));
   if (found == message.metadata().end() || found->second.values().empty()) return "unknown";
   return found->second.values(0);
 }
@@ -208,9 +187,10 @@ void fill_response(int status, net::Headers headers, std::optional<std::size_t> 
   out.mutable_status()->set_code(status);
   auto& message = *out.mutable_message();
   Values& values = *out.mutable_headers();
+  const net::HopHeaders hop(headers);
   for (const net::Header& header : headers) {
     if (net::equals_ignoring_case(header.name, "content-type")) message.set_content_type(std::string(header.value));
-    if (!is_one_of(header.name, kHopByHop)) add(values, header.name, header.value);
+    if (!hop.contains(header.name)) add(values, header.name, header.value);
   }
   if (body_bytes) set(values, "Content-Length", fmt::format("{}", *body_bytes));
 }

@@ -77,7 +77,9 @@ class HttpEndpointTest : public testing::Test {
   net::Workers workers_{1};
 };
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: yes\r\nConnection: close\r\n\r\nok";
+constexpr char kOk[] =
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: yes\r\nX-Private: 1\r\n"
+    "Connection: close, X-Private\r\n\r\nok";
 
 TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
   net::ScriptedServer server({{kOk}});
@@ -88,6 +90,9 @@ TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
                                 .authority = at(server, "/v2"),
                                 .target = "/today?city=Bern",
                                 .headers = {{"X-Mine", "1"},
+                                            {"Connection", "X-Private"},
+                                            {"X-Private", "between us"},
+                                            {"HTTP2-Settings", "AAMAAABk"},
                                             {"authorization", "Basic of the caller"},
                                             {"dapr-caller-app-id", "orders"},
                                             {"dapr-api-token", "secret"},
@@ -97,6 +102,7 @@ TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
   EXPECT_EQ(outcome.body, "ok");
   EXPECT_THAT(outcome.headers, HasSubstr("X-Answer=yes"));
   EXPECT_THAT(outcome.headers, Not(HasSubstr("Connection")));
+  EXPECT_THAT(outcome.headers, Not(HasSubstr("X-Private")));
   const std::string sent = server.requests();
   EXPECT_THAT(sent, testing::StartsWith("POST /v2/today?city=Bern HTTP/1.1\r\n"));
   EXPECT_THAT(sent, HasSubstr("Host: 127.0.0.1:" + std::to_string(server.port()) + "\r\n"));
@@ -105,7 +111,8 @@ TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
   EXPECT_THAT(sent, HasSubstr("X-Key: k\r\n"));
   EXPECT_THAT(sent, HasSubstr("traceparent: 00-a-b-01\r\n"));
   EXPECT_THAT(sent, HasSubstr("Content-Length: 4\r\n"));
-  for (const char* kept : {"of the caller", "dapr-caller", "secret"}) EXPECT_THAT(sent, Not(HasSubstr(kept)));
+  for (const char* kept : {"of the caller", "dapr-caller", "secret", "between us", "AAMAAABk"})
+    EXPECT_THAT(sent, Not(HasSubstr(kept)));
 }
 
 TEST_F(HttpEndpointTest, AnEmptyMethodAddsNoSlash) {
