@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "api/http/body.h"
 #include "api/http/error_map.h"
 #include "api/http/forwarded_exchange.h"
 #include "api/http/reply.h"
@@ -43,13 +43,6 @@ std::string_view after_invoke(std::string_view path) {
   }
   path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
   return path;
-}
-
-bool announces_more_than(net::Headers headers, std::size_t limit) {
-  const auto value = net::find_header(headers, "content-length");
-  std::size_t length = 0;
-  return value && std::from_chars(value->data(), value->data() + value->size(), length).ec == std::errc() &&
-         length > limit;
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -73,10 +72,7 @@ void append_headers(const Values& values, net::OwnedHeaders& out) {
 std::optional<std::uint64_t> length_among(const Values& values) {
   for (const auto& [name, list] : values) {
     if (!net::equals_ignoring_case(name, "content-length") || list.values().empty()) continue;
-    const std::string& text = list.values(0);
-    std::uint64_t length = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-    if (error == std::errc() && end == text.data() + text.size() && !text.empty()) return length;
+    if (const auto length = net::parse_length(list.values(0))) return length;
   }
   return std::nullopt;
 }
