@@ -9,45 +9,17 @@
 #include <utility>
 
 #include "net/in_process.h"
+#include "net/testing/collecting_sink.h"
 #include "net/testing/leaving_exchange.h"
 #include "net/testing/scripted_server.h"
 
 namespace tandem::components {
 namespace {
 
+using net::CollectingSink;
+using net::Outcome;
 using testing::HasSubstr;
 using testing::Not;
-
-struct Outcome {
-  int status = 0;
-  std::string headers;
-  std::string body;
-  std::optional<Error> error;
-};
-
-class CollectingSink final : public net::ResponseSink {
- public:
-  explicit CollectingSink(std::promise<Outcome> promise) : promise_(std::move(promise)) {}
-  void on_head(int status, net::Headers headers) override {
-    outcome_.status = status;
-    for (const net::Header& header : headers) {
-      outcome_.headers.append(header.name).append("=").append(header.value).append(";");
-    }
-  }
-  void on_body(std::string_view piece, Completion<void> resume) override {
-    outcome_.body += piece;
-    resume({});
-  }
-  void on_end(net::Headers) override { promise_.set_value(std::move(outcome_)); }
-  void on_error(Error error) override {
-    outcome_.error = std::move(error);
-    promise_.set_value(std::move(outcome_));
-  }
-
- private:
-  std::promise<Outcome> promise_;
-  Outcome outcome_;
-};
 
 // True once he has left.
 using Caller = std::shared_ptr<const std::atomic<bool>>;
