@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
