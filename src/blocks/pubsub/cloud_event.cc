@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
@@ -208,9 +208,8 @@ std::optional<std::chrono::nanoseconds> time_to_live(const Metadata& metadata) {
   if (const Result<std::chrono::nanoseconds> duration = config::parse_duration(*text)) {
     return std::max(*duration, std::chrono::nanoseconds(0));
   }
-  std::int64_t seconds = 0;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  if (failure != std::errc() || end != text->data() + text->size() || seconds <= 0) return std::nullopt;
+  const std::int64_t seconds = parse_number<std::int64_t>(*text).value_or(0);
+  if (seconds <= 0) return std::nullopt;
   constexpr std::int64_t kMost = std::chrono::nanoseconds::max().count() / 1'000'000'000;
   if (seconds > kMost) return std::chrono::nanoseconds::max();
   return std::chrono::seconds(seconds);
