@@ -29,12 +29,6 @@ constexpr std::string_view kScope = "tandem.pubsub";
 constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
 constexpr std::string_view kBulkType = "com.dapr.event.sent.bulk";
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return lower;
-}
-
 // Of the delivery, of the connection, or of who calls: not metadata's to set.
 bool is_reserved(std::string_view key) {
   constexpr auto kReserved = std::to_array<std::string_view>(
