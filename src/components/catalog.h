@@ -12,7 +12,9 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
@@ -44,6 +46,12 @@ class Catalog final {
                                               config::Diagnostics& diagnostics) const;
   std::optional<pubsub::BrokerEntry> make_broker(const config::Component& component, const Surroundings& surroundings,
                                                  config::Diagnostics& diagnostics) const;
+  std::optional<secrets::StoreEntry> make_secret_store(const config::Component& component,
+                                                       const Surroundings& surroundings,
+                                                       config::Diagnostics& diagnostics) const;
+  std::optional<configuration::StoreEntry> make_configuration_store(const config::Component& component,
+                                                                    const Surroundings& surroundings,
+                                                                    config::Diagnostics& diagnostics) const;
 
  private:
   Catalog() = default;
