@@ -359,7 +359,10 @@ std::vector<AppAddress> Server::Impl::addresses() const {
 
 void Server::Impl::stop_events() {
   for (const auto& app : apps_) app->refuse_events();
-  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  for (const auto& group : groups_) {
+    group->pubsub().stop_subscriptions();
+    group->configuration().stop_subscriptions();
+  }
 }
 
 void Server::Impl::hold_stop(std::chrono::nanoseconds time) {

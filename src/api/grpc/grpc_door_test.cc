@@ -435,9 +435,9 @@ Status call_by_name(TestDoor& door, const std::string& method, const std::string
 TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   TestDoor door;
   const std::string service = "/dapr.proto.runtime.v1.Dapr/";
-  const Status secret = call_by_name(door, service + "GetSecret", "");
-  EXPECT_EQ(secret.error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(secret.error_message(), "secret store is not configured");
+  const Status lock = call_by_name(door, service + "TryLockAlpha1", "");
+  EXPECT_EQ(lock.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(lock.error_message(), "lock store is not configured");
   const Status binding = call_by_name(door, service + "InvokeBinding", std::string("\x0a\x04mail", 6));
   EXPECT_EQ(binding.error_code(), StatusCode::INTERNAL);
   EXPECT_EQ(binding.error_message(), "error invoking output binding mail: couldn't find output binding mail");
