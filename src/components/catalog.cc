@@ -6,10 +6,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "components/component_schemas.h"
 #include "components/configuration/redis/redis_configuration_store.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
+#include "components/pubsub/redis/redis_broker.h"
 #include "components/secretstores/local_env/local_env_secret_store.h"
 #include "components/secretstores/local_file/local_file_secret_store.h"
 #include "components/state/in_memory/in_memory_state_store.h"
@@ -78,24 +80,29 @@ std::function<void(const std::string&)> warner(const Making& making, std::string
   };
 }
 
-// `scope`, a constant, is that of the component's lines in the log.
-Result<RedisOptions> redis_options(const Making& making, std::string_view scope) {
-  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
-  Result<RedisOptions> redis = read_redis_options(making.metadata);
-  if (!redis) return redis;
-  redis->warn = warner(making, scope);
-  if (const Logger* log = making.surroundings.log) {
-    for (const std::string& key : idle_redis_keys(making.metadata)) {
-      log->info(scope, key + " has no effect: the commands of a worker share one connection",
-                {{"component", making.component.name}});
-    }
+// The log hears of connections that break, and of keys that mean nothing here.
+void watch_redis(const Making& making, std::string_view scope, std::vector<std::string> idle_keys,
+                 RedisOptions& options) {
+  const Logger* log = making.surroundings.log;
+  if (log == nullptr) return;
+  const std::string& name = making.component.name;
+  options.warn = [log, scope, name](const std::string& problem) { log->warn(scope, problem, {{"component", name}}); };
+  for (const std::string& key : idle_keys) {
+    log->info(scope, key + " has no effect: the commands of a worker share one connection", {{"component", name}});
   }
-  return redis;
 }
 
 Result<std::unique_ptr<state::Store>> make_redis_store(const Making& making) {
-  Result<RedisOptions> redis = redis_options(making, "tandem.state.redis");
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
   if (!redis) return fail(std::move(redis.error()));
+  constexpr std::string_view kScope = "tandem.state.redis";
+  watch_redis(making, kScope, idle_redis_keys(making.metadata), *redis);
+  for (const char* key : {"redeliverInterval", "processingTimeout"}) {
+    if (making.surroundings.log == nullptr || !making.metadata.has(key)) continue;
+    making.surroundings.log->info(kScope, std::string(key) + " has no effect: it is for pub/sub",
+                                  {{"component", making.component.name}});
+  }
   RedisStateOptions options{.redis = std::move(*redis)};
   if (!making.metadata.get_string("ttlInSeconds").empty()) {
     options.ttl_seconds = making.metadata.get_int("ttlInSeconds");
@@ -137,8 +144,10 @@ Result<std::unique_ptr<secrets::Store>> make_local_file_secrets(const Making& ma
 }
 
 Result<std::unique_ptr<configuration::Store>> make_redis_configuration(const Making& making) {
-  Result<RedisOptions> redis = redis_options(making, "tandem.configuration.redis");
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
   if (!redis) return fail(std::move(redis.error()));
+  watch_redis(making, "tandem.configuration.redis", idle_redis_keys(making.metadata), *redis);
   Result<std::unique_ptr<RedisConfigurationStore>> store =
       RedisConfigurationStore::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
   if (!store) return fail(std::move(store.error()));
@@ -153,6 +162,31 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
   return std::make_unique<InMemoryBroker>(
       making.surroundings.timers,
       InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
+}
+
+constexpr std::string_view kRedisPubsubScope = "tandem.pubsub.redis";
+
+Result<std::unique_ptr<pubsub::Broker>> make_redis_broker(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisStreamOptions> options = read_redis_stream_options(making.metadata);
+  if (!options) return fail(std::move(options.error()));
+  watch_redis(making, kRedisPubsubScope, idle_redis_keys(making.metadata), options->redis);
+  RedisBroker::Warn warn;
+  const std::string& name = making.component.name;
+  if (const Logger* log = making.surroundings.log) {
+    if (options->max_length > 0 && options->stream_ttl.count() > 0) {
+      log->warn(kRedisPubsubScope, "streamTTL has no effect next to maxLenApprox: a stream is kept short in one way",
+                {{"component", name}});
+    }
+    warn = [log, name](const std::string& problem, const std::string& topic) {
+      log->warn(kRedisPubsubScope, problem, {{"component", name}, {"topic", topic}});
+    };
+  }
+  Result<std::unique_ptr<RedisBroker>> broker =
+      RedisBroker::open(std::move(*options), *making.surroundings.workers, std::hash<std::string>()(name),
+                        std::move(warn), init_deadline(making));
+  if (!broker) return fail(std::move(broker.error()));
+  return std::move(*broker);
 }
 
 // The list: a line a component.
@@ -176,6 +210,7 @@ struct BrokerLine {
 };
 const BrokerLine kBrokers[] = {
     {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker},
+    {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
 struct SecretLine {

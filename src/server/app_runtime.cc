@@ -196,6 +196,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                            .max_message_bytes = max_body,
                                            .access = parts_.grpc_access,
                                            .api_token = parts_.options.dapr_api_token,
+                                           .sampler = parts_.sampler,
                                            .request_shutdown = parts_.request_stop});
   if (!door) return fail(std::move(door.error()));
   grpc_door_ = std::move(*door);
@@ -383,6 +384,9 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   metadata.enabled_features = resources_.enabled_features();
   metadata.http_endpoints = resources_.http_endpoints(app_id);
   if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
+  for (api::http::SubscriptionInfo& stream : open_streams(app_id, resources_.pubsub())) {
+    metadata.subscriptions.push_back(std::move(stream));
+  }
   metadata.connection = {.port = ports_.app,
                          .protocol = app_scheme(),
                          .channel_address = app_address(),

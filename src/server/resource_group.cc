@@ -77,7 +77,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log),
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers),
       secrets_(parts.configuration.secret_scopes),
       configuration_(parts.surroundings.log) {
   for (const auto& [feature, enabled] : parts.configuration.features) {

@@ -7,7 +7,7 @@ import unittest
 from harness import PATIENCE, TandemTest, get, source
 from observe import Scrape, wait_until
 from program import Program, serve_beside, start_beside
-from redis_server import Redis
+from redis_server import RedisServer
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -23,7 +23,7 @@ spec:
   type: configuration.redis
   version: v1
   metadata:
-    - {{name: redisHost, value: "{address}"}}
+    - {{name: redisHost, value: "127.0.0.1:{port}"}}
     - {{name: redisMaxRetryInterval, value: 100ms}}
 """
 
@@ -31,9 +31,9 @@ spec:
 class ConfigurationTest(TandemTest):
     def setUp(self):
         super().setUp()
-        self.redis = Redis()
+        self.redis = RedisServer(self.folder)
         self.addCleanup(self.redis.close)
-        self.write("resources/items.yaml", STORE.format(address=self.redis.address))
+        self.write("resources/items.yaml", STORE.format(port=self.redis.port))
 
     def serve(self):
         """`tandem daprd` beside a program."""
@@ -58,22 +58,22 @@ class ConfigurationTest(TandemTest):
         return [json.loads(one.body) for one in seen]
 
     def test_an_app_hears_of_changes(self):
-        self.redis("SET", "colour", "red||1")
+        self.redis.ask("SET", "colour", "red||1")
         self.serve()
         self.assertEqual(get(self.url("?key=colour")).json(), {"colour": {"value": "red", "version": "1"}})
         some = self.subscribe("?key=colour&key=a%2Fb")
-        self.redis("SET", "colour", "blue||2")
+        self.redis.ask("SET", "colour", "blue||2")
         self.assertEqual(self.updates("colour"),
                          [{"id": some, "items": {"colour": {"value": "blue", "version": "2"}}}])
-        self.redis("SET", "other", "x")
-        self.redis("SET", "a/b", "y")
+        self.redis.ask("SET", "other", "x")
+        self.redis.ask("SET", "a/b", "y")
         self.assertEqual(self.updates("a/b"), [{"id": some, "items": {"a/b": {"value": "y"}}}])
-        self.redis("DEL", "colour")
+        self.redis.ask("DEL", "colour")
         self.assertEqual(self.updates("colour", 2)[1], {"id": some, "items": {"colour": {}}})
         self.assertEqual(self.program.of("/configuration/items/other"), [])
 
         every = self.subscribe()
-        self.redis("SET", "other", "z")
+        self.redis.ask("SET", "other", "z")
         self.assertEqual(self.updates("other"), [{"id": every, "items": {"other": {"value": "z"}}}])
         for one in (some, every):
             self.assertEqual(get(self.url(f"/{one}/unsubscribe")).json(), {"ok": True})
@@ -86,24 +86,24 @@ class ConfigurationTest(TandemTest):
         self.redis.start()
         # The key is told once more, as it may have changed.
         self.assertEqual(self.updates("colour"), [{"id": some, "items": {"colour": {}}}])
-        self.redis("SET", "colour", "green")
+        self.redis.ask("SET", "colour", "green")
         self.assertEqual(self.updates("colour", 2)[1], {"id": some, "items": {"colour": {"value": "green"}}})
 
     def test_an_app_that_refuses_is_told_again_of_the_next_change(self):
         self.serve()
         self.program.routes["/configuration/items/colour"] = lambda _: (500, {}, b"")
         self.subscribe("?key=colour")
-        self.redis("SET", "colour", "1")
+        self.redis.ask("SET", "colour", "1")
         self.updates("colour")
         self.tandem.wait_for_log(msg=lambda text: "error sending configuration item to application, status 500" in text)
-        self.redis("SET", "colour", "2")
+        self.redis.ask("SET", "colour", "2")
         self.updates("colour", 2)
 
     def test_a_guest_hears_too(self):
         one = self.run_guest("echo", "--resources-path", self.folder / "resources", "--app-id", "echo")
         self.tandem = one
         self.subscribe("?key=colour")
-        self.redis("SET", "colour", "blue")
+        self.redis.ask("SET", "colour", "blue")
         # The guest takes the POST; only the metrics tell from outside.
         wait_until(lambda: Scrape(one).total("dapr_http_client_completed_count", method="POST", status="200",
                                              path="/configuration/items/colour") == 1, "an update for the guest")
@@ -119,7 +119,7 @@ class ConfigurationTest(TandemTest):
             first = next(stream)
             self.assertTrue(first.id)
             self.assertEqual(len(first.items), 0)
-            self.redis("SET", "colour", "red||7")
+            self.redis.ask("SET", "colour", "red||7")
             update = next(stream)
             self.assertEqual((update.id, update.items["colour"].value, update.items["colour"].version),
                              (first.id, "red", "7"))

@@ -16,7 +16,9 @@
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
+#include "config/configuration.h"
 #include "net/grpc/call_route.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::api::grpc {
 
@@ -41,6 +43,8 @@ struct ApiOptions {
   config::ApiAccess access;
   // Empty: no token is asked for.
   std::string api_token;
+  // Of the invocations that come without a trace.
+  telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
   // Starts the orderly stop; called once for each Shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };
