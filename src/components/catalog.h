@@ -12,6 +12,7 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
@@ -52,6 +53,11 @@ class Catalog final {
   std::optional<configuration::StoreEntry> make_configuration_store(const config::Component& component,
                                                                     const Surroundings& surroundings,
                                                                     config::Diagnostics& diagnostics) const;
+
+  // Without what the component's `direction` leaves out.
+  std::optional<bindings::BindingEntry> make_binding(const config::Component& component,
+                                                     const Surroundings& surroundings,
+                                                     config::Diagnostics& diagnostics) const;
 
  private:
   Catalog() = default;

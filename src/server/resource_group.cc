@@ -79,7 +79,11 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
       state_(parts.name_space),
       pubsub_(parts.surroundings.log, &parts.surroundings.timers),
       secrets_(parts.configuration.secret_scopes),
-      configuration_(parts.surroundings.log) {
+      configuration_(parts.surroundings.log),
+      binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
+      bindings_({.log = parts.surroundings.log,
+                 .observer = &binding_meter_,
+                 .sampler = telemetry::Sampler(parts.configuration.tracing.sampling_rate)}) {
   for (const auto& [feature, enabled] : parts.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }
@@ -179,6 +183,19 @@ void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupPart
   endpoints_.push_back({std::move(resource.name), std::move(resource.scopes), std::move(*endpoint)});
 }
 
+bool ResourceGroup::make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                                 config::Diagnostics& found) {
+  auto entry = parts.catalog.make_binding(component, parts.surroundings, found);
+  if (!entry) return false;
+  if (entry->input != nullptr) loaded.capabilities.emplace_back("INPUT_BINDING");
+  if (entry->output != nullptr) loaded.capabilities.emplace_back("OUTPUT_BINDING");
+  if (Status added = bindings_.add(std::move(*entry)); !added) {
+    found.error(component.position(), added.error().message);
+    return false;
+  }
+  return true;
+}
+
 void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
                                    config::Diagnostics& diagnostics) {
   config::Diagnostics found;
@@ -228,31 +245,16 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
         made = true;
       }
     }
+  } else if (component.block() == "bindings") {
+    made = make_binding(component, parts, loaded, found);
   } else if (component.block() == "secretstores") {
-    if (auto entry = parts.catalog.make_secret_store(component, parts.surroundings, found)) {
-      if (entry->store->features().multiple_values) loaded.capabilities = {"MULTIPLE_KEY_VALUES_PER_SECRET"};
-      entry->store =
-          std::make_unique<policy::MeteredSecrets>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-      if (Status added = secrets_.add(std::move(*entry)); !added) {
-        found.error(component.position(), added.error().message);
-      } else {
-        made = true;
-      }
-    }
+    made = make_secret_store(component, parts, labels, loaded, found);
   } else if (component.block() == "configuration") {
-    if (auto entry = parts.catalog.make_configuration_store(component, parts.surroundings, found)) {
-      entry->store =
-          std::make_unique<policy::MeteredConfiguration>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-      if (Status added = configuration_.add(std::move(*entry)); !added) {
-        found.error(component.position(), added.error().message);
-      } else {
-        made = true;
-      }
-    }
+    made = make_configuration_store(component, parts, labels, found);
   } else {
     found.error(component.position(),
-                fmt::format("component {}: type {} is not supported: this version has state, pubsub, secretstores and "
-                            "configuration components",
+                fmt::format("component {}: type {} is not supported: this version has state, pubsub, bindings, "
+                            "secretstores and configuration components",
                             component.name, component.type));
   }
   report(component, found, diagnostics);
@@ -266,6 +268,30 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
     }
   }
   if (made) components_.push_back(std::move(loaded));
+}
+
+bool ResourceGroup::make_secret_store(const config::Component& component, const GroupParts& parts,
+                                      const telemetry::ComponentLabels& labels, LoadedComponent& loaded,
+                                      config::Diagnostics& found) {
+  auto entry = parts.catalog.make_secret_store(component, parts.surroundings, found);
+  if (!entry) return false;
+  if (entry->store->features().multiple_values) loaded.capabilities = {"MULTIPLE_KEY_VALUES_PER_SECRET"};
+  entry->store =
+      std::make_unique<policy::MeteredSecrets>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
+  const Status added = secrets_.add(std::move(*entry));
+  if (!added) found.error(component.position(), added.error().message);
+  return added.has_value();
+}
+
+bool ResourceGroup::make_configuration_store(const config::Component& component, const GroupParts& parts,
+                                             const telemetry::ComponentLabels& labels, config::Diagnostics& found) {
+  auto entry = parts.catalog.make_configuration_store(component, parts.surroundings, found);
+  if (!entry) return false;
+  entry->store =
+      std::make_unique<policy::MeteredConfiguration>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
+  const Status added = configuration_.add(std::move(*entry));
+  if (!added) found.error(component.position(), added.error().message);
+  return added.has_value();
 }
 
 std::vector<config::Subscription> ResourceGroup::subscriptions(std::string_view app_id) const {
@@ -292,6 +318,7 @@ std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) 
 }
 
 void ResourceGroup::close(SteadyTime deadline) {
+  bindings_.close(deadline);
   configuration_.close(deadline);
   pubsub_.close(deadline);
   state_.close(deadline);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
@@ -16,6 +17,7 @@
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
+#include "policy/binding_meter.h"
 #include "server/process_options.h"
 #include "telemetry/metrics.h"
 
@@ -54,6 +56,7 @@ class ResourceGroup final {
   pubsub::PubsubService& pubsub() { return pubsub_; }
   secrets::SecretService& secrets() { return secrets_; }
   configuration::ConfigurationService& configuration() { return configuration_; }
+  bindings::BindingService& bindings() { return bindings_; }
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
   std::vector<LoadedComponent> components(std::string_view app_id) const;
@@ -73,6 +76,13 @@ class ResourceGroup final {
   config::SecretResolver secrets_for(const std::vector<std::string>& scopes, const GroupParts& parts,
                                      SteadyTime deadline) const;
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
+  // Each adds one, and its capabilities to `loaded`. False: `found` says why not.
+  bool make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                    config::Diagnostics& found);
+  bool make_secret_store(const config::Component& component, const GroupParts& parts,
+                         const telemetry::ComponentLabels& labels, LoadedComponent& loaded, config::Diagnostics& found);
+  bool make_configuration_store(const config::Component& component, const GroupParts& parts,
+                                const telemetry::ComponentLabels& labels, config::Diagnostics& found);
   void make_endpoint(config::HttpEndpoint resource, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
@@ -83,6 +93,8 @@ class ResourceGroup final {
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;
   std::vector<std::string> declared_secret_stores_;
+  policy::BindingMeter binding_meter_;
+  bindings::BindingService bindings_;
   std::vector<LoadedComponent> components_;
   struct LoadedEndpoint {
     std::string name;

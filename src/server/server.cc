@@ -360,6 +360,7 @@ std::vector<AppAddress> Server::Impl::addresses() const {
 void Server::Impl::stop_events() {
   for (const auto& app : apps_) app->refuse_events();
   for (const auto& group : groups_) {
+    group->bindings().stop_all();
     group->pubsub().stop_subscriptions();
     group->configuration().stop_subscriptions();
   }

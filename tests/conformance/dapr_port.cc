@@ -26,6 +26,7 @@ DaprPort::DaprPort(std::string app_id, state::StateService& state, pubsub::Pubsu
             .pubsub = pubsub,
             .secrets = secrets_,
             .configuration = configuration_,
+            .bindings = bindings_,
             .invoke = invoke_,
             .metadata = *this,
             .health = *this,

@@ -27,6 +27,7 @@ class DaprPort final : private api::http::MetadataSource, private api::http::Hea
 
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;
+  bindings::BindingService bindings_{{}};
   invoke::InvokeService invoke_;
   api::http::AppLabels labels_;
   api::http::DaprApi api_;

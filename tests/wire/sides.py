@@ -55,6 +55,18 @@ class Redis:
         self.process.wait()
 
 
+def outside():
+    """Where a server outside Dapr echoes, "host:port", for the resources that name one; started once, ends with the
+    process."""
+    global _outside
+    if _outside is None:
+        _outside = EchoApp()
+    return f"127.0.0.1:{_outside.port}"
+
+
+_outside = None
+
+
 def arguments(settings, resources, folder, redis):
     """What both sides are given, in daprd's words. The resources' placeholders are filled in below `folder`."""
     out = []
@@ -62,6 +74,8 @@ def arguments(settings, resources, folder, redis):
     target.mkdir()
     for file in sorted((HERE / "resources" / resources).iterdir()):
         text = file.read_text().replace("${folder}", str(folder))
+        if "${echo}" in text:
+            text = text.replace("${echo}", outside())
         (target / file.name).write_text(text.replace("${redis}", f"127.0.0.1:{redis.port}" if redis else ""))
     out += ["--resources-path", str(target)]
     if settings["config"]:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
@@ -29,6 +30,7 @@ struct ApiOptions {
   pubsub::PubsubService& pubsub;
   secrets::SecretService& secrets;
   configuration::ConfigurationService& configuration;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   // The apps that speak gRPC: calls of their own services go through this door too. Null: there are none.
   const net::grpc::CallRouter* routes = nullptr;

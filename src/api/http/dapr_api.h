@@ -14,6 +14,7 @@
 
 #include "api/http/sources.h"
 #include "base/executor.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
@@ -32,6 +33,7 @@ struct ApiOptions {
   pubsub::PubsubService& pubsub;
   secrets::SecretService& secrets;
   configuration::ConfigurationService& configuration;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   const MetadataSource& metadata;
   HealthSource& health;

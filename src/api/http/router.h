@@ -30,11 +30,11 @@ enum class Route {
   kGetMetadata,
   kPutMetadata,
   kShutdown,
+  kBinding,
   // A block of Dapr's that is not configured here: unconfigured_routes.h.
   kLock,
   kCrypto,
   kSubtleCrypto,
-  kBinding,
   kActors,
   kWorkflows,
   kConversation,

@@ -17,7 +17,6 @@ Facility facility_of(Route route) {
   switch (route) {
     case Route::kLock: return Facility::kLock;
     case Route::kCrypto: return Facility::kCrypto;
-    case Route::kBinding: return Facility::kBinding;
     case Route::kActors: return Facility::kActors;
     case Route::kWorkflows: return Facility::kWorkflows;
     case Route::kConversation: return Facility::kConversation;
@@ -30,14 +29,14 @@ Facility facility_of(Route route) {
 
 // daprd reads these bodies before it looks for the component.
 bool reads_body(Route route) {
-  return route == Route::kBinding || route == Route::kLock || route == Route::kSubtleCrypto ||
-         route == Route::kScheduleJob || route == Route::kConversation;
+  return route == Route::kLock || route == Route::kSubtleCrypto || route == Route::kScheduleJob ||
+         route == Route::kConversation;
 }
 
-// The body is a JSON object; only a binding's may not be empty.
-Status check_object(Route route, const Result<std::string_view>& body) {
+// The body is a JSON object, or empty.
+Status check_object(const Result<std::string_view>& body) {
   if (!body) return std::unexpected(body.error());
-  if (body->empty() && route != Route::kBinding) return {};
+  if (body->empty()) return {};
   const Result<std::string_view> json = parse_json(*body);
   if (!json) return std::unexpected(json.error());
   if (json_kind(*json) != JsonKind::kObject) return fail(Code::kInvalidArgument, "the body must be an object");
@@ -53,7 +52,7 @@ void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route r
   }
   collect_body(std::move(exchange), api.max_body_bytes,
                [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
-                 const Status readable = check_object(route, body);
+                 const Status readable = check_object(body);
                  reply_error(*owner,
                              readable ? sidecar::unconfigured_error(facility_of(route), name)
                                       : malformed_body(readable.error().message),

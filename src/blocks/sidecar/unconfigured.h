@@ -13,7 +13,6 @@ enum class Facility {
   kLock,
   kCrypto,
   kSubtleCrypto,
-  kBinding,
   kActors,
   kWorkflows,
   kConversation,

@@ -284,6 +284,7 @@ class TestDoor final : private sidecar::MetadataSource {
             .pubsub = pubsub_,
             .secrets = secrets_,
             .configuration = configuration_,
+            .bindings = bindings,
             .invoke = invoke_,
             .routes = &routes,
             .metadata = *this,
@@ -301,6 +302,7 @@ class TestDoor final : private sidecar::MetadataSource {
   TestConfiguration* items = nullptr;
   TestApp app;
   TestRoutes routes;
+  bindings::BindingService bindings{{}};
   sidecar::AppLabels labels;
   sidecar::AppMetadata metadata;
   std::atomic<int> shutdowns = 0;

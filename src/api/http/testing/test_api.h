@@ -47,6 +47,7 @@ class TestApi final {
                        .pubsub = pubsub,
                        .secrets = secrets,
                        .configuration = configuration,
+                       .bindings = bindings,
                        .invoke = invoke,
                        .metadata = metadata,
                        .health = health,
@@ -80,6 +81,7 @@ class TestApi final {
   pubsub::PubsubService pubsub;
   secrets::SecretService secrets{{{.store_name = "vault", .denied = {"denied"}}}};
   configuration::ConfigurationService configuration;
+  bindings::BindingService bindings{{}};
   invoke::InvokeService invoke;
   FakeMetadata metadata;
   FakeHealth health;
