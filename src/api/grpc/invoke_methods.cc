@@ -125,7 +125,9 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
     return refuse(fmt::format("parse \"http://{}/{}\": {}", callee->authority, *method, path.error().message));
   }
   CallContext context = call->context();
-  context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api.sampler);
+  if (api.sampler.enabled()) {
+    context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api.sampler);
+  }
 
   net::OwnedRequest http{.method = HTTPExtension::Verb_Name(message.http_extension().verb()),
                          .authority = std::string(callee->authority),
