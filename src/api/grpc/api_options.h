@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/log.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
 #include "net/grpc/call_route.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::api::grpc {
 
@@ -37,6 +39,10 @@ struct ApiOptions {
   config::ApiAccess access;
   // Empty: no token is asked for.
   std::string api_token;
+  // Of calls that bring no trace.
+  telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
+  // Where each call is a line (api_log.h); null: nowhere.
+  const Logger* log = nullptr;
   // Starts the orderly stop; called once for each Shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };
