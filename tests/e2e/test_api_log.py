@@ -173,7 +173,7 @@ class ApiLogTest(TandemTest):
         self.assertEqual([line["method"] for line in other.logged("HTTP API Called")], ["GET /v1.0/healthz/outbound"])
 
     def test_beside_guests(self):
-        tandem = self.run_guest("echo", "--enable-api-logging")
+        tandem = self.run_guest("echo", "--app-id", "echo", "--enable-api-logging")
         post(tandem.app.dapr_url + "/v1.0/invoke/echo/method/method")
         line = tandem.wait_for_log(msg="HTTP API Called")
         self.assertEqual((line["method"], line["app_id"]), ("POST /v1.0/invoke/echo/method/method", "echo"))
