@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/collect_sink.h"
+#include "blocks/pubsub/bulk_delivery.h"
 #include "net/http_head.h"
 #include "net/in_process.h"
 #include "telemetry/trace_context.h"
@@ -14,6 +15,7 @@ namespace tandem::app {
 namespace {
 
 constexpr std::size_t kMaxVerdictBytes = 64 * 1024;
+constexpr std::size_t kStatusBytes = 256;  // of each entry of a bulk
 constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
 constexpr std::string_view kOwnName = "pubsubName";  // ours, not the publisher's
 
@@ -31,7 +33,8 @@ bool is_reserved(std::string_view name) {
 
 // A header for each, by its own name in lower case, as Dapr does it. Names and values are what a publisher chose, so
 // what is no header, what is reserved, and what is too much, is left out.
-void add_metadata(const pubsub::Delivery& delivery, const Logger& log, net::OwnedHeaders& headers) {
+template <class Delivery>
+void add_metadata(const Delivery& delivery, const Logger& log, net::OwnedHeaders& headers) {
   std::size_t left = kMaxMetadataBytes;
   std::size_t left_out = 0;
   std::string_view first;
@@ -53,6 +56,17 @@ void add_metadata(const pubsub::Delivery& delivery, const Logger& log, net::Owne
       {{"pubsub", delivery.pubsub}, {"topic", delivery.topic}, {"count", std::to_string(left_out)}, {"first", first}});
 }
 
+net::OwnedRequest post_to(const std::string& route, const std::string& app_id, std::string content_type,
+                          std::size_t size) {
+  net::OwnedRequest request;
+  request.method = "POST";
+  request.authority = app_id;
+  request.target = route.starts_with('/') ? route : "/" + route;
+  request.headers.push_back({"content-type", std::move(content_type)});
+  request.headers.push_back({"content-length", std::to_string(size)});
+  return request;
+}
+
 }  // namespace
 
 void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout, const Logger& log,
@@ -60,12 +74,7 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
   // It is in the event, where a publisher may write anything.
   if (!telemetry::parse_traceparent(delivery.trace.traceparent)) delivery.trace = {};
   delivery.trace.tracestate = telemetry::valid_tracestate(delivery.trace.tracestate);
-  net::OwnedRequest request;
-  request.method = "POST";
-  request.authority = app_id;
-  request.target = delivery.route.starts_with('/') ? delivery.route : "/" + delivery.route;
-  request.headers.push_back({"content-type", delivery.content_type});
-  request.headers.push_back({"content-length", std::to_string(delivery.body->size())});
+  net::OwnedRequest request = post_to(delivery.route, app_id, delivery.content_type, delivery.body->size());
   if (!delivery.trace.traceparent.empty()) {
     request.headers.push_back({"traceparent", delivery.trace.traceparent});
     if (!delivery.trace.tracestate.empty()) request.headers.push_back({"tracestate", delivery.trace.tracestate});
@@ -82,6 +91,23 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
       });
   handler.handle(net::make_in_process_exchange(std::move(request), std::string(*delivery.body), std::move(context),
                                                std::move(sink)));
+}
+
+void deliver_bulk_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
+                     const Logger& log, pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  std::string body = pubsub::bulk_json(delivery);
+  net::OwnedRequest request = post_to(delivery.route, app_id, "application/json", body.size());
+  add_metadata(delivery, log, request.headers);
+  CallContext context;
+  context.deadline = std::chrono::steady_clock::now() + timeout;
+  const std::size_t most = kMaxVerdictBytes + delivery.items.size() * kStatusBytes;
+  auto sink = std::make_unique<CollectSink>(
+      most, [items = std::move(delivery.items), done = std::move(done)](Result<CollectedAnswer> answer) mutable {
+        if (!answer) return done(fail(std::move(answer.error())));
+        done(pubsub::verdicts_of_bulk_response(answer->status, answer->body, items));
+      });
+  handler.handle(
+      net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
 }
 
 }  // namespace tandem::app

@@ -82,6 +82,24 @@ TEST(Delivery, IsAPostToTheRoute) {
   EXPECT_EQ(app.target, "/orders");
 }
 
+TEST(Delivery, ABulkIsOnePost) {
+  AskedApp app;
+  app.answer = R"({"statuses":[{"entryId":"b","status":"DROP"},{"entryId":"a","status":"SUCCESS"}]})";
+  pubsub::BulkDelivery bulk{.id = "1", .pubsub = "bus", .topic = "orders", .route = "/orders"};
+  bulk.metadata = {{"pubsubName", "bus"}};
+  for (const char* id : {"a", "b", "c"}) bulk.items.push_back({.entry_id = id, .event = share(R"({"id":"1"})")});
+  Result<std::vector<pubsub::Verdict>> got;
+  deliver_bulk_to(app, "app", std::chrono::seconds(5), quiet(), bulk,
+                  [&](Result<std::vector<pubsub::Verdict>> verdicts) { got = std::move(verdicts); });
+  ASSERT_TRUE(got);
+  EXPECT_THAT(*got, ElementsAre(pubsub::Verdict::kSuccess, pubsub::Verdict::kDrop, pubsub::Verdict::kRetry));
+  EXPECT_EQ(app.method, "POST");
+  EXPECT_EQ(app.target, "/orders");
+  EXPECT_EQ(app.headers["content-type"], "application/json");
+  EXPECT_EQ(app.headers["pubsubname"], "bus");
+  EXPECT_THAT(app.body, HasSubstr(R"({"entryId":"a","event":{"id":"1"},)"));
+}
+
 TEST(Delivery, MetadataThatMakesNoHeaderIsLeftOut) {
   AskedApp app;
   ASSERT_TRUE(deliver(app, "/orders", {{"a b", "1"}, {"c\r\nX", "2"}, {"v", "1\r\nX: 2"}, {"ü", "3"}, {"good", "4"}}));

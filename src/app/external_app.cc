@@ -96,6 +96,14 @@ void ExternalApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict>
   });
 }
 
+void ExternalApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % lanes_.size();
+  workers_[chosen].post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+                    std::move(done));
+  });
+}
+
 // On the thread that waits in warm_up().
 Status ExternalApp::probe_port() {
   const auto promise = std::make_shared<std::promise<Status>>();

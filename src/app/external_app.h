@@ -31,6 +31,7 @@ class ExternalApp final : public App {
   // App
   net::Handler& handler(std::size_t worker) override;
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
+  void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   void deliver_through(invoke::Endpoint& endpoint) override { deliveries_ = &endpoint; }
   Status warm_up() override;
   void load_config(Completion<void> done) override;

@@ -56,6 +56,16 @@ void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> do
   });
 }
 
+void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  // Straight to a worker that has instances.
+  const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
+  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % pools;
+  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+                    std::move(done));
+  });
+}
+
 Status GuestApp::warm_up() {
   Status result;
   std::mutex mutex;

@@ -36,6 +36,7 @@ class GuestApp final : public App {
   net::Handler& handler(std::size_t worker) override { return *lanes_[worker]->door; }
   // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
+  void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
 
   // App
   void deliver_through(invoke::Endpoint& endpoint) override { deliveries_ = &endpoint; }

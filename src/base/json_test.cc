@@ -7,6 +7,13 @@
 namespace tandem {
 namespace {
 
+TEST(Json, TakesTheFirstValueOfAText) {
+  EXPECT_EQ(parse_json_prefix(" [1] trailing").value(), "[1]");
+  EXPECT_EQ(parse_json_prefix("{}{}").value(), "{}");
+  EXPECT_FALSE(parse_json_prefix(" "));
+  EXPECT_FALSE(parse_json_prefix("[1"));
+}
+
 TEST(JsonTest, TakesEveryKindOfValueAndTrimsTheSpaceAroundIt) {
   for (const std::string_view text :
        {"null", "true", "false", "0", "-0", "12.5e-3", "1E+2", "\"\"", "\"a\\u00e9\\n\"", "[]", "{}",

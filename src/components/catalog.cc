@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "components/component_schemas.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
+#include "components/pubsub/redis/redis_broker.h"
 #include "components/state/in_memory/in_memory_state_store.h"
 #include "components/state/postgresql/postgresql_metadata.h"
 #include "components/state/postgresql/postgresql_state_store.h"
@@ -65,19 +68,28 @@ SteadyTime init_deadline(const Making& making) {
          std::chrono::duration_cast<std::chrono::milliseconds>(making.component.init_timeout);
 }
 
+// The log hears of connections that break, and of keys that mean nothing here.
+void watch_redis(const Making& making, std::string_view scope, std::vector<std::string> idle_keys,
+                 RedisOptions& options) {
+  const Logger* log = making.surroundings.log;
+  if (log == nullptr) return;
+  const std::string& name = making.component.name;
+  options.warn = [log, scope, name](const std::string& problem) { log->warn(scope, problem, {{"component", name}}); };
+  for (const std::string& key : idle_keys) {
+    log->info(scope, key + " has no effect: the commands of a worker share one connection", {{"component", name}});
+  }
+}
+
 Result<std::unique_ptr<state::Store>> make_redis_store(const Making& making) {
   if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
   Result<RedisOptions> redis = read_redis_options(making.metadata);
   if (!redis) return fail(std::move(redis.error()));
-  if (const Logger* log = making.surroundings.log) {
-    const std::string& name = making.component.name;
-    redis->warn = [log, name](const std::string& problem) {
-      log->warn("tandem.state.redis", problem, {{"component", name}});
-    };
-    for (const std::string& key : idle_redis_keys(making.metadata)) {
-      log->info("tandem.state.redis", key + " has no effect: the commands of a worker share one connection",
-                {{"component", name}});
-    }
+  constexpr std::string_view kScope = "tandem.state.redis";
+  watch_redis(making, kScope, idle_redis_keys(making.metadata), *redis);
+  for (const char* key : {"redeliverInterval", "processingTimeout"}) {
+    if (making.surroundings.log == nullptr || !making.metadata.has(key)) continue;
+    making.surroundings.log->info(kScope, std::string(key) + " has no effect: it is for pub/sub",
+                                  {{"component", making.component.name}});
   }
   RedisStateOptions options{.redis = std::move(*redis)};
   if (!making.metadata.get_string("ttlInSeconds").empty()) {
@@ -111,6 +123,31 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
       InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
 }
 
+constexpr std::string_view kRedisPubsubScope = "tandem.pubsub.redis";
+
+Result<std::unique_ptr<pubsub::Broker>> make_redis_broker(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisStreamOptions> options = read_redis_stream_options(making.metadata);
+  if (!options) return fail(std::move(options.error()));
+  watch_redis(making, kRedisPubsubScope, idle_redis_keys(making.metadata), options->redis);
+  RedisBroker::Warn warn;
+  const std::string& name = making.component.name;
+  if (const Logger* log = making.surroundings.log) {
+    if (options->max_length > 0 && options->stream_ttl.count() > 0) {
+      log->warn(kRedisPubsubScope, "streamTTL has no effect next to maxLenApprox: a stream is kept short in one way",
+                {{"component", name}});
+    }
+    warn = [log, name](const std::string& problem, const std::string& topic) {
+      log->warn(kRedisPubsubScope, problem, {{"component", name}, {"topic", topic}});
+    };
+  }
+  Result<std::unique_ptr<RedisBroker>> broker =
+      RedisBroker::open(std::move(*options), *making.surroundings.workers, std::hash<std::string>()(name),
+                        std::move(warn), init_deadline(making));
+  if (!broker) return fail(std::move(broker.error()));
+  return std::move(*broker);
+}
+
 // The list: a line a component.
 struct StoreLine {
   const EmbeddedSchema& schema;
@@ -132,6 +169,7 @@ struct BrokerLine {
 };
 const BrokerLine kBrokers[] = {
     {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker},
+    {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
 // Metadata that the runtime reads, whatever the component.

@@ -28,6 +28,9 @@ constexpr char kSqliteStateText[] = {
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
     , '\0'};
+constexpr char kRedisPubsubText[] = {
+#embed "pubsub/redis/metadata.yaml"
+    , '\0'};
 
 }  // namespace
 
@@ -39,5 +42,6 @@ constexpr EmbeddedSchema kPostgresqlStateV2Schema{"src/components/state/postgres
 constexpr EmbeddedSchema kRedisStateSchema{"src/components/state/redis/metadata.yaml", kRedisStateText};
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
+constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};
 
 }  // namespace tandem::components

@@ -16,5 +16,6 @@ extern const EmbeddedSchema kPostgresqlStateV2Schema;
 extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
+extern const EmbeddedSchema kRedisPubsubSchema;
 
 }  // namespace tandem::components

@@ -30,18 +30,29 @@ AppGate::~AppGate() = default;
 net::Handler& AppGate::handler(std::size_t worker) { return *doors_[worker]; }
 
 void AppGate::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  pass([this, delivery = std::move(delivery), done = std::move(done)](Status status) mutable {
+    status ? sink_.deliver(std::move(delivery), std::move(done)) : done(fail(std::move(status.error())));
+  });
+}
+
+void AppGate::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  pass([this, delivery = std::move(delivery), done = std::move(done)](Status status) mutable {
+    status ? sink_.deliver_bulk(std::move(delivery), std::move(done)) : done(fail(std::move(status.error())));
+  });
+}
+
+void AppGate::pass(Waiting event) {
+  Status status;
   {
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     if (shut_) {
-      lock.unlock();
-      return done(fail(Code::kCancelled, "the app is going away"));
-    }
-    if (!is_open()) {
-      waiting_.push_back({std::move(delivery), std::move(done)});
+      status = fail(Code::kCancelled, "the app is going away");
+    } else if (!is_open()) {
+      waiting_.push_back(std::move(event));
       return;
     }
   }
-  sink_.deliver(std::move(delivery), std::move(done));
+  event(std::move(status));
 }
 
 void AppGate::open() {
@@ -51,7 +62,7 @@ void AppGate::open() {
     open_.store(true, std::memory_order_release);
     waiting.swap(waiting_);
   }
-  for (Waiting& one : waiting) sink_.deliver(std::move(one.delivery), std::move(one.done));
+  for (Waiting& one : waiting) one({});
 }
 
 void AppGate::close() {
@@ -66,7 +77,7 @@ void AppGate::shut() {
     shut_ = true;
     waiting.swap(waiting_);
   }
-  for (Waiting& one : waiting) one.done(fail(Code::kCancelled, "the app is going away"));
+  for (Waiting& one : waiting) one(fail(Code::kCancelled, "the app is going away"));
 }
 
 }  // namespace tandem::policy

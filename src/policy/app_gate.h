@@ -1,11 +1,12 @@
 // The gate between Dapr and an app whose health is watched: open while the app is healthy.
 //
 // While it is closed, invocations are refused as daprd refuses them, and events wait here: a broker has no more of them
-// on their way than it delivers at once, so what waits is few. open(), close() and shut() from any thread; deliver()
+// on their way than it delivers at once, so what waits is few. open(), close() and shut() from any thread; deliveries
 // and the handlers as the interfaces say. The app and its handlers outlive the gate; it outlives the workers' last use.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,6 +27,7 @@ class AppGate final : public invoke::Endpoint, public pubsub::EventSink {
 
   net::Handler& handler(std::size_t worker) override;
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
+  void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
 
   // What waits goes to the app.
   void open();
@@ -37,10 +39,11 @@ class AppGate final : public invoke::Endpoint, public pubsub::EventSink {
 
  private:
   class Door;
-  struct Waiting {
-    pubsub::Delivery delivery;
-    Completion<pubsub::Verdict> done;
-  };
+  // Goes to the app, or is refused with an error that is not ok.
+  using Waiting = std::move_only_function<void(Status)>;
+
+  // Now, or when the gate opens.
+  void pass(Waiting event);
 
   pubsub::EventSink& sink_;
   std::vector<std::unique_ptr<Door>> doors_;

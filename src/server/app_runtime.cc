@@ -393,6 +393,9 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   metadata.enabled_features = resources_.enabled_features();
   metadata.http_endpoints = resources_.http_endpoints(app_id);
   if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
+  for (api::http::SubscriptionInfo& stream : open_streams(app_id, resources_.pubsub())) {
+    metadata.subscriptions.push_back(std::move(stream));
+  }
   metadata.connection = {.port = ports_.app,
                          .protocol = app_scheme(),
                          .channel_address = app_address(),

@@ -112,4 +112,12 @@ std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& 
   return started;
 }
 
+std::vector<api::http::SubscriptionInfo> open_streams(std::string_view app_id, const pubsub::PubsubService& pubsub) {
+  std::vector<api::http::SubscriptionInfo> streams;
+  for (pubsub::PubsubService::Active& active : pubsub.subscriptions(app_id)) {
+    if (active.is_stream) streams.push_back(info_of({std::move(active.subscription), "STREAMING"}));
+  }
+  return streams;
+}
+
 }  // namespace tandem::server

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/http/sources.h"
@@ -20,5 +21,8 @@ std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& 
                                                              pubsub::PubsubService& pubsub, pubsub::EventSink& sink,
                                                              std::vector<config::Subscription> declared,
                                                              std::vector<config::Subscription> own);
+
+// The app's subscriptions that are streams of its own, at this moment. Any thread.
+std::vector<api::http::SubscriptionInfo> open_streams(std::string_view app_id, const pubsub::PubsubService& pubsub);
 
 }  // namespace tandem::server

@@ -65,7 +65,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log) {
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers) {
   for (const auto& [feature, enabled] : parts.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }

@@ -16,13 +16,18 @@ std::unique_ptr<BrokerUnderTest> BrokerUnderTest::make(const std::string& folder
     ADD_FAILURE() << catalog.error().message;
     return nullptr;
   }
-  return std::unique_ptr<BrokerUnderTest>(new BrokerUnderTest(*catalog, read_component(folder)));
+  // Before the YAML is read: the environment says where the server is.
+  std::unique_ptr<ComponentServer> server = start_server_for(folder);
+  return std::unique_ptr<BrokerUnderTest>(new BrokerUnderTest(*catalog, read_component(folder), std::move(server)));
 }
 
-BrokerUnderTest::BrokerUnderTest(const components::Catalog& catalog, const config::Component& component)
-    : name_(component.name) {
+BrokerUnderTest::BrokerUnderTest(const components::Catalog& catalog, const config::Component& component,
+                                 std::unique_ptr<ComponentServer> server)
+    : server_(std::move(server)), name_(component.name) {
+  workers_.start();
   config::Diagnostics diagnostics;
-  std::optional<pubsub::BrokerEntry> entry = catalog.make_broker(component, {.timers = timers_}, diagnostics);
+  std::optional<pubsub::BrokerEntry> entry =
+      catalog.make_broker(component, {.timers = timers_, .workers = &workers_}, diagnostics);
   EXPECT_EQ(diagnostics.to_string(), "");
   EXPECT_TRUE(entry.has_value()) << component.type << " is no broker of the catalog";
   if (entry) {

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "blocks/pubsub/pubsub_service.h"
+#include "component_server.h"
 #include "components/catalog.h"
+#include "net/worker.h"
 #include "thread_loop.h"
 
 namespace tandem::conformance {
@@ -21,9 +23,13 @@ class BrokerUnderTest final {
   pubsub::PubsubService& service() { return service_; }
 
  private:
-  BrokerUnderTest(const components::Catalog& catalog, const config::Component& component);
+  BrokerUnderTest(const components::Catalog& catalog, const config::Component& component,
+                  std::unique_ptr<ComponentServer> server);
+
+  const std::unique_ptr<ComponentServer> server_;  // null: the component needs none
 
   const std::string name_;
+  net::Workers workers_{2};
   ThreadLoop timers_;
   pubsub::PubsubService service_;
 };

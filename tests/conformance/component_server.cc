@@ -29,7 +29,7 @@ class Redis final : public ComponentServer {
 std::unique_ptr<ComponentServer> start_server_for(const std::string& folder) {
   ::setenv("TANDEM_TEST_STATE_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 1);
   if (folder.starts_with("state/postgresql/")) return std::make_unique<Postgresql>();
-  if (folder == "state/redis") return std::make_unique<Redis>();
+  if (folder.ends_with("/redis")) return std::make_unique<Redis>();
   return nullptr;
 }
 

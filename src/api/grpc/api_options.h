@@ -15,6 +15,7 @@
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
+#include "config/configuration.h"
 #include "net/grpc/call_route.h"
 #include "telemetry/trace_context.h"
 

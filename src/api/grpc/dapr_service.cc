@@ -7,6 +7,7 @@
 #include "api/grpc/pubsub_methods.h"
 #include "api/grpc/sidecar_methods.h"
 #include "api/grpc/state_methods.h"
+#include "api/grpc/topic_stream.h"
 #include "api/grpc/unary_call.h"
 
 namespace tandem::api::grpc {
@@ -89,6 +90,14 @@ template <class Method>
                                                           wire::BulkPublishResponse*) {
   return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEvent",
                [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
+}
+
+::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*
+DaprService::SubscribeTopicEventsAlpha1(Context* server) {
+  const auto stream = TopicStream::make(api_, cancelled_);
+  stream->begin(
+      check_access(*server, "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1", api_.access, api_.api_token));
+  return stream.get();
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetMetadata(Context* server, const wire::GetMetadataRequest*,

@@ -85,17 +85,6 @@ constexpr std::array kHttpCodes = {HttpMeaning{400, Code::kInternal},          H
                                    HttpMeaning{501, Code::kUnimplemented},     HttpMeaning{503, Code::kUnavailable},
                                    HttpMeaning{504, Code::kDeadlineExceeded}};
 
-// Go's text of a status, where it is not the one of RFC 9110.
-std::string_view http_text(int status) {
-  switch (status) {
-    case 413: return "Request Entity Too Large";
-    case 414: return "Request URI Too Long";
-    case 416: return "Requested Range Not Satisfiable";
-    case 422: return "Unprocessable Entity";
-    default: return net::reason_phrase(status);
-  }
-}
-
 }  // namespace
 
 ::grpc::Status to_status(const Error& error, const ErrorSite& site) {
@@ -115,7 +104,7 @@ std::string_view http_text(int status) {
   // The most that the value of an ErrorInfo may have, less one, as daprd cuts it.
   constexpr std::size_t kLongest = 63;
   const auto code = std::ranges::find(kHttpCodes, http_status, &HttpMeaning::status);
-  const std::string_view reason = http_text(http_status);
+  const std::string_view reason = net::reason_phrase(http_status);
   google::rpc::Status status;
   status.set_code(static_cast<int>(code == kHttpCodes.end() ? Code::kUnknown : code->code));
   status.set_message(std::string(reason));

@@ -443,10 +443,10 @@ TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   EXPECT_EQ(binding.error_code(), StatusCode::INTERNAL);
   EXPECT_EQ(binding.error_message(), "error invoking output binding mail: couldn't find output binding mail");
   EXPECT_EQ(info_of(binding).reason(), "ERR_INVOKE_OUTPUT_BINDING");
-  const Status stream = call_by_name(door, service + "SubscribeTopicEventsAlpha1", "");
+  const Status stream = call_by_name(door, service + "SubscribeActorEventsAlpha1", "");
   EXPECT_EQ(stream.error_code(), StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(stream.error_message(),
-            "method SubscribeTopicEventsAlpha1 of service dapr.proto.runtime.v1.Dapr is not served here");
+            "method SubscribeActorEventsAlpha1 of service dapr.proto.runtime.v1.Dapr is not served here");
   const Status own = call_by_name(door, "/own.Service/Do", "");
   EXPECT_EQ(own.error_code(), StatusCode::UNKNOWN);
   EXPECT_EQ(own.error_message(),

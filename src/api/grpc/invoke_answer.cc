@@ -10,6 +10,7 @@ void InvokeAnswer::on_head(int status, net::Headers headers) {
   status_ = status;
   content_type_ = net::find_header(headers, "content-type").value_or("");
   headers_ = metadata_of_headers(headers);
+  if (net::find_header(headers, "traceparent")) traceparent_.clear();
 }
 
 void InvokeAnswer::on_body(std::string_view piece, Completion<void> resume) {
@@ -30,6 +31,7 @@ void InvokeAnswer::on_end(net::Headers) {
     }
     for (const auto& [key, value] : headers_) server.AddInitialMetadata(key, value);
     server.AddInitialMetadata("dapr-http-status", fmt::format("{}", status_));
+    if (!traceparent_.empty()) server.AddInitialMetadata("traceparent", traceparent_);
     ::grpc::Status status = status_of_http(status_, body_);
     if (status.ok()) {
       response_.mutable_data()->set_value(std::move(body_));

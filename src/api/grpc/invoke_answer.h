@@ -21,10 +21,15 @@ using net::grpc::MetadataPairs;
 
 class InvokeAnswer final : public net::ResponseSink {
  public:
-  // Over `limit` bytes the call fails with RESOURCE_EXHAUSTED.
+  // Over `limit` bytes the call fails with RESOURCE_EXHAUSTED. The answer tells `traceparent`, unless that is empty or
+  // the app tells its own.
   InvokeAnswer(SharedCall call, std::string app_id, std::size_t limit,
-               ::dapr::proto::common::v1::InvokeResponse& response)
-      : call_(std::move(call)), app_id_(std::move(app_id)), limit_(limit), response_(response) {}
+               ::dapr::proto::common::v1::InvokeResponse& response, std::string traceparent)
+      : call_(std::move(call)),
+        app_id_(std::move(app_id)),
+        limit_(limit),
+        response_(response),
+        traceparent_(std::move(traceparent)) {}
 
   void on_head(int status, net::Headers headers) override;
   void on_body(std::string_view piece, Completion<void> resume) override;
@@ -36,6 +41,7 @@ class InvokeAnswer final : public net::ResponseSink {
   const std::string app_id_;
   const std::size_t limit_;
   ::dapr::proto::common::v1::InvokeResponse& response_;  // touched only once the answer is claimed
+  std::string traceparent_;
   int status_ = 0;
   std::string content_type_;
   MetadataPairs headers_;

@@ -56,6 +56,7 @@ constexpr std::array kFamilies = {
     Family{"ScheduleJob", Facility::kScheduleJob},
     Family{"GetJob", Facility::kGetJob},
     Family{"DeleteJob", Facility::kDeleteJob},
+    Family{"ListJobs", Facility::kListJobs},
     Family{"ConverseAlpha", Facility::kConversation},
 };
 

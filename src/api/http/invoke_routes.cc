@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "api/http/error_map.h"
@@ -22,16 +24,25 @@ std::string whole_path_as_method(std::string_view decoded_path) {
   return method == "." ? std::string() : method;
 }
 
-// "Basic <base64 of dapr-app-id:id>"; empty for any other authorization.
-std::string app_id_of_authorization(std::string_view value) {
+// "Basic <base64 of dapr-app-id:id>", with an id that may be empty; nothing for any other authorization.
+std::optional<std::string> app_id_of_authorization(std::string_view value) {
   constexpr std::string_view kBasic = "Basic ";
-  if (!value.starts_with(kBasic)) return {};
+  if (!value.starts_with(kBasic)) return std::nullopt;
   const auto pair = base64_decode(value.substr(kBasic.size()));
-  if (!pair) return {};
+  if (!pair) return std::nullopt;
   const std::size_t colon = pair->find(':');
-  if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return {};
-  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return {};
+  if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return std::nullopt;
+  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return std::nullopt;
   return pair->substr(colon + 1);
+}
+
+// The method that the app sees: daprd takes one in any case, and any that it does not know for a POST.
+std::string_view verb_of(std::string_view method) {
+  constexpr std::array<std::string_view, 9> kVerbs = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                                      "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  const auto found =
+      std::ranges::find_if(kVerbs, [&](std::string_view verb) { return net::equals_ignoring_case(verb, method); });
+  return found == kVerbs.end() ? "POST" : *found;
 }
 
 // What follows /v1.0/invoke/ in a decoded path, in which slashes may be doubled; empty for another path.
@@ -62,8 +73,8 @@ InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
     return {std::string(*id), whole_path_as_method(*decoded)};
   }
   if (const auto authorization = net::find_header(headers, "authorization")) {
-    if (std::string id = app_id_of_authorization(*authorization); !id.empty()) {
-      return {std::move(id), whole_path_as_method(*decoded)};
+    if (auto id = app_id_of_authorization(*authorization)) {
+      return {std::move(*id), whole_path_as_method(*decoded)};
     }
   }
   constexpr std::string_view kMethod = "/method/";
@@ -97,8 +108,17 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     reply_error(*exchange, invoke_failed(Code::kResourceExhausted, callee.app_id, "stream too large"), site);
     return;
   }
+  const auto path = invoke::path_of_method(*method);
+  if (!path) {
+    const std::string cause =
+        fmt::format("parse \"http://{}/{}\": {}", found->authority, *method, path.error().message);
+    reply_error(*exchange, invoke_failed(Code::kInternal, callee.app_id, cause), site);
+    return;
+  }
   ForwardedCall call{
-      .target = "/" + escape_path(*method),
+      .method = verb_of(exchange->head().method),
+      // Another sidecar gets the method, and makes its own path of it.
+      .target = "/" + (found->elsewhere ? escape_path(*method) : *path),
       .authority = std::string(found->authority),
       .named = callee.app_id,
       .caller_app_id = api.app_id,

@@ -1,5 +1,8 @@
 #include "api/http/router.h"
 
+#include <algorithm>
+#include <array>
+
 namespace tandem::api::http {
 namespace {
 
@@ -68,7 +71,7 @@ Match match_actors(std::string_view method, const Target& target) {
   const bool get = method == "GET";
   const bool remove = method == "DELETE";
   bool known = false;
-  if (kind == "method") known = get || remove || is_post_or_put(method);
+  if (target.size() == 6 && kind == "method") known = get || remove || is_post_or_put(method);
   if (target.size() == 6 && kind == "state") known = get;
   if (target.size() == 6 && kind == "reminders") known = get || remove || is_post_or_put(method);
   if (target.size() == 6 && kind == "timers") known = remove || is_post_or_put(method);
@@ -107,8 +110,10 @@ Match match_alpha(Version version, std::string_view method, const Target& target
   if (block == "crypto" && method == "PUT" && (target[3] == "encrypt" || target[3] == "decrypt")) {
     return {Route::kCrypto, target[2], {}};
   }
-  if (block == "subtlecrypto" && method == "POST") return {Route::kSubtleCrypto, target[2], {}};
-  return kNone;
+  constexpr std::array<std::string_view, 7> kOperations = {"getkey",    "encrypt", "decrypt", "wrapkey",
+                                                           "unwrapkey", "sign",    "verify"};
+  const bool known = std::ranges::find(kOperations, target[3]) != kOperations.end();
+  return block == "subtlecrypto" && method == "POST" && known ? Match{Route::kSubtleCrypto, target[2], {}} : kNone;
 }
 
 }  // namespace

@@ -30,10 +30,16 @@ Facility facility_of(Route route) {
   }
 }
 
-// The body is a JSON object; a lock's may be empty.
+// daprd reads these bodies before it looks for the component.
+bool reads_body(Route route) {
+  return route == Route::kBinding || route == Route::kLock || route == Route::kSubtleCrypto ||
+         route == Route::kScheduleJob || route == Route::kConversation;
+}
+
+// The body is a JSON object; only a binding's may not be empty.
 Status check_object(Route route, const Result<std::string_view>& body) {
   if (!body) return std::unexpected(body.error());
-  if (body->empty() && route == Route::kLock) return {};
+  if (body->empty() && route != Route::kBinding) return {};
   const Result<std::string_view> json = parse_json(*body);
   if (!json) return std::unexpected(json.error());
   if (json_kind(*json) != JsonKind::kObject) return fail(Code::kInvalidArgument, "the body must be an object");
@@ -44,10 +50,9 @@ Status check_object(Route route, const Result<std::string_view>& body) {
 
 void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route route, std::string name) {
   const ErrorSite site{.app_id = api.app_id, .app_namespace = api.invoke.name_space()};
-  if (route != Route::kBinding && route != Route::kLock) {
+  if (!reads_body(route)) {
     return reply_error(*exchange, sidecar::unconfigured_error(facility_of(route), name), site);
   }
-  // daprd reads these bodies before it looks for the component.
   collect_body(std::move(exchange), api.max_body_bytes,
                [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
                  const Status readable = check_object(route, body);

@@ -55,6 +55,7 @@ class GrpcApp::Impl final {
                                                            ? Transport::kTlsToWhoeverAnswers
                                                            : Transport::kPlain})),
         stub_(channel_),
+        alpha_(channel_),
         alive_(channel_),
         route_{.app_id = options_.app_id,
                .channel = channel_,
@@ -89,6 +90,18 @@ class GrpcApp::Impl final {
                                 : Result<pubsub::Verdict>(fail(status.error()));
           worker.post([done = std::move(done), verdict = std::move(verdict)]() mutable { done(std::move(verdict)); });
         });
+  }
+
+  void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+    net::Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+    auto bulk = std::make_shared<Bulk>();
+    for (const pubsub::BulkItem& item : delivery.items) bulk->entry_ids.push_back(item.entry_id);
+    bulk->request = bulk_topic_event(delivery);
+    bulk->metadata = event_metadata({.metadata = std::move(delivery.metadata)});
+    bulk->done = [&worker, done = std::move(done)](Result<std::vector<pubsub::Verdict>> verdicts) mutable {
+      worker.post([done = std::move(done), verdicts = std::move(verdicts)]() mutable { done(std::move(verdicts)); });
+    };
+    ask_in_bulk(std::move(bulk), BulkMethod::kStable);
   }
 
   Status warm_up() {
@@ -225,6 +238,37 @@ class GrpcApp::Impl final {
                             });
   }
 
+  struct Bulk {
+    std::vector<std::string> entry_ids;
+    wire::TopicEventBulkRequest request;
+    net::grpc::MetadataPairs metadata;
+    Completion<std::vector<pubsub::Verdict>> done;
+  };
+  // Older SDKs have the method of the service of drafts alone.
+  enum class BulkMethod { kStable, kAlpha };
+
+  void ask_in_bulk(std::shared_ptr<Bulk> bulk, BulkMethod method) {
+    auto asked = std::make_shared<Asked<wire::TopicEventBulkRequest, wire::TopicEventBulkResponse>>();
+    asked->request = bulk->request;
+    for (const auto& [key, value] : bulk->metadata) asked->context.AddMetadata(key, value);
+    ask(
+        asked, options_.request_timeout,
+        [this, method](auto& call, auto ended) {
+          if (method == BulkMethod::kStable) {
+            stub_.async()->OnBulkTopicEvent(&call.context, &call.request, &call.response, std::move(ended));
+          } else {
+            alpha_.async()->OnBulkTopicEventAlpha1(&call.context, &call.request, &call.response, std::move(ended));
+          }
+        },
+        [this, method, bulk](const Result<::grpc::Status>& status, auto& call) {
+          if (!status) return bulk->done(fail(status.error()));
+          if (method == BulkMethod::kStable && status->error_code() == ::grpc::StatusCode::UNIMPLEMENTED) {
+            return ask_in_bulk(bulk, BulkMethod::kAlpha);
+          }
+          bulk->done(bulk_verdicts(*status, call.response, bulk->entry_ids, log_));
+        });
+  }
+
   // `start(asked, ended)` begins the call. `done(status, asked)` runs once, when it has ended, or in place with an
   // error when the app is going away.
   template <class Call, class Start, class Done>
@@ -257,6 +301,7 @@ class GrpcApp::Impl final {
   net::Workers& workers_;
   const std::shared_ptr<::grpc::Channel> channel_;
   wire::AppCallback::Stub stub_;
+  wire::AppCallbackAlpha::Stub alpha_;
   wire::AppCallbackHealthCheck::Stub alive_;
   const net::grpc::CallRoute route_;
   const std::shared_ptr<OpenCalls> open_ = std::make_shared<OpenCalls>();
@@ -272,6 +317,9 @@ const net::grpc::CallRoute& GrpcApp::route() const { return impl_->route(); }
 net::Handler& GrpcApp::handler(std::size_t worker) { return impl_->handler(worker); }
 void GrpcApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
   impl_->deliver(std::move(delivery), std::move(done));
+}
+void GrpcApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  impl_->deliver_bulk(std::move(delivery), std::move(done));
 }
 Status GrpcApp::warm_up() { return impl_->warm_up(); }
 void GrpcApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {

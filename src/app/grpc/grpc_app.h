@@ -45,6 +45,7 @@ class GrpcApp final : public App {
   // App
   net::Handler& handler(std::size_t worker) override;
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
+  void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   // Events and Tandem's own questions are no exchanges here, so that they pass no handler.
   void deliver_through(invoke::Endpoint&) override {}
   Status warm_up() override;

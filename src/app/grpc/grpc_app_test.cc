@@ -240,6 +240,57 @@ TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
   EXPECT_FALSE(deliver("no event"));
 }
 
+TEST_F(GrpcAppTest, ABulkIsDeliveredAndItsVerdictsComeBack) {
+  using BulkService = CallbackServer::BulkService;
+  make({.api_token = "token"});
+  const auto deliver_bulk = [&](bool raw) {
+    std::promise<Result<std::vector<pubsub::Verdict>>> promise;
+    pubsub::BulkDelivery bulk{.id = "bulk",
+                              .pubsub = "bus",
+                              .topic = "orders",
+                              .route = "/new",
+                              .raw_payload = raw,
+                              .metadata = {{"pubsubName", "bus"}}};
+    for (const char* id : {"a", "b"}) {
+      bulk.items.push_back({.entry_id = id,
+                            .event = share(R"({"id":"1","datacontenttype":"text/plain","data":"x"})"),
+                            .content_type = "application/cloudevents+json",
+                            .metadata = {{"key", id}}});
+    }
+    // Cannot be read: it is tried again.
+    if (!raw) bulk.items.push_back({.entry_id = "c", .event = share("no JSON")});
+    app_->deliver_bulk(std::move(bulk),
+                       [&](Result<std::vector<pubsub::Verdict>> verdicts) { promise.set_value(std::move(verdicts)); });
+    return promise.get_future().get();
+  };
+  using pubsub::Verdict;
+  for (const BulkService service : {BulkService::kStable, BulkService::kAlpha}) {
+    program_.bulk_service = service;
+    const auto verdicts = deliver_bulk(false);
+    ASSERT_TRUE(verdicts) << verdicts.error().message;
+    EXPECT_THAT(*verdicts, testing::ElementsAre(Verdict::kSuccess, Verdict::kSuccess, Verdict::kRetry));
+    const auto bulk = program_.bulk();
+    EXPECT_EQ(bulk.id(), "bulk");
+    EXPECT_EQ(bulk.topic(), "orders");
+    EXPECT_EQ(bulk.pubsub_name(), "bus");
+    EXPECT_EQ(bulk.path(), "/new");
+    EXPECT_EQ(bulk.type(), "com.dapr.event.sent.bulk");
+    ASSERT_EQ(bulk.entries_size(), 2);
+    EXPECT_EQ(bulk.entries(0).entry_id(), "a");
+    EXPECT_EQ(bulk.entries(0).cloud_event().data(), "x");
+    EXPECT_EQ(bulk.entries(1).metadata().at("key"), "b");
+    EXPECT_EQ(program_.metadata().find("dapr-api-token")->second, "token");
+    EXPECT_EQ(program_.metadata().find("pubsubname")->second, "bus");
+  }
+  program_.event_status = CallbackServer::TopicEventResponse::DROP;
+  EXPECT_THAT(*deliver_bulk(true), testing::ElementsAre(Verdict::kDrop, Verdict::kDrop));
+  EXPECT_EQ(program_.bulk().entries(0).bytes(), R"({"id":"1","datacontenttype":"text/plain","data":"x"})");
+  program_.status = {StatusCode::INTERNAL, "broken"};
+  EXPECT_FALSE(deliver_bulk(true));
+  program_.bulk_service = BulkService::kNone;
+  EXPECT_THAT(*deliver_bulk(true), testing::ElementsAre(Verdict::kDrop, Verdict::kDrop));
+}
+
 TEST_F(GrpcAppTest, TheAppSaysWhatItSubscribesTo) {
   make();
   using List = std::vector<config::Subscription>;

@@ -5,105 +5,32 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/trace_metadata.h"
-#include "base/base64.h"
-#include "base/json.h"
-#include "blocks/pubsub/json_text.h"
+#include "blocks/pubsub/event_fields.h"
 #include "net/grpc/header_metadata.h"
 
 namespace tandem::app::grpc {
 namespace {
 
+using ::dapr::proto::runtime::v1::TopicEventBulkRequest;
+using ::dapr::proto::runtime::v1::TopicEventBulkResponse;
 using ::dapr::proto::runtime::v1::TopicEventRequest;
 using ::dapr::proto::runtime::v1::TopicEventResponse;
-using pubsub::JsonMember;
 
 constexpr std::string_view kScope = "tandem.pubsub";
 constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
+constexpr std::string_view kBulkType = "com.dapr.event.sent.bulk";
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
   return lower;
-}
-
-bool is_content_type(std::string_view lower, std::string_view expected) {
-  return lower.starts_with(expected) && (lower.size() == expected.size() || lower[expected.size()] == ';');
-}
-
-// Without white space outside of strings, as Go writes it.
-std::string compact(std::string_view json) {
-  std::string out;
-  out.reserve(json.size());
-  bool in_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (!in_string && (c == ' ' || c == '\t' || c == '\r' || c == '\n')) continue;
-    out += c;
-    if (c == '"') in_string = !in_string;
-    if (in_string && c == '\\' && i + 1 < json.size()) out += json[++i];
-  }
-  return out;
-}
-
-std::string_view find(const std::vector<JsonMember>& members, std::string_view name) {
-  const auto found = std::ranges::find(members, name, &JsonMember::name);
-  return found == members.end() ? std::string_view() : found->value;
-}
-
-std::string text_of(const std::vector<JsonMember>& members, std::string_view name) {
-  return pubsub::json_string(find(members, name)).value_or("");
-}
-
-Result<std::string> data_of(const std::vector<JsonMember>& members, const std::string& content_type) {
-  if (const std::string_view value = find(members, "data_base64"); !value.empty() && value != "null") {
-    const auto text = pubsub::json_string(value);
-    if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");
-    auto bytes = base64_decode(*text);
-    if (!bytes) return fail(Code::kInvalidArgument, "data_base64 of the event is no base64");
-    return std::move(*bytes);
-  }
-  const std::string_view value = find(members, "data");
-  if (value.empty() || value == "null") return std::string();
-  const std::string type = lower_case(content_type);
-  if (type.starts_with("text/") || is_content_type(type, "application/xml")) {
-    auto text = pubsub::json_string(value);
-    if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");
-    return std::move(*text);
-  }
-  if (is_content_type(type, "application/json") || is_content_type(type, "application/cloudevents+json")) {
-    return compact(value);
-  }
-  return std::string();
-}
-
-bool is_field(std::string_view name) {
-  constexpr auto kFields = std::to_array<std::string_view>(
-      {"id", "source", "datacontenttype", "type", "specversion", "data", "data_base64"});
-  return std::ranges::find(kFields, name) != kFields.end();
-}
-
-Status fill_extensions(const std::vector<JsonMember>& members, ::google::protobuf::Struct& extensions) {
-  std::string json = "{";
-  for (const JsonMember& member : members) {
-    if (is_field(member.name)) continue;
-    if (json.size() > 1) json += ',';
-    append_json_string(json, member.name);
-    json.append(":").append(member.value);
-  }
-  json += '}';
-  const auto parsed = ::google::protobuf::util::JsonStringToMessage(json, &extensions);
-  if (parsed.ok()) return {};
-  return fail(Code::kInvalidArgument,
-              "error processing internal cloud event data: unable to unmarshal cloudEvent "
-              "extensions to proto struct: " +
-                  std::string(parsed.message()));
 }
 
 // Of the delivery, of the connection, or of who calls: not metadata's to set.
@@ -115,27 +42,62 @@ bool is_reserved(std::string_view key) {
   return key.starts_with("dapr-") || key.ends_with("-bin") || std::ranges::find(kReserved, key) != kReserved.end();
 }
 
+// The fields that an event and an entry of a bulk have in common.
+template <class Message>
+Status fill(std::string_view envelope, Message& event) {
+  auto fields = pubsub::event_fields(envelope);
+  if (!fields) return fail(std::move(fields.error()));
+  event.set_id(std::move(fields->id));
+  event.set_source(std::move(fields->source));
+  event.set_type(std::move(fields->type));
+  event.set_spec_version(std::move(fields->spec_version));
+  event.set_data_content_type(std::move(fields->data_content_type));
+  event.set_data(std::move(fields->data));
+  const auto parsed = ::google::protobuf::util::JsonStringToMessage(fields->extensions, event.mutable_extensions());
+  if (parsed.ok()) return {};
+  return fail(Code::kInvalidArgument,
+              "error processing internal cloud event data: unable to unmarshal cloudEvent "
+              "extensions to proto struct: " +
+                  std::string(parsed.message()));
+}
+
+pubsub::Verdict verdict_of(TopicEventResponse::TopicEventResponseStatus status) {
+  if (status == TopicEventResponse::SUCCESS) return pubsub::Verdict::kSuccess;
+  return status == TopicEventResponse::DROP ? pubsub::Verdict::kDrop : pubsub::Verdict::kRetry;
+}
+
 }  // namespace
 
 Result<TopicEventRequest> topic_event(const pubsub::Delivery& delivery) {
-  const auto members = pubsub::json_members(*delivery.body);
-  if (!members) return fail(Code::kInvalidArgument, "the event is no JSON object");
   TopicEventRequest event;
-  event.set_id(text_of(*members, "id"));
-  event.set_source(text_of(*members, "source"));
-  event.set_type(text_of(*members, "type"));
-  event.set_spec_version(text_of(*members, "specversion"));
-  event.set_data_content_type(text_of(*members, "datacontenttype"));
+  if (Status filled = fill(*delivery.body, event); !filled) return fail(std::move(filled.error()));
   event.set_topic(delivery.topic);
   event.set_pubsub_name(delivery.pubsub);
   event.set_path(delivery.route);
-  auto data = data_of(*members, event.data_content_type());
-  if (!data) return fail(std::move(data.error()));
-  event.set_data(std::move(*data));
-  if (Status filled = fill_extensions(*members, *event.mutable_extensions()); !filled) {
-    return fail(std::move(filled.error()));
-  }
   return event;
+}
+
+TopicEventBulkRequest bulk_topic_event(const pubsub::BulkDelivery& delivery) {
+  TopicEventBulkRequest request;
+  request.set_id(delivery.id);
+  request.set_topic(delivery.topic);
+  request.set_pubsub_name(delivery.pubsub);
+  request.set_path(delivery.route);
+  request.set_type(std::string(kBulkType));
+  for (const auto& [name, value] : delivery.metadata) (*request.mutable_metadata())[name] = value;
+  for (const pubsub::BulkItem& item : delivery.items) {
+    auto& entry = *request.add_entries();
+    if (delivery.raw_payload) {
+      entry.set_bytes(*item.event);
+    } else if (!fill(*item.event, *entry.mutable_cloud_event())) {
+      request.mutable_entries()->RemoveLast();
+      continue;
+    }
+    entry.set_entry_id(item.entry_id);
+    entry.set_content_type(item.content_type);
+    for (const auto& [name, value] : item.metadata) (*entry.mutable_metadata())[name] = value;
+  }
+  return request;
 }
 
 net::grpc::MetadataPairs event_metadata(const pubsub::Delivery& delivery) {
@@ -170,6 +132,25 @@ Result<pubsub::Verdict> event_verdict(const ::grpc::Status& status, const TopicE
   log.warn(kScope, fmt::format("unknown status returned from app while processing pub/sub event {}, status: {}",
                                event_id, static_cast<int>(response.status())));
   return pubsub::Verdict::kRetry;
+}
+
+Result<std::vector<pubsub::Verdict>> bulk_verdicts(const ::grpc::Status& status, const TopicEventBulkResponse& response,
+                                                   const std::vector<std::string>& entry_ids, const Logger& log) {
+  if (status.error_code() == ::grpc::StatusCode::UNIMPLEMENTED) {
+    log.warn(kScope, fmt::format("non-retriable error returned from app while processing bulk pub/sub event: {}",
+                                 rpc_text(status)));
+    return std::vector(entry_ids.size(), pubsub::Verdict::kDrop);
+  }
+  if (!status.ok()) return fail(rpc_error(status));
+  std::map<std::string_view, pubsub::Verdict> said;
+  for (const auto& one : response.statuses()) said[one.entry_id()] = verdict_of(one.status());
+  std::vector<pubsub::Verdict> verdicts;
+  verdicts.reserve(entry_ids.size());
+  for (const std::string& id : entry_ids) {
+    const auto found = said.find(id);
+    verdicts.push_back(found == said.end() ? pubsub::Verdict::kRetry : found->second);
+  }
+  return verdicts;
 }
 
 }  // namespace tandem::app::grpc

@@ -1,4 +1,4 @@
-// An event as AppCallback.OnTopicEvent has it, and what the app's answer means.
+// An event as AppCallback.OnTopicEvent has it, a bulk as OnBulkTopicEvent has it, and what the app's answer means.
 //
 // Plain functions, any thread, never throw. Source: https://docs.dapr.io/reference/api/pubsub_api/ and daprd 1.18.
 #pragma once
@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
@@ -26,5 +27,13 @@ net::grpc::MetadataPairs event_metadata(const pubsub::Delivery& delivery);
 Result<pubsub::Verdict> event_verdict(const ::grpc::Status& status,
                                       const ::dapr::proto::runtime::v1::TopicEventResponse& response,
                                       const std::string& event_id, const Logger& log);
+
+// An item that cannot be read as topic_event() reads it is left out: it has no status then, so it is tried again.
+::dapr::proto::runtime::v1::TopicEventBulkRequest bulk_topic_event(const pubsub::BulkDelivery& delivery);
+
+// Verdicts in the order of the items; one without a status is a retry. A failed call is as for event_verdict().
+Result<std::vector<pubsub::Verdict>> bulk_verdicts(const ::grpc::Status& status,
+                                                   const ::dapr::proto::runtime::v1::TopicEventBulkResponse& response,
+                                                   const std::vector<std::string>& entry_ids, const Logger& log);
 
 }  // namespace tandem::app::grpc

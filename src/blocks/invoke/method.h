@@ -16,7 +16,12 @@ Result<std::string> normalize_method(std::string_view method);
 // Go's path.Clean: no empty, "." or ".." segments and no trailing slash.
 std::string clean_path(std::string_view path);
 
-// Percent-encodes what may not stand in a path as it is; slashes stay.
+// The path that an app is asked for, without its first slash: as daprd parses a URL that ends in the method. So "%2F"
+// in a method stays an encoded slash, and what may not stand in a path is encoded. Fails with kInvalidArgument, in Go's
+// words, for a percent sign without two hexadecimal digits.
+Result<std::string> path_of_method(std::string_view method);
+
+// Percent-encodes what may not stand in a path as it is, and every percent sign; slashes stay.
 std::string escape_path(std::string_view text);
 
 }  // namespace tandem::invoke

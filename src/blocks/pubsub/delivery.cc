@@ -4,8 +4,6 @@
 #include <string_view>
 #include <utility>
 
-#include "blocks/pubsub/cloud_event.h"
-
 namespace tandem::pubsub {
 namespace {
 
@@ -16,7 +14,18 @@ void warn(const Delivering& delivering, std::string_view message, std::string_vi
   if (delivering.log) delivering.log->warn(kScope, message, {{"pubsub", delivering.pubsub}, {"topic", topic}});
 }
 
-// Ends a message that the app does not take: in the dead-letter topic when there is one, else with `otherwise`.
+TraceContext trace_of(const Metadata& metadata) {
+  const auto value = [&](std::string_view name) {
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  TraceContext trace{value("traceparent"), value("tracestate")};
+  if (trace.traceparent.empty()) trace.traceparent = value("traceid");
+  return trace;
+}
+
+}  // namespace
+
 void give_up(const std::shared_ptr<const Delivering>& delivering, const Message& message, Verdict otherwise,
              Completion<Verdict> done) {
   if (delivering->dead_letter_topic.empty()) return done(otherwise);
@@ -36,17 +45,29 @@ void give_up(const std::shared_ptr<const Delivering>& delivering, const Message&
                              });
 }
 
-TraceContext trace_of(const Metadata& metadata) {
-  const auto value = [&](std::string_view name) {
-    const auto found = metadata.find(name);
-    return found == metadata.end() ? std::string() : found->second;
-  };
-  TraceContext trace{value("traceparent"), value("tracestate")};
-  if (trace.traceparent.empty()) trace.traceparent = value("traceid");
-  return trace;
+std::optional<EventFacts> open_envelope(const Delivering& delivering, const Message& message) {
+  Result<EventFacts> facts = read_envelope(*message.data);
+  if (!facts) {
+    // It will not get better: no use in another try.
+    warn(delivering, "error deserializing cloud event: " + facts.error().message, message.topic);
+    return std::nullopt;
+  }
+  if (has_expired(facts->expiration, std::chrono::system_clock::now())) {
+    warn(delivering, "dropping expired pub/sub event " + facts->id + " as of " + facts->expiration, message.topic);
+    return std::nullopt;
+  }
+  return std::move(*facts);
 }
 
-}  // namespace
+void settle(const std::shared_ptr<const Delivering>& delivering, const Message& message, const Result<Verdict>& verdict,
+            Completion<Verdict> done) {
+  if (!verdict) warn(*delivering, "cannot deliver to the app: " + verdict.error().message, message.topic);
+  if (verdict && *verdict == Verdict::kSuccess) return done(Verdict::kSuccess);
+  // The app is going away: the message stays with the broker.
+  if (!verdict && verdict.error().code == Code::kCancelled) return done(Verdict::kRetry);
+  const Verdict otherwise = verdict && *verdict == Verdict::kDrop ? Verdict::kDrop : Verdict::kRetry;
+  give_up(delivering, message, otherwise, std::move(done));
+}
 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done) {
   TraceContext trace = trace_of(message.metadata);
@@ -54,16 +75,8 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
   if (delivering->raw_payload) {
     body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, trace));
   } else {
-    Result<EventFacts> facts = read_envelope(*message.data);
-    if (!facts) {
-      // It will not get better: no use in another try.
-      warn(*delivering, "error deserializing cloud event: " + facts.error().message, message.topic);
-      return give_up(delivering, message, Verdict::kDrop, std::move(done));
-    }
-    if (has_expired(facts->expiration, std::chrono::system_clock::now())) {
-      warn(*delivering, "dropping expired pub/sub event " + facts->id + " as of " + facts->expiration, message.topic);
-      return give_up(delivering, message, Verdict::kDrop, std::move(done));
-    }
+    std::optional<EventFacts> facts = open_envelope(*delivering, message);
+    if (!facts) return give_up(delivering, message, Verdict::kDrop, std::move(done));
     if (!facts->trace.traceparent.empty()) trace = std::move(facts->trace);
   }
 
@@ -76,15 +89,9 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
                     .metadata = message.metadata};
   delivery.metadata.insert_or_assign("pubsubName", delivering->pubsub);
   EventSink& sink = delivering->sink;
-  sink.deliver(std::move(delivery), [delivering = std::move(delivering), message = std::move(message),
-                                     done = std::move(done)](Result<Verdict> verdict) mutable {
-    if (!verdict) warn(*delivering, "cannot deliver to the app: " + verdict.error().message, message.topic);
-    if (verdict && *verdict == Verdict::kSuccess) return done(Verdict::kSuccess);
-    // The app is going away: the message stays with the broker.
-    if (!verdict && verdict.error().code == Code::kCancelled) return done(Verdict::kRetry);
-    const Verdict otherwise = verdict && *verdict == Verdict::kDrop ? Verdict::kDrop : Verdict::kRetry;
-    give_up(delivering, message, otherwise, std::move(done));
-  });
+  sink.deliver(std::move(delivery),
+               [delivering = std::move(delivering), message = std::move(message), done = std::move(done)](
+                   const Result<Verdict>& verdict) mutable { settle(delivering, message, verdict, std::move(done)); });
 }
 
 }  // namespace tandem::pubsub

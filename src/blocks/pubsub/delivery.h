@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "blocks/pubsub/cloud_event.h"
 #include "blocks/pubsub/pubsub_service.h"
 
 namespace tandem::pubsub {
@@ -21,9 +22,22 @@ struct Delivering {
   bool raw_payload = false;
   Broker& broker;
   EventSink& sink;
-  std::optional<Logger> log;  // the app's
+  std::shared_ptr<StreamSink> stream;  // keeps a sink that is one
+  std::optional<Logger> log;           // the app's
 };
 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done);
+
+// The steps of it, for messages that go to the app together.
+//
+// What the message's envelope says; none: it is not to be delivered (it is no envelope, or its time is over), and the
+// log knows.
+std::optional<EventFacts> open_envelope(const Delivering& delivering, const Message& message);
+// Ends a message that the app does not take: in the dead-letter topic when there is one, else with `otherwise`.
+void give_up(const std::shared_ptr<const Delivering>& delivering, const Message& message, Verdict otherwise,
+             Completion<Verdict> done);
+// What follows from the app's verdict.
+void settle(const std::shared_ptr<const Delivering>& delivering, const Message& message, const Result<Verdict>& verdict,
+            Completion<Verdict> done);
 
 }  // namespace tandem::pubsub

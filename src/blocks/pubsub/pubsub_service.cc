@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "blocks/late_completion.h"
+#include "blocks/pubsub/bulk_delivery.h"
 #include "blocks/pubsub/cloud_event.h"
 #include "blocks/pubsub/delivery.h"
 
@@ -50,7 +51,10 @@ struct PubsubService::Impl {
     std::string app_id;
     config::Subscription subscription;
     std::unique_ptr<Broker::Subscription> delivering;
+    std::shared_ptr<StreamSink> stream;    // null: the app is called
+    std::shared_ptr<BulkDelivering> bulk;  // null: events come one by one
   };
+  class OpenStream;
 
   // Checks what publish and bulk publish have in common. The broker's entry, or the error and null.
   const BrokerEntry* check(const Caller& caller, std::string_view pubsub, std::string_view topic,
@@ -108,13 +112,39 @@ struct PubsubService::Impl {
     return request;
   }
 
+  // What a subscription delivers with, when it may be.
+  Result<Delivering> prepare(const std::string& app_id, const config::Subscription& subscription, EventSink& sink);
+  // Under the mutex.
+  Status start(std::string app_id, config::Subscription subscription, Delivering delivering,
+               std::shared_ptr<StreamSink> stream);
+  void end_stream(const StreamSink* sink);
+
   const Logger* log = nullptr;
+  TimedExecutor* timers = nullptr;
   std::map<std::string, BrokerEntry, std::less<>> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
+  bool stopped = false;     // guarded by mutex: no more streams
 };
 
-PubsubService::PubsubService(const Logger* log) : impl_(std::make_unique<Impl>()) { impl_->log = log; }
+class PubsubService::Impl::OpenStream final : public PubsubService::Stream {
+ public:
+  OpenStream(Impl& impl, const StreamSink* sink) : impl_(impl), sink_(sink) {}
+  ~OpenStream() override { impl_.end_stream(sink_); }
+
+ private:
+  Impl& impl_;
+  const StreamSink* const sink_;
+};
+
+void EventSink::deliver_bulk(BulkDelivery, Completion<std::vector<Verdict>> done) {
+  done(fail(Code::kUnimplemented, "events in bulk are not for this subscriber"));
+}
+
+PubsubService::PubsubService(const Logger* log, TimedExecutor* timers) : impl_(std::make_unique<Impl>()) {
+  impl_->log = log;
+  impl_->timers = timers;
+}
 PubsubService::~PubsubService() = default;
 
 Status PubsubService::add_broker(BrokerEntry entry) {
@@ -195,10 +225,11 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
                               bring_home<std::vector<Status>>(scope, caller.executor, std::move(named)));
 }
 
-Status PubsubService::subscribe(std::string app_id, config::Subscription subscription, EventSink& sink) {
+Result<Delivering> PubsubService::Impl::prepare(const std::string& app_id, const config::Subscription& subscription,
+                                                EventSink& sink) {
   const std::string& pubsub = subscription.pubsub_name;
-  const auto found = impl_->brokers.find(pubsub);
-  if (found == impl_->brokers.end() || !in_scope(found->second, app_id)) {
+  const auto found = brokers.find(pubsub);
+  if (found == brokers.end() || !in_scope(found->second, app_id)) {
     return fail(Code::kNotFound, "ERR_PUBSUB_NOT_FOUND", "pubsub " + pubsub + " is not found");
   }
   if (subscription.topic.empty()) {
@@ -208,47 +239,83 @@ Status PubsubService::subscribe(std::string app_id, config::Subscription subscri
     return fail(Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
                 "subscription to topic '" + subscription.topic + "' on pubsub '" + pubsub + "' is not allowed");
   }
-  if (subscription.bulk.enabled) {
-    return fail(Code::kUnimplemented, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
-                                          " asks for bulk delivery, which is not supported");
+  if (subscription.bulk.enabled && timers == nullptr) {
+    return fail(Code::kFailedPrecondition, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
+                                               " asks for bulk delivery, for which there is no clock");
   }
   Result<std::string> route = route_of(subscription);
   if (!route) return fail(std::move(route.error()));
   const Result<bool> raw = is_raw_payload(subscription.metadata);
   if (!raw) return fail(raw.error());
+  std::optional<Logger> app_log;
+  if (log != nullptr) app_log = log->for_app(app_id);
+  return Delivering{.app_id = app_id,
+                    .pubsub = pubsub,
+                    .route = std::move(*route),
+                    .dead_letter_topic = subscription.dead_letter_topic,
+                    .raw_payload = *raw,
+                    .broker = *found->second.broker,
+                    .sink = sink,
+                    .log = std::move(app_log)};
+}
 
+Status PubsubService::Impl::start(std::string app_id, config::Subscription subscription, Delivering delivering,
+                                  std::shared_ptr<StreamSink> stream) {
+  delivering.stream = stream;
+  const auto shared = std::make_shared<const Delivering>(std::move(delivering));
+  Result<std::unique_ptr<Broker::Subscription>> started = shared->broker.subscribe(
+      subscription.topic, app_id, subscription.metadata,
+      [shared](Message message, Completion<Verdict> done) { deliver(shared, std::move(message), std::move(done)); });
+  if (!started) return fail(std::move(started.error()));
+  slots.push_back({std::move(app_id), std::move(subscription), std::move(*started), std::move(stream)});
+  return {};
+}
+
+void PubsubService::Impl::end_stream(const StreamSink* sink) {
+  std::vector<Slot> ended;
+  const std::lock_guard lock(mutex);
+  const auto at = std::ranges::find_if(slots, [&](const Slot& slot) { return slot.stream.get() == sink; });
+  if (at == slots.end()) return;
+  ended.push_back(std::move(*at));
+  slots.erase(at);
+}
+
+Status PubsubService::subscribe(std::string app_id, config::Subscription subscription, EventSink& sink) {
+  Result<Delivering> delivering = impl_->prepare(app_id, subscription, sink);
+  if (!delivering) return fail(std::move(delivering.error()));
   std::lock_guard lock(impl_->mutex);
   for (const Impl::Slot& slot : impl_->slots) {
-    if (slot.app_id == app_id && slot.subscription.pubsub_name == pubsub &&
+    if (slot.stream == nullptr && slot.app_id == app_id && slot.subscription.pubsub_name == subscription.pubsub_name &&
         slot.subscription.topic == subscription.topic) {
       return fail(Code::kAlreadyExists, "app " + app_id + " has two subscriptions to topic " + subscription.topic +
-                                            " of pubsub " + pubsub + ": each would get a part of the messages");
+                                            " of pubsub " + subscription.pubsub_name +
+                                            ": each would get a part of the messages");
     }
   }
-  std::optional<Logger> log;
-  if (impl_->log != nullptr) log = impl_->log->for_app(app_id);
-  auto delivering = std::make_shared<Delivering>(Delivering{.app_id = app_id,
-                                                            .pubsub = pubsub,
-                                                            .route = std::move(*route),
-                                                            .dead_letter_topic = subscription.dead_letter_topic,
-                                                            .raw_payload = *raw,
-                                                            .broker = *found->second.broker,
-                                                            .sink = sink,
-                                                            .log = std::move(log)});
-  Result<std::unique_ptr<Broker::Subscription>> started = found->second.broker->subscribe(
-      subscription.topic, app_id, subscription.metadata, [delivering](Message message, Completion<Verdict> done) {
-        deliver(delivering, std::move(message), std::move(done));
-      });
-  if (!started) return fail(std::move(started.error()));
-  impl_->slots.push_back({std::move(app_id), std::move(subscription), std::move(*started)});
-  return {};
+  return impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), nullptr);
+}
+
+Result<std::unique_ptr<PubsubService::Stream>> PubsubService::subscribe_stream(std::string app_id,
+                                                                               config::Subscription subscription,
+                                                                               std::shared_ptr<StreamSink> sink) {
+  Result<Delivering> delivering = impl_->prepare(app_id, subscription, *sink);
+  if (!delivering) return fail(std::move(delivering.error()));
+  const StreamSink* const key = sink.get();
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->stopped) return fail(Code::kUnavailable, "subscriber is closed");
+  if (Status started =
+          impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), std::move(sink));
+      !started) {
+    return fail(std::move(started.error()));
+  }
+  return std::make_unique<Impl::OpenStream>(*impl_, key);
 }
 
 std::vector<PubsubService::Active> PubsubService::subscriptions(std::string_view app_id) const {
   std::lock_guard lock(impl_->mutex);
   std::vector<Active> active;
   for (const Impl::Slot& slot : impl_->slots) {
-    if (slot.app_id == app_id) active.push_back({slot.app_id, slot.subscription});
+    if (slot.app_id == app_id) active.push_back({slot.app_id, slot.subscription, slot.stream != nullptr});
   }
   return active;
 }
@@ -257,7 +324,13 @@ void PubsubService::stop_subscriptions() {
   std::vector<Impl::Slot> stopped;
   {
     std::lock_guard lock(impl_->mutex);
+    impl_->stopped = true;
     stopped.swap(impl_->slots);
+  }
+  for (Impl::Slot& slot : stopped) {
+    slot.delivering.reset();
+    if (slot.bulk != nullptr) slot.bulk->flush();
+    if (slot.stream != nullptr) slot.stream->stop();
   }
 }
 

@@ -3,7 +3,7 @@
 // Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data
 // is an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the
 // app's EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry). One object a process;
-// add_broker() and subscribe() are the server's, publish() is any worker's. Source:
+// add_broker() and subscribe() are the server's, publish() and subscribe_stream() are any thread's. Source:
 // https://docs.dapr.io/reference/api/pubsub_api/ and
 // https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
 #pragma once
@@ -57,6 +57,23 @@ struct Delivery {
   Metadata metadata;
 };
 
+// One of several events that go to an app together.
+struct BulkItem {
+  std::string entry_id;  // of this delivery alone
+  SharedBytes event;     // the envelope; for raw payload subscriptions the bytes themselves
+  std::string content_type;
+  Metadata metadata;
+};
+struct BulkDelivery {
+  std::string id;
+  std::string pubsub;
+  std::string topic;
+  std::string route;
+  bool raw_payload = false;
+  std::vector<BulkItem> items;
+  Metadata metadata;
+};
+
 // The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the
 // implementation posts to a worker of its own. The verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
 // {"status":"SUCCESS"|"RETRY"|"DROP"} (see verdict_of_response).
@@ -64,6 +81,15 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void deliver(Delivery delivery, Completion<Verdict> done) = 0;
+  // The verdicts in the order of the items. On whatever thread the bulk is full.
+  virtual void deliver_bulk(BulkDelivery delivery, Completion<std::vector<Verdict>> done);
+};
+
+// A sink that lives as long as a stream of its app's. stop() comes once, on any thread, when the service ends the
+// subscription: no deliveries come any more.
+class StreamSink : public EventSink {
+ public:
+  virtual void stop() = 0;
 };
 
 // Dapr's rule for an app's answer to a delivery. Logs nothing; `note` says what to log, if anything.
@@ -75,8 +101,9 @@ ResponseVerdict verdict_of_response(int status, std::string_view body);
 
 class PubsubService final {
  public:
-  // `log`, when given, outlives the service and hears of messages that are dropped and why.
-  explicit PubsubService(const Logger* log = nullptr);
+  // `log`, when given, outlives the service and hears of messages that are dropped and why. `timers` is for bulk
+  // delivery, which is refused without it, and outlives the service.
+  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);
@@ -101,14 +128,24 @@ class PubsubService final {
   // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
   // are ignored by the caller. Fails with kNotFound when the app sees no such component.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
+  // The same for a sink that comes and goes; every one is a subscription of its own, also to a topic that has one. It
+  // ends with the handle, which ends before the service. kUnavailable after stop_subscriptions(). Any thread.
+  class Stream {
+   public:
+    virtual ~Stream() = default;
+  };
+  Result<std::unique_ptr<Stream>> subscribe_stream(std::string app_id, config::Subscription subscription,
+                                                   std::shared_ptr<StreamSink> sink);
+
   // For the metadata API.
   struct Active {
     std::string app_id;
     config::Subscription subscription;
+    bool is_stream = false;
   };
   std::vector<Active> subscriptions(std::string_view app_id) const;
 
-  // No new deliveries; those under way finish.
+  // No new deliveries; those under way finish, but for those of streams, which end.
   void stop_subscriptions();
   void close(SteadyTime deadline);
 

@@ -278,7 +278,7 @@ TEST_F(PubsubServiceTest, SubscriptionsThatCannotWorkAreRefusedByName) {
   EXPECT_THAT(error(rules).message, HasSubstr("topic t of pubsub p"));
   config::Subscription bulk = subscription("t");
   bulk.bulk.enabled = true;
-  EXPECT_EQ(error(bulk).code, Code::kUnimplemented);
+  EXPECT_EQ(error(bulk).code, Code::kFailedPrecondition);  // this service has no clock
   EXPECT_THAT(error(subscription("t", "")).message, HasSubstr("has no route"));
   EXPECT_EQ(error(subscription("")).reason, "ERR_TOPIC_NAME_EMPTY");
   config::Subscription raw = subscription("t");

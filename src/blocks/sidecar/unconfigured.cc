@@ -37,6 +37,8 @@ Error unconfigured_error(Facility facility, std::string_view name) {
     case Facility::kDeleteJob:
       return {Code::kInternal, "DAPR_SCHEDULER_DELETE_JOB",
               fmt::format("failed to delete job due to: {}", kNoScheduler)};
+    case Facility::kListJobs:
+      return {Code::kInternal, "DAPR_SCHEDULER_LIST_JOBS", fmt::format("failed to list jobs due to: {}", kNoScheduler)};
     case Facility::kSubtleCrypto: break;
   }
   return {Code::kUnimplemented, "ERR_API_UNIMPLEMENTED", "this API is currently not implemented"};

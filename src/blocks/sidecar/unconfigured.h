@@ -22,6 +22,7 @@ enum class Facility {
   kScheduleJob,
   kGetJob,
   kDeleteJob,
+  kListJobs,
 };
 
 // `name`: the component, binding … that the call names.

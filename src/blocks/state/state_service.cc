@@ -64,13 +64,18 @@ class PrefixedKey final {
   std::string_view view_;
 };
 
+// An empty key is a key, as in Dapr; only a plain write must name one.
 Status check_key(std::string_view key) {
-  if (key.empty()) return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "\"key\" is a required field");
   if (key.find(kSeparator) != std::string_view::npos) {
     return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST",
                 "input key/keyPrefix '" + std::string(key) + "' can't contain '||'");
   }
   return {};
+}
+
+Status check_written_key(std::string_view key) {
+  if (key.empty()) return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "\"key\" is a required field");
+  return check_key(key);
 }
 
 // A store's failure of a write as Dapr shows it: the code survives only for an ETag failure.
@@ -232,7 +237,7 @@ void StateService::set(Caller caller, std::string_view store, SetRequest request
   Error error;
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
-  if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+  if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
   if (Status status = fill_ttl(request, *entry->store); !status)
     return done(fail(save_error(std::move(status.error()), entry->name)));
   request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
@@ -325,7 +330,7 @@ void StateService::bulk_set(Caller caller, std::string_view store, std::vector<S
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
   for (SetRequest& request : requests) {
-    if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+    if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
     if (Status status = fill_ttl(request, *entry->store); !status)
       return done(fail(save_error(std::move(status.error()), entry->name)));
   }
@@ -366,7 +371,7 @@ void StateService::bulk_remove(Caller caller, std::string_view store, std::vecto
 }
 
 void StateService::transact(Caller caller, std::string_view store, std::vector<Operation> operations,
-                            const Metadata* metadata, Completion<void> done) {
+                            Completion<void> done) {
   Error error;
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
@@ -381,10 +386,6 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
         [&](auto& request) -> Status {
           if (Status checked = check_key(request.key); !checked) return checked;
           request.key.insert(0, prefix);
-          // The request's own metadata gives way to that of the whole transaction, as in Dapr.
-          if (metadata != nullptr) {
-            for (const auto& [name, value] : *metadata) request.metadata.insert_or_assign(name, value);
-          }
           if constexpr (std::is_same_v<std::decay_t<decltype(request)>, SetRequest>) {
             if (Status ttl = fill_ttl(request, *entry->store); !ttl) return fail(transaction_error(ttl.error()));
           }

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "components/redis/redis_cluster.h"
+#include "components/redis/redis_link.h"
 
 namespace tandem::components {
 namespace {
@@ -82,34 +82,13 @@ Result<std::vector<RedisValue>> ask_once(const RedisOptions& options, std::vecto
 
 // What a worker has of a client: used on that worker only.
 struct RedisClient::WorkerLanes {
-  // To a server, or to all nodes of a cluster.
-  struct Link {
-    Link(net::Worker& worker, const RedisOptions& options) {
-      if (options.cluster) {
-        cluster = std::make_unique<RedisCluster>(worker, options);
-      } else {
-        server = std::make_unique<RedisConnection>(worker, options);
-      }
-    }
-    void send(RedisCall call, std::uint16_t slot) {
-      cluster != nullptr ? cluster->send(std::move(call), slot) : server->send(std::move(call));
-    }
-    void when_idle(Task idle) {
-      cluster != nullptr ? cluster->when_idle(std::move(idle)) : server->when_idle(std::move(idle));
-    }
-    void abort(const Error& error) { cluster != nullptr ? cluster->abort(error) : server->abort(error); }
-
-    std::unique_ptr<RedisCluster> cluster;
-    std::unique_ptr<RedisConnection> server;
-  };
-
   WorkerLanes(net::Worker& worker, std::shared_ptr<const RedisOptions> options)
       : worker(worker), options(std::move(options)) {}
 
   void send(RedisCall call, Lane lane, std::uint16_t slot) {
     if (closed) return call.done(fail(closed_error()));
-    std::unique_ptr<Link>& link = lane == Lane::kShared ? shared : held_up;
-    if (link == nullptr) link = std::make_unique<Link>(worker, *options);
+    std::unique_ptr<RedisLink>& link = lane == Lane::kShared ? shared : held_up;
+    if (link == nullptr) link = std::make_unique<RedisLink>(worker, *options);
     link->send(std::move(call), slot);
   }
   // `done` runs when nothing is under way any more.
@@ -131,8 +110,8 @@ struct RedisClient::WorkerLanes {
 
   net::Worker& worker;
   const std::shared_ptr<const RedisOptions> options;
-  std::unique_ptr<Link> shared;
-  std::unique_ptr<Link> held_up;
+  std::unique_ptr<RedisLink> shared;
+  std::unique_ptr<RedisLink> held_up;
   bool closed = false;
 };
 

@@ -195,8 +195,8 @@ Result<RedisOptions> read_redis_options(const MetadataReader& metadata) {
 
 std::vector<std::string> idle_redis_keys(const MetadataReader& metadata) {
   std::vector<std::string> keys;
-  for (const char* key : {"poolSize", "poolTimeout", "minIdleConns", "maxConnAge", "idleTimeout", "idleCheckFrequency",
-                          "redeliverInterval", "processingTimeout"}) {
+  for (const char* key :
+       {"poolSize", "poolTimeout", "minIdleConns", "maxConnAge", "idleTimeout", "idleCheckFrequency"}) {
     if (metadata.has(key)) keys.emplace_back(key);
   }
   return keys;

@@ -201,9 +201,14 @@ Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message,
   const HTTPExtension::Verb verb = invocation.http_extension().verb();
   if (verb == HTTPExtension::NONE || !HTTPExtension::Verb_IsValid(verb)) return refuse("invalid HTTP verb");
 
-  net::OwnedRequest request{.method = HTTPExtension::Verb_Name(verb),
-                            .authority = std::string(authority),
-                            .target = "/" + invoke::escape_path(*method)};
+  const auto path = invoke::path_of_method(*method);
+  if (!path) {
+    return fail(Code::kInternal, fmt::format("error invoking app channel: parse \"http://{}/{}\": {}", authority,
+                                             *method, path.error().message));
+  }
+
+  net::OwnedRequest request{
+      .method = HTTPExtension::Verb_Name(verb), .authority = std::string(authority), .target = "/" + *path};
   if (const std::string& query = invocation.http_extension().querystring(); !query.empty()) {
     const auto ends_it = [](unsigned char c) { return c <= 0x20 || c >= 0x7F; };
     if (std::ranges::any_of(query, ends_it)) return refuse("the query string has characters that must be escaped");

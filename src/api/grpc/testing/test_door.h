@@ -6,12 +6,14 @@
 // Store "store" (all features) and "plain" (no transactions), pub/sub "bus", apps "caller" (whose port it is),
 // "callee" and "speaker", which speaks gRPC once a test has put its route into `routes`. A key that ends in "broken"
 // fails every operation, a key that ends in "late" completes on another thread, a topic "closed" takes nothing.
+// Messages reach a subscriber when the test delivers them.
 #pragma once
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
 #include <atomic>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -88,10 +90,59 @@ class TestBroker final : public pubsub::Broker {
     published.push_back(std::move(request));
     done({});
   }
-  Result<std::unique_ptr<Subscription>> subscribe(std::string, std::string, Metadata, pubsub::MessageHandler) override {
-    return fail(Code::kUnimplemented, "not in this test");
+  Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string, Metadata,
+                                                  pubsub::MessageHandler handler) override {
+    const std::scoped_lock lock(mutex_);
+    subscribers_.push_back({topic, std::make_shared<pubsub::MessageHandler>(std::move(handler))});
+    return std::make_unique<Listening>(*this, subscribers_.back().handler);
   }
+
+  // To the first subscriber of the topic; what it makes of the message.
+  std::future<Result<pubsub::Verdict>> deliver(const std::string& topic, std::string data) {
+    std::shared_ptr<pubsub::MessageHandler> handler;
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const Subscriber& one : subscribers_) {
+        if (one.topic == topic && handler == nullptr) handler = one.handler;
+      }
+    }
+    auto promise = std::make_shared<std::promise<Result<pubsub::Verdict>>>();
+    if (handler == nullptr) {
+      promise->set_value(fail(Code::kNotFound, "nobody has subscribed"));
+    } else {
+      (*handler)({.topic = topic, .data = share(std::move(data))},
+                 [promise](Result<pubsub::Verdict> verdict) { promise->set_value(std::move(verdict)); });
+    }
+    return promise->get_future();
+  }
+  std::size_t subscribers() {
+    const std::scoped_lock lock(mutex_);
+    return subscribers_.size();
+  }
+
   std::vector<pubsub::PublishRequest> published;
+
+ private:
+  struct Subscriber {
+    std::string topic;
+    std::shared_ptr<pubsub::MessageHandler> handler;
+  };
+  class Listening final : public Subscription {
+   public:
+    Listening(TestBroker& broker, std::shared_ptr<pubsub::MessageHandler> handler)
+        : broker_(broker), handler_(std::move(handler)) {}
+    ~Listening() override {
+      const std::scoped_lock lock(broker_.mutex_);
+      std::erase_if(broker_.subscribers_, [this](const Subscriber& one) { return one.handler == handler_; });
+    }
+
+   private:
+    TestBroker& broker_;
+    const std::shared_ptr<pubsub::MessageHandler> handler_;
+  };
+
+  std::mutex mutex_;
+  std::vector<Subscriber> subscribers_;
 };
 
 // Answers what the test sets, and keeps what it was asked.
@@ -183,6 +234,8 @@ class TestDoor final : private sidecar::MetadataSource {
             .api_token = std::move(api_token),
             .request_shutdown = [this] { ++shutdowns; }};
   }
+
+  pubsub::PubsubService& pubsub() { return pubsub_; }
 
   TestStore* store = nullptr;
   TestBroker* broker = nullptr;

@@ -121,6 +121,8 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
   std::string body;
   std::optional<Error> body_error;
   int status = 200;
+  std::string content_type = "text/plain";  // of the answer; empty: it has none
+  std::string answer = "hello from the app";
 
   std::optional<std::string> header(std::string_view name) const {
     for (const auto& [key, value] : headers) {
@@ -145,10 +147,13 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
     } else {
       read_all(*exchange);
     }
-    const std::vector<net::Header> answer = {{"Content-Type", "text/plain"}, {"X-App", "one"}, {"X-App", "two"}};
-    exchange->start(status, answer);
-    exchange->write("hello ", [](const Result<void>&) {});
-    exchange->write("from the app", [](const Result<void>&) {});
+    std::vector<net::Header> out = {{"X-App", "one"}, {"X-App", "two"}};
+    if (!content_type.empty()) out.insert(out.begin(), {"Content-Type", content_type});
+    exchange->start(status, out);
+    const std::string_view text = answer;
+    const std::size_t half = text.size() / 2;
+    if (half > 0) exchange->write(text.substr(0, half), [](const Result<void>&) {});
+    if (!text.empty()) exchange->write(text.substr(half), [](const Result<void>&) {});
     exchange->finish();
   }
   void read_all(net::Exchange& exchange) {

@@ -24,12 +24,15 @@
 namespace tandem::app::grpc {
 
 class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Service,
+                             public ::dapr::proto::runtime::v1::AppCallbackAlpha::Service,
                              public ::dapr::proto::runtime::v1::AppCallbackHealthCheck::Service {
  public:
   using InvokeRequest = ::dapr::proto::common::v1::InvokeRequest;
   using InvokeResponse = ::dapr::proto::common::v1::InvokeResponse;
   using TopicEventRequest = ::dapr::proto::runtime::v1::TopicEventRequest;
   using TopicEventResponse = ::dapr::proto::runtime::v1::TopicEventResponse;
+  using BulkRequest = ::dapr::proto::runtime::v1::TopicEventBulkRequest;
+  using BulkResponse = ::dapr::proto::runtime::v1::TopicEventBulkResponse;
   using Subscriptions = ::dapr::proto::runtime::v1::ListTopicSubscriptionsResponse;
 
   // 0: any free port.
@@ -37,6 +40,7 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
     ::grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:" + std::to_string(port), ::grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(static_cast<::dapr::proto::runtime::v1::AppCallback::Service*>(this));
+    builder.RegisterService(static_cast<::dapr::proto::runtime::v1::AppCallbackAlpha::Service*>(this));
     builder.RegisterService(static_cast<::dapr::proto::runtime::v1::AppCallbackHealthCheck::Service*>(this));
     builder.SetMaxReceiveMessageSize(-1);
     server_ = builder.BuildAndStart();
@@ -53,6 +57,9 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   ::grpc::Status status;
   TopicEventResponse::TopicEventResponseStatus event_status = TopicEventResponse::SUCCESS;
   Subscriptions subscriptions;
+  // Where bulks are answered: each entry with event_status.
+  enum class BulkService { kNone, kStable, kAlpha };
+  BulkService bulk_service = BulkService::kNone;
   std::string answer_type_url;
 
   // What was asked last.
@@ -63,6 +70,10 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   TopicEventRequest event() {
     const std::lock_guard lock(mutex_);
     return event_;
+  }
+  BulkRequest bulk() {
+    const std::lock_guard lock(mutex_);
+    return bulk_;
   }
   std::multimap<std::string, std::string> metadata() {
     const std::lock_guard lock(mutex_);
@@ -120,6 +131,27 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
     response->set_status(event_status);
     return status;
   }
+  ::grpc::Status OnBulkTopicEvent(::grpc::ServerContext* server, const BulkRequest* request,
+                                  BulkResponse* response) override {
+    return answer_bulk(BulkService::kStable, *server, *request, *response);
+  }
+  ::grpc::Status OnBulkTopicEventAlpha1(::grpc::ServerContext* server, const BulkRequest* request,
+                                        BulkResponse* response) override {
+    return answer_bulk(BulkService::kAlpha, *server, *request, *response);
+  }
+  ::grpc::Status answer_bulk(BulkService service, const ::grpc::ServerContext& server, const BulkRequest& request,
+                             BulkResponse& response) {
+    if (service != bulk_service) return {::grpc::StatusCode::UNIMPLEMENTED, "not served"};
+    note(server);
+    const std::lock_guard lock(mutex_);
+    bulk_ = request;
+    for (const auto& entry : request.entries()) {
+      auto& one = *response.add_statuses();
+      one.set_entry_id(entry.entry_id());
+      one.set_status(event_status);
+    }
+    return status;
+  }
   ::grpc::Status HealthCheck(::grpc::ServerContext* server, const ::google::protobuf::Empty*,
                              ::dapr::proto::runtime::v1::HealthCheckResponse*) override {
     note(*server);
@@ -138,6 +170,7 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   std::condition_variable changed_;
   InvokeRequest invoked_;
   TopicEventRequest event_;
+  BulkRequest bulk_;
   std::multimap<std::string, std::string> metadata_;
   int inside_ = 0;
   int most_inside_ = 0;

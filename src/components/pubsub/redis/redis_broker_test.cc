@@ -1,0 +1,496 @@
+// pubsub.redis with Debian's redis-server: what is in the stream, who gets what, and what comes again.
+#include "components/pubsub/redis/redis_broker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "components/redis/testing/other_client.h"
+#include "components/redis/testing/redis_server.h"
+
+namespace tandem::components {
+namespace {
+
+using pubsub::Broker;
+using pubsub::Message;
+using pubsub::Verdict;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+// Notes what comes, and waits for it.
+class Inbox final {
+ public:
+  void add(std::string data) {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(std::move(data));
+    news_.notify_all();
+  }
+  std::vector<std::string> wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(news_.wait_for(lock, seconds(20), [&] { return all_.size() >= count; }))
+        << all_.size() << " of " << count << " came";
+    return all_;
+  }
+  std::set<std::string> wait_for_different(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    const auto different = [&] { return std::set<std::string>(all_.begin(), all_.end()); };
+    EXPECT_TRUE(news_.wait_for(lock, seconds(20), [&] { return different().size() >= count; }))
+        << different().size() << " of " << count << " came";
+    return different();
+  }
+  std::size_t size() {
+    const std::lock_guard lock(mutex_);
+    return all_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::vector<std::string> all_;
+};
+
+template <class Condition>
+testing::AssertionResult becomes_true(Condition condition) {
+  const auto end = steady_clock::now() + seconds(20);
+  while (!condition()) {
+    if (steady_clock::now() > end) return testing::AssertionFailure() << "not in twenty seconds";
+    std::this_thread::yield();
+  }
+  return testing::AssertionSuccess();
+}
+
+// A component on two workers of its own.
+class Process final {
+ public:
+  Process(std::uint16_t port, RedisStreamOptions options) {
+    workers_.start();
+    options.redis = server_at(port);
+    options.redis.max_retry_interval = milliseconds(20);
+    Result<std::unique_ptr<RedisBroker>> broker = RedisBroker::open(
+        std::move(options), workers_, 1,
+        [this](const std::string& problem, const std::string& topic) { problems.add(topic + ": " + problem); },
+        steady_clock::now() + seconds(5));
+    EXPECT_TRUE(broker.has_value()) << broker.error().message;
+    if (broker) broker_ = std::move(*broker);
+  }
+  ~Process() { close(); }
+
+  Status publish(const std::string& topic, const std::string& data, Metadata metadata = {}) {
+    auto promise = std::make_shared<std::promise<Status>>();
+    std::future<Status> answer = promise->get_future();
+    broker_->publish(context_, {.topic = topic, .data = share(data), .metadata = std::move(metadata)},
+                     [promise](Result<void> result) { promise->set_value(std::move(result)); });
+    if (answer.wait_for(seconds(20)) != std::future_status::ready) return fail(Code::kUnknown, "nobody has answered");
+    return answer.get();
+  }
+  void subscribe(const std::string& topic, const std::string& group, pubsub::MessageHandler handler) {
+    auto subscription = broker_->subscribe(topic, group, {}, std::move(handler));
+    EXPECT_TRUE(subscription.has_value());
+    subscriptions_.push_back(std::move(*subscription));
+  }
+  // Takes everything.
+  void listen(const std::string& topic, const std::string& group, Inbox& inbox) {
+    subscribe(topic, group, [&inbox](Message message, Completion<Verdict> done) {
+      inbox.add(*message.data);
+      done(Verdict::kSuccess);
+    });
+  }
+  void unsubscribe() { subscriptions_.clear(); }
+  void close(milliseconds limit = milliseconds(20'000)) {
+    unsubscribe();
+    if (broker_) broker_->close(steady_clock::now() + limit);
+    broker_.reset();
+    workers_.stop();
+  }
+  // As a crash would: what is under way stays as it is.
+  void crash() {
+    workers_.stop();
+    subscriptions_.clear();
+    broker_.reset();
+  }
+
+  Inbox problems;
+
+ private:
+  net::Workers workers_{2};
+  CallContext context_;
+  std::unique_ptr<RedisBroker> broker_;
+  std::vector<std::unique_ptr<Broker::Subscription>> subscriptions_;
+};
+
+RedisStreamOptions eager() { return {.redeliver_interval = milliseconds(30), .processing_timeout = milliseconds(300)}; }
+
+class RedisBrokerTest : public testing::Test {
+ protected:
+  std::int64_t pending(const std::string& topic, const std::string& group) {
+    const Result<RedisValue> answer = other_.ask({"XPENDING", topic, group});
+    return answer && !answer->items.empty() ? answer->items[0].integer : -1;
+  }
+
+  RedisServer server_{RedisServer::Options{.arguments = {"--appendonly", "yes", "--appendfsync", "always"}}};
+  OtherClient other_{server_at(server_.port())};
+};
+
+TEST_F(RedisBrokerTest, AStreamHasWhatDaprsHas) {
+  Process process(server_.port(), eager());
+  ASSERT_TRUE(process.publish("orders", R"({"id":"1"})", {{"ttlInSeconds", "5"}}));
+  const Result<RedisValue> all = other_.ask({"XRANGE", "orders", "-", "+"});
+  ASSERT_EQ(all->items.size(), 1u);
+  std::vector<std::string> fields;
+  for (const RedisValue& field : all->items[0].items[1].items) fields.push_back(field.text);
+  EXPECT_THAT(fields, ElementsAre("data", R"({"id":"1"})", "metadata", R"({"ttlInSeconds":"5"})"));
+}
+
+TEST_F(RedisBrokerTest, MessagesOfOthersArrive) {
+  Process process(server_.port(), eager());
+  std::promise<Message> got;
+  process.subscribe("orders", "app", [&](Message message, Completion<Verdict> done) {
+    got.set_value(std::move(message));
+    done(Verdict::kSuccess);
+  });
+  other_.ask({"XADD", "orders", "*", "metadata", R"({"traceparent":"00-x"})", "data", "hello"});
+  std::future<Message> future = got.get_future();
+  ASSERT_EQ(future.wait_for(seconds(20)), std::future_status::ready);
+  const Message message = future.get();
+  EXPECT_EQ(message.topic, "orders");
+  EXPECT_EQ(*message.data, "hello");
+  EXPECT_EQ(message.metadata, (Metadata{{"traceparent", "00-x"}}));
+  EXPECT_TRUE(becomes_true([&] { return pending("orders", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, AGroupGetsAllAndItsMembersShare) {
+  Process one(server_.port(), eager());
+  Process two(server_.port(), eager());
+  Inbox shared;
+  Inbox other;
+  one.listen("t", "group", shared);
+  two.listen("t", "group", shared);
+  two.listen("t", "other", other);
+  std::vector<std::string> sent;
+  for (int i = 0; i < 200; ++i) {
+    sent.push_back(std::to_string(i));
+    ASSERT_TRUE(one.publish("t", sent.back()));
+  }
+  EXPECT_THAT(other.wait_for(200), testing::UnorderedElementsAreArray(sent));
+  EXPECT_THAT(shared.wait_for(200), testing::UnorderedElementsAreArray(sent));
+}
+
+TEST_F(RedisBrokerTest, TheConsumerIdIsTheGroup) {
+  RedisStreamOptions options = eager();
+  options.consumer_id = "mine";
+  Process process(server_.port(), options);
+  Inbox inbox;
+  process.listen("t", "app", inbox);
+  ASSERT_TRUE(process.publish("t", "1"));
+  inbox.wait_for(1);
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "mine") == 0; }));
+  EXPECT_EQ(pending("t", "app"), -1);
+}
+
+TEST_F(RedisBrokerTest, WhatIsRefusedComesAgainAndWhatIsDroppedDoesNot) {
+  Process process(server_.port(), eager());
+  Inbox inbox;
+  process.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    const bool first = inbox.size() < 2;
+    inbox.add(*message.data);
+    if (*message.data == "dropped") return done(Verdict::kDrop);
+    first ? done(Verdict::kRetry) : done(Verdict::kSuccess);
+  });
+  ASSERT_TRUE(process.publish("t", "dropped"));
+  ASSERT_TRUE(process.publish("t", "refused"));
+  EXPECT_THAT(inbox.wait_for(3), ElementsAre("dropped", "refused", "refused"));
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, NothingIsAcknowledgedBeforeTheAppHasSaidSo) {
+  RedisStreamOptions options;  // a timeout that does not pass
+  Process process(server_.port(), options);
+  std::promise<Completion<Verdict>> got;
+  process.subscribe("t", "app", [&](Message, Completion<Verdict> done) { got.set_value(std::move(done)); });
+  ASSERT_TRUE(process.publish("t", "1"));
+  Completion<Verdict> done = got.get_future().get();
+  EXPECT_EQ(pending("t", "app"), 1);
+  done(Verdict::kSuccess);
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, AHandlerThatHangsIsLetGoAndItsLateSuccessCounts) {
+  RedisStreamOptions options = eager();
+  options.concurrency = 1;
+  Process process(server_.port(), options);
+  Inbox inbox;
+  std::mutex mutex;
+  std::vector<Completion<Verdict>> hanging;
+  process.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    inbox.add(*message.data);
+    const std::lock_guard lock(mutex);
+    hanging.push_back(std::move(done));
+  });
+  ASSERT_TRUE(process.publish("t", "1"));
+  EXPECT_THAT(inbox.wait_for(2), ElementsAre("1", "1"));
+  {
+    const std::lock_guard lock(mutex);
+    hanging[0](Verdict::kSuccess);
+  }
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+  const std::lock_guard lock(mutex);
+  for (std::size_t i = 1; i < hanging.size(); ++i) hanging[i](Verdict::kSuccess);
+}
+
+TEST_F(RedisBrokerTest, NoMoreAtATimeThanAllowedAndNoMoreReadThanThereIsRoomFor) {
+  RedisStreamOptions options;
+  options.concurrency = 2;
+  options.queue_depth = 4;
+  Process process(server_.port(), options);
+  std::mutex mutex;
+  std::vector<Completion<Verdict>> under_way;
+  Inbox begun;
+  process.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    {
+      const std::lock_guard lock(mutex);
+      under_way.push_back(std::move(done));
+    }
+    begun.add(*message.data);
+  });
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(process.publish("t", std::to_string(i)));
+  begun.wait_for(2);
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") >= 4; }));
+  // Two under way, and what waits: the others stay with Redis.
+  EXPECT_LE(pending("t", "app"), 6);
+  EXPECT_EQ(begun.size(), 2u);
+  for (std::size_t i = 0; i < 20; ++i) {
+    begun.wait_for(i + 1);
+    Completion<Verdict> done;
+    {
+      const std::lock_guard lock(mutex);
+      done = std::move(under_way[i]);
+    }
+    done(Verdict::kSuccess);
+  }
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, AFullTopicDoesNotHoldUpAnother) {
+  RedisStreamOptions options;
+  options.concurrency = 2;
+  Process process(server_.port(), options);
+  Inbox quick;
+  std::mutex mutex;
+  std::vector<Completion<Verdict>> under_way;
+  Inbox slow;
+  std::atomic<bool> over = false;
+  process.subscribe("slow", "app", [&](Message message, Completion<Verdict> done) {
+    if (over) return done(Verdict::kDrop);
+    {
+      const std::lock_guard lock(mutex);
+      under_way.push_back(std::move(done));
+    }
+    slow.add(*message.data);
+  });
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(process.publish("slow", std::to_string(i)));
+  slow.wait_for(2);
+  process.listen("quick", "app", quick);
+  ASSERT_TRUE(process.publish("quick", "1"));
+  Completion<Verdict> done;
+  {
+    const std::lock_guard lock(mutex);
+    done = std::move(under_way.front());
+  }
+  EXPECT_TRUE(becomes_true([&] { return pending("quick", "app") == 1; }));
+  // One slot is free once: the turn is the slow topic's or the quick one's, then the other's.
+  done(Verdict::kSuccess);
+  slow.wait_for(3);
+  {
+    const std::lock_guard lock(mutex);
+    done = std::move(under_way[1]);
+  }
+  done(Verdict::kSuccess);
+  EXPECT_THAT(quick.wait_for(1), ElementsAre("1"));
+  over = true;
+  const std::lock_guard lock(mutex);
+  for (Completion<Verdict>& one : under_way) {
+    if (one) one(Verdict::kDrop);
+  }
+}
+
+TEST_F(RedisBrokerTest, WhatWaitsHereIsNotTakenByOthers) {
+  RedisStreamOptions options;
+  options.redeliver_interval = milliseconds(30);
+  options.processing_timeout = milliseconds(3'000);
+  options.concurrency = 1;
+  Process slow(server_.port(), options);
+  Inbox taken;
+  std::promise<Completion<Verdict>> first;
+  bool begun = false;
+  slow.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    taken.add(*message.data);
+    if (!std::exchange(begun, true)) return first.set_value(std::move(done));
+    done(Verdict::kSuccess);
+  });
+  for (const char* data : {"hangs", "waits"}) ASSERT_TRUE(slow.publish("t", data));
+  Completion<Verdict> done = first.get_future().get();
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 2; }));
+  // It is claimed anew while it waits, so it is never idle for as long as others look for.
+  std::int64_t idle = -1;
+  EXPECT_TRUE(becomes_true([&] {
+    const Result<RedisValue> all = other_.ask({"XPENDING", "t", "app", "-", "+", "10"});
+    return all->items.size() < 2 ||
+           std::exchange(idle, all->items[1].items[2].integer) > all->items[1].items[2].integer;
+  }));
+  EXPECT_EQ(taken.size(), 1u);
+  done(Verdict::kSuccess);
+  EXPECT_THAT(taken.wait_for(2), ElementsAre("hangs", "waits"));
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, WhatACrashedProcessHadComesAgain) {
+  Inbox lost;
+  std::vector<Completion<Verdict>> never;
+  Process process(server_.port(), eager());
+  process.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    never.push_back(std::move(done));
+    lost.add(*message.data);
+  });
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(process.publish("t", std::to_string(i)));
+  lost.wait_for(10);
+  process.crash();
+  Process next(server_.port(), eager());
+  Inbox found;
+  next.listen("t", "app", found);
+  EXPECT_EQ(found.wait_for_different(50).size(), 50u);
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, AnOrderlyStopGivesBackWhatNobodyHasBegun) {
+  RedisStreamOptions options;
+  options.redeliver_interval = milliseconds(30);
+  options.concurrency = 1;
+  Inbox begun;
+  std::promise<Completion<Verdict>> first;
+  Process process(server_.port(), options);
+  process.subscribe("t", "app", [&](Message message, Completion<Verdict> done) {
+    begun.add(*message.data);
+    if (begun.size() == 1) first.set_value(std::move(done));
+  });
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(process.publish("t", std::to_string(i)));
+  Completion<Verdict> done = first.get_future().get();
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 10; }));
+  process.unsubscribe();
+  std::thread app([&] { done(Verdict::kSuccess); });
+  process.close();
+  app.join();
+  EXPECT_EQ(begun.size(), 1u);
+  EXPECT_EQ(pending("t", "app"), 9);
+  // Others need not wait for a minute.
+  Process next(server_.port(), options);
+  Inbox found;
+  next.listen("t", "app", found);
+  EXPECT_EQ(found.wait_for(9).size(), 9u);
+}
+
+TEST_F(RedisBrokerTest, AnIdleSubscriptionStopsAtOnce) {
+  Process process(server_.port(), {});
+  Inbox inbox;
+  process.listen("t", "app", inbox);
+  ASSERT_TRUE(process.publish("t", "1"));
+  inbox.wait_for(1);
+  EXPECT_TRUE(becomes_true([&] {
+    const Result<RedisValue> clients = other_.ask({"CLIENT", "LIST"});
+    return clients->text.contains("cmd=xreadgroup") && clients->text.contains("flags=b");
+  }));
+  process.close();
+  EXPECT_THAT(other_.ask({"INFO", "commandstats"})->text, HasSubstr("cmdstat_client|unblock:calls=1,"));
+}
+
+TEST_F(RedisBrokerTest, AGroupThatIsGoneIsMadeAnew) {
+  Process process(server_.port(), eager());
+  Inbox inbox;
+  process.listen("t", "app", inbox);
+  ASSERT_TRUE(process.publish("t", "1"));
+  inbox.wait_for(1);
+  other_.ask({"DEL", "t"});
+  ASSERT_TRUE(process.publish("t", "2"));
+  EXPECT_THAT(inbox.wait_for(2), ElementsAre("1", "2"));
+  EXPECT_THAT(process.problems.wait_for(1)[0], HasSubstr("t: the consumer group app is gone"));
+}
+
+TEST_F(RedisBrokerTest, AnotherKindOfKeyIsSaidOnceAndReadWhenItIsGone) {
+  other_.ask({"SET", "t", "no stream"});
+  Process process(server_.port(), eager());
+  const Status published = process.publish("t", "1");
+  ASSERT_FALSE(published.has_value());
+  EXPECT_THAT(published.error().message, HasSubstr("redis streams: error from publish: WRONGTYPE"));
+  Inbox inbox;
+  process.listen("t", "app", inbox);
+  EXPECT_THAT(process.problems.wait_for(1)[0], HasSubstr("WRONGTYPE"));
+  other_.ask({"DEL", "t"});
+  ASSERT_TRUE(process.publish("t", "2"));
+  EXPECT_THAT(inbox.wait_for(1), ElementsAre("2"));
+  EXPECT_EQ(process.problems.size(), 1u);
+}
+
+TEST_F(RedisBrokerTest, NothingIsLostWhenRedisDiesAndComesBack) {
+  Process process(server_.port(), eager());
+  Inbox inbox;
+  process.listen("t", "app", inbox);
+  std::set<std::string> acknowledged;
+  int number = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      const std::string data = std::to_string(number++);
+      if (process.publish("t", data)) acknowledged.insert(data);
+    }
+    server_.kill();
+    server_.start();
+  }
+  EXPECT_TRUE(becomes_true([&] { return process.publish("t", "last").has_value(); }));
+  acknowledged.insert("last");
+  EXPECT_GE(acknowledged.size(), 200u);
+  const std::set<std::string> came = inbox.wait_for_different(acknowledged.size());
+  for (const std::string& data : acknowledged) EXPECT_TRUE(came.contains(data)) << data;
+}
+
+TEST_F(RedisBrokerTest, AStreamIsKeptShort) {
+  RedisStreamOptions options;
+  options.max_length = 100;
+  Process process(server_.port(), options);
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(process.publish("t", "x"));
+  EXPECT_LT(other_.number({"XLEN", "t"}), 300);
+}
+
+TEST_F(RedisBrokerTest, AfterItsEndNothingIsPublished) {
+  auto process = std::make_unique<Process>(server_.port(), eager());
+  Inbox inbox;
+  process->listen("t", "app", inbox);
+  ASSERT_TRUE(process->publish("t", "1"));
+  inbox.wait_for(1);
+  process.reset();
+  EXPECT_EQ(pending("t", "app"), 0);
+}
+
+TEST(RedisBrokerStartTest, AServerThatIsNotThereIsAnErrorNow) {
+  net::Workers workers(1);
+  RedisStreamOptions options;
+  options.redis = server_at(free_port());
+  options.redis.max_retries = 0;
+  const auto broker = RedisBroker::open(options, workers, 0, {}, steady_clock::now() + seconds(5));
+  ASSERT_FALSE(broker.has_value());
+  EXPECT_EQ(broker.error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace tandem::components
