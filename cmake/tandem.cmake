@@ -36,6 +36,11 @@ find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 find_library(LDNS_LIBRARY libldns.a REQUIRED)  # static: a shared one is a file more to open at each start
+# Time zones, with gRPC's Abseil; static as there.
+foreach(name time time_zone civil_time int128 strings strings_internal throw_delegate base raw_logging_internal spinlock_wait)
+  find_library(ABSEIL_${name} libabsl_${name}.a REQUIRED)
+  list(APPEND ABSEIL_TIME_LIBRARIES ${ABSEIL_${name}})
+endforeach()
 find_library(NGHTTP2_LIBRARY nghttp2 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)

@@ -8,6 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "components/bindings/cron/cron_binding.h"
+#include "components/bindings/direction.h"
+#include "components/bindings/http/http_binding.h"
+#include "components/bindings/localstorage/local_storage.h"
+#include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
 #include "components/pubsub/redis/redis_broker.h"
@@ -123,6 +128,43 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
       InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
 }
 
+using Input = std::unique_ptr<bindings::InputBinding>;
+using Output = std::unique_ptr<bindings::OutputBinding>;
+using InputFactory = Result<Input> (*)(const Making&);
+using OutputFactory = Result<Output> (*)(const Making&);
+
+Result<Input> make_cron_binding(const Making& making) {
+  Result<std::unique_ptr<CronBinding>> binding =
+      CronBinding::make(making.component.name, making.metadata.get_string("schedule"), making.surroundings.timers,
+                        making.surroundings.log);
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
+Result<Output> make_http_binding(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<HttpBindingOptions> options = read_http_binding_options(making.metadata);
+  if (!options) return fail(std::move(options.error()));
+  return std::make_unique<HttpBinding>(std::move(*options), *making.surroundings.workers);
+}
+
+Result<Output> make_local_storage(const Making& making) {
+  Result<std::unique_ptr<LocalStorage>> storage = LocalStorage::open(making.metadata.get_string("rootPath"));
+  if (!storage) return fail(std::move(storage.error()));
+  return std::move(*storage);
+}
+
+Result<Output> make_redis_binding(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
+  if (!redis) return fail(std::move(redis.error()));
+  watch_redis(making, "tandem.bindings.redis", idle_redis_keys(making.metadata), *redis);
+  Result<std::unique_ptr<RedisBinding>> binding =
+      RedisBinding::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
 constexpr std::string_view kRedisPubsubScope = "tandem.pubsub.redis";
 
 Result<std::unique_ptr<pubsub::Broker>> make_redis_broker(const Making& making) {
@@ -172,6 +214,19 @@ const BrokerLine kBrokers[] = {
     {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
+struct BindingLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  InputFactory input;    // null: it is no input binding
+  OutputFactory output;  // null: it is no output binding
+};
+const BindingLine kBindings[] = {
+    {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
+    {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
+    {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
+    {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},
+};
+
 // Metadata that the runtime reads, whatever the component.
 std::vector<SchemaField> runtime_fields(std::string_view block) {
   if (block == "state") {
@@ -188,6 +243,13 @@ std::vector<SchemaField> runtime_fields(std::string_view block) {
             {.name = "secondaryEncryptionKey",
              .sensitive = true,
              .description = "The primary key before the last rotation: values that it wrote can still be read."}};
+  }
+  if (block == "bindings") {
+    return {
+        {.name = "direction",
+         .description = "input, output or both with a comma between: which parts are used, and that the app is not "
+                        "asked whether it takes the events."},
+        {.name = "route", .description = "The path of the app that gets the events; the component's name if not set."}};
   }
   return {{.name = "allowedTopics", .description = "The topics that may be used at all, separated by commas."},
           {.name = "protectedTopics", .description = "Topics that only apps with a scope for them may use."},
@@ -225,6 +287,7 @@ Result<Catalog> Catalog::load() {
   std::vector<const EmbeddedSchema*> embedded;
   for (const StoreLine& line : kStores) embedded.push_back(&line.schema);
   for (const BrokerLine& line : kBrokers) embedded.push_back(&line.schema);
+  for (const BindingLine& line : kBindings) embedded.push_back(&line.schema);
   for (const EmbeddedSchema* text : embedded) {
     Result<ComponentSchema> schema = config::parse_component_schema(text->text, std::string(text->source));
     if (!schema) return fail(std::move(schema.error()));
@@ -302,6 +365,49 @@ std::optional<pubsub::BrokerEntry> Catalog::make_broker(const Component& compone
                              .broker = std::move(*broker),
                              .scopes = component.scopes,
                              .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+}
+
+std::optional<bindings::BindingEntry> Catalog::make_binding(const Component& component,
+                                                            const Surroundings& surroundings,
+                                                            Diagnostics& diagnostics) const {
+  const ComponentSchema* schema = find_or_report(component, "bindings", diagnostics);
+  if (schema == nullptr) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+
+  const BindingLine& line = *std::ranges::find(kBindings, schema->full_type(), &BindingLine::type);
+  const BindingDirection direction = parse_direction(metadata.get_string("direction"));
+  bindings::BindingEntry entry{.name = component.name,
+                               .route = metadata.get_string("route"),
+                               .reader = direction.reader,
+                               .scopes = component.scopes};
+  Status made;
+  if (line.input != nullptr && direction.input) {
+    Result<Input> input = line.input({component, metadata, surroundings});
+    if (input) {
+      entry.input = std::move(*input);
+    } else {
+      made = fail(std::move(input.error()));
+    }
+  }
+  if (made && line.output != nullptr && direction.output) {
+    Result<Output> output = line.output({component, metadata, surroundings});
+    if (output) {
+      entry.output = std::move(*output);
+    } else {
+      made = fail(std::move(output.error()));
+    }
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
+    return std::nullopt;
+  }
+  if (entry.input == nullptr && entry.output == nullptr) {
+    diagnostics.warning(component.position(), "component \"" + component.name + "\" (" + component.type +
+                                                  "): its direction leaves nothing of it to use");
+  }
+  return entry;
 }
 
 }  // namespace tandem::components

@@ -12,6 +12,7 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
 #include "config/component.h"
@@ -44,6 +45,11 @@ class Catalog final {
                                               config::Diagnostics& diagnostics) const;
   std::optional<pubsub::BrokerEntry> make_broker(const config::Component& component, const Surroundings& surroundings,
                                                  config::Diagnostics& diagnostics) const;
+
+  // Without what the component's `direction` leaves out.
+  std::optional<bindings::BindingEntry> make_binding(const config::Component& component,
+                                                     const Surroundings& surroundings,
+                                                     config::Diagnostics& diagnostics) const;
 
  private:
   Catalog() = default;

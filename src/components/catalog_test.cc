@@ -57,6 +57,49 @@ TEST_F(CatalogTest, KnowsItsComponents) {
   EXPECT_NE(catalog_.find("state.postgresql", "v2")->find("tablePrefix"), nullptr);
 }
 
+TEST_F(CatalogTest, MakesBindingsByTheirDirection) {
+  using Reader = bindings::BindingEntry::Reader;
+  const std::string schedule = "  - {name: schedule, value: '@every 1h'}\n";
+  const auto make = [&](const std::string& direction) {
+    const std::string line = direction.empty() ? "" : "  - {name: Direction, value: '" + direction + "'}\n";
+    return catalog_.make_binding(component("bindings.cron", schedule + line), surroundings_, diagnostics_);
+  };
+  auto binding = make("");
+  ASSERT_TRUE(binding) << diagnostics_.to_string();
+  EXPECT_EQ(binding->name, "mine");
+  EXPECT_NE(binding->input, nullptr);
+  EXPECT_EQ(binding->output, nullptr);
+  EXPECT_EQ(binding->reader, Reader::kAsk);
+  EXPECT_THAT(binding->scopes, ElementsAre("orders"));
+  for (const char* direction : {"input", "input, output", "OUTPUT ,Input"}) {
+    binding = make(direction);
+    ASSERT_TRUE(binding);
+    EXPECT_NE(binding->input, nullptr);
+    EXPECT_EQ(binding->reader, Reader::kNamed);
+  }
+  EXPECT_TRUE(diagnostics_.all().empty()) << diagnostics_.to_string();
+  for (const char* direction : {"output", "both"}) {
+    binding = make(direction);
+    ASSERT_TRUE(binding);
+    EXPECT_EQ(binding->input, nullptr);
+    EXPECT_THAT(diagnostics_.to_string(), HasSubstr("its direction leaves nothing of it to use"));
+  }
+  EXPECT_FALSE(diagnostics_.has_errors());
+}
+
+TEST_F(CatalogTest, SaysWhyABindingCannotBeMade) {
+  EXPECT_FALSE(catalog_.make_binding(component("bindings.cron", "  - {name: schedule, value: soon}\n"), surroundings_,
+                                     diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("invalid schedule format 'soon'"));
+  EXPECT_FALSE(catalog_.make_binding(component("bindings.localstorage", "  - {name: rootPath, value: /proc/x}\n"),
+                                     surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("disallowed location"));
+  EXPECT_FALSE(catalog_.make_binding(component("bindings.kafka", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(),
+              HasSubstr("there is no bindings.kafka/v1; built in: bindings.cron/v1, bindings.http/v1, "
+                        "bindings.localstorage/v1, bindings.redis/v1"));
+}
+
 // Every key of the metadata.yaml that Dapr 1.18 has for these components, and of Dapr's runtime.
 TEST_F(CatalogTest, HasEveryKeyOfDaprs) {
   const std::vector<std::string> runtime = {"keyPrefix", "actorStateStore", "primaryEncryptionKey",

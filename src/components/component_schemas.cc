@@ -25,6 +25,18 @@ constexpr char kRedisStateText[] = {
 constexpr char kSqliteStateText[] = {
 #embed "state/sqlite/metadata.yaml"
     , '\0'};
+constexpr char kCronBindingText[] = {
+#embed "bindings/cron/metadata.yaml"
+    , '\0'};
+constexpr char kHttpBindingText[] = {
+#embed "bindings/http/metadata.yaml"
+    , '\0'};
+constexpr char kLocalStorageBindingText[] = {
+#embed "bindings/localstorage/metadata.yaml"
+    , '\0'};
+constexpr char kRedisBindingText[] = {
+#embed "bindings/redis/metadata.yaml"
+    , '\0'};
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
     , '\0'};
@@ -41,6 +53,11 @@ constexpr EmbeddedSchema kPostgresqlStateV2Schema{"src/components/state/postgres
                                                   kPostgresqlStateV2Text};
 constexpr EmbeddedSchema kRedisStateSchema{"src/components/state/redis/metadata.yaml", kRedisStateText};
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
+constexpr EmbeddedSchema kCronBindingSchema{"src/components/bindings/cron/metadata.yaml", kCronBindingText};
+constexpr EmbeddedSchema kHttpBindingSchema{"src/components/bindings/http/metadata.yaml", kHttpBindingText};
+constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/localstorage/metadata.yaml",
+                                                    kLocalStorageBindingText};
+constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};
 

@@ -17,5 +17,9 @@ extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
 extern const EmbeddedSchema kRedisPubsubSchema;
+extern const EmbeddedSchema kCronBindingSchema;
+extern const EmbeddedSchema kHttpBindingSchema;
+extern const EmbeddedSchema kLocalStorageBindingSchema;
+extern const EmbeddedSchema kRedisBindingSchema;
 
 }  // namespace tandem::components

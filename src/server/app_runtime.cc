@@ -9,6 +9,7 @@
 
 #include "base/version.h"
 #include "config/duration.h"
+#include "server/app_bindings.h"
 #include "server/app_subscriptions.h"
 #include "server/outside_app.h"
 
@@ -91,6 +92,7 @@ api::http::ApiOptions AppRuntime::api_options(std::size_t worker, std::uint64_t 
       .app_id = spec_.app_id,
       .state = resources_.state(),
       .pubsub = resources_.pubsub(),
+      .bindings = resources_.bindings(),
       .invoke = parts_.invoke,
       .metadata = *this,
       .health = *this,
@@ -196,6 +198,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                           {.app_id = spec_.app_id,
                                            .state = resources_.state(),
                                            .pubsub = resources_.pubsub(),
+                                           .bindings = resources_.bindings(),
                                            .invoke = parts_.invoke,
                                            .routes = &parts_.routes,
                                            .metadata = *this,
@@ -265,9 +268,14 @@ AppWatch::Steps AppRuntime::watch_steps() {
               },
           .told =
               [this](bool healthy) {
-                if (!healthy) return gate_->close();
+                if (!healthy) {
+                  // As in daprd, what an input binding has meanwhile is lost, or waits where it comes from.
+                  resources_.bindings().stop(spec_.app_id);
+                  return gate_->close();
+                }
                 gate_->open();
-                if (!connected_.load(std::memory_order_acquire)) connect();
+                if (!connected_.load(std::memory_order_acquire)) return connect();
+                read_bindings();
               }};
 }
 
@@ -306,13 +314,32 @@ void AppRuntime::connect() {
       log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
-  const std::lock_guard lock(events_mutex_);
-  // As in daprd, an app that cannot be called gets nothing.
-  if (ports_.app != 0 && !events_refused_) {
-    subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
-                                      resources_.subscriptions(spec_.app_id), std::move(own));
+  {
+    const std::lock_guard lock(events_mutex_);
+    // As in daprd, an app that cannot be called gets nothing.
+    if (ports_.app != 0 && !events_refused_) {
+      subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
+                                        resources_.subscriptions(spec_.app_id), std::move(own));
+    }
+    connected_.store(true, std::memory_order_release);
   }
-  connected_.store(true, std::memory_order_release);
+  read_bindings();
+}
+
+void AppRuntime::read_bindings() {
+  if (ports_.app == 0) return;
+  AskForBindings may_ask;
+  if (serves_http_) {
+    may_ask = [this](std::vector<bindings::BindingService::Input> offered) {
+      using Names = std::vector<std::string>;
+      return ask<Names>(parts_.workers[0],
+                        [&](Completion<Names> done) { app_->list_bindings(std::move(offered), std::move(done)); })
+          .value_or(Names());
+    };
+  }
+  const std::vector<std::string> wanted = wanted_inputs(spec_.app_id, log_, resources_.bindings(), may_ask);
+  const std::lock_guard lock(events_mutex_);
+  if (!events_refused_) start_inputs(spec_.app_id, log_, resources_.bindings(), *app_, wanted);
 }
 
 void AppRuntime::refuse_events() {

@@ -110,8 +110,10 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   Status attach(std::unique_ptr<app::App> app);
   std::optional<HealthCheck> health_check() const;
   AppWatch::Steps watch_steps();
-  // What follows when the app can take calls for the first time: its configuration, its subscriptions.
+  // What follows when the app can take calls for the first time: its configuration, its subscriptions, its bindings.
   void connect();
+  // Starts the input bindings that the app takes events of; those that are started go on.
+  void read_bindings();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 

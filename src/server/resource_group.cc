@@ -65,7 +65,11 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log, &parts.surroundings.timers) {
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers),
+      binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
+      bindings_({.log = parts.surroundings.log,
+                 .observer = &binding_meter_,
+                 .sampler = telemetry::Sampler(parts.configuration.tracing.sampling_rate)}) {
   for (const auto& [feature, enabled] : parts.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }
@@ -98,6 +102,19 @@ void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupPart
     if (Status added = parts.invoke.add_external(app_id, resource.name, resource.base_url, **endpoint); !added) return;
   }
   endpoints_.push_back({std::move(resource.name), std::move(resource.scopes), std::move(*endpoint)});
+}
+
+bool ResourceGroup::make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                                 config::Diagnostics& found) {
+  auto entry = parts.catalog.make_binding(component, parts.surroundings, found);
+  if (!entry) return false;
+  if (entry->input != nullptr) loaded.capabilities.emplace_back("INPUT_BINDING");
+  if (entry->output != nullptr) loaded.capabilities.emplace_back("OUTPUT_BINDING");
+  if (Status added = bindings_.add(std::move(*entry)); !added) {
+    found.error(component.position(), added.error().message);
+    return false;
+  }
+  return true;
 }
 
 void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
@@ -145,9 +162,12 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
         made = true;
       }
     }
+  } else if (component.block() == "bindings") {
+    made = make_binding(component, parts, loaded, found);
   } else {
     found.error(component.position(),
-                fmt::format("component {}: type {} is not supported: this version has state and pubsub components",
+                fmt::format("component {}: type {} is not supported: this version has state, pubsub and bindings "
+                            "components",
                             component.name, component.type));
   }
   report(component, found, diagnostics);
@@ -187,6 +207,7 @@ std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) 
 }
 
 void ResourceGroup::close(SteadyTime deadline) {
+  bindings_.close(deadline);
   pubsub_.close(deadline);
   state_.close(deadline);
 }

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "blocks/bindings/binding_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
+#include "policy/binding_meter.h"
 #include "server/process_options.h"
 #include "telemetry/metrics.h"
 
@@ -50,6 +52,7 @@ class ResourceGroup final {
   const std::vector<std::string>& folders() const { return folders_; }
   state::StateService& state() { return state_; }
   pubsub::PubsubService& pubsub() { return pubsub_; }
+  bindings::BindingService& bindings() { return bindings_; }
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
   std::vector<LoadedComponent> components(std::string_view app_id) const;
@@ -63,6 +66,9 @@ class ResourceGroup final {
 
  private:
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
+  // Adds it, and its capabilities to `loaded`. False: `found` says why not.
+  bool make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                    config::Diagnostics& found);
   void make_endpoint(config::HttpEndpoint resource, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
@@ -70,6 +76,8 @@ class ResourceGroup final {
   std::vector<std::string> enabled_features_;
   state::StateService state_;
   pubsub::PubsubService pubsub_;
+  policy::BindingMeter binding_meter_;
+  bindings::BindingService bindings_;
   std::vector<LoadedComponent> components_;
   struct LoadedEndpoint {
     std::string name;

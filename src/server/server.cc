@@ -360,7 +360,10 @@ std::vector<AppAddress> Server::Impl::addresses() const {
 
 void Server::Impl::stop_events() {
   for (const auto& app : apps_) app->refuse_events();
-  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  for (const auto& group : groups_) {
+    group->bindings().stop_all();
+    group->pubsub().stop_subscriptions();
+  }
 }
 
 void Server::Impl::hold_stop(std::chrono::nanoseconds time) {

@@ -35,6 +35,14 @@ OperationMetrics::OperationMetrics(Metrics& metrics, std::string_view family, co
   }
 }
 
+OperationMetrics output_binding_metrics(Metrics& metrics, const ComponentLabels& labels, std::string_view operation) {
+  return OperationMetrics(metrics, "output_binding", with(component_labels(labels), "operation", operation));
+}
+
+OperationMetrics input_binding_metrics(Metrics& metrics, const ComponentLabels& labels) {
+  return OperationMetrics(metrics, "input_binding", component_labels(labels));
+}
+
 StateMetrics::StateMetrics(Metrics& metrics, const ComponentLabels& labels)
     : get(state_operation(metrics, labels, "get")),
       set(state_operation(metrics, labels, "set")),

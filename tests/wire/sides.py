@@ -104,6 +104,18 @@ class Postgresql:
 SERVERS = {"redis": Redis, "postgresql": Postgresql}
 
 
+def outside():
+    """Where a server outside Dapr echoes, "host:port", for the resources that name one; started once, ends with the
+    process."""
+    global _outside
+    if _outside is None:
+        _outside = EchoApp()
+    return f"127.0.0.1:{_outside.port}"
+
+
+_outside = None
+
+
 def arguments(settings, resources, folder, servers):
     """What both sides are given, in daprd's words. The resources' placeholders are filled in below `folder`."""
     out = []
@@ -111,6 +123,8 @@ def arguments(settings, resources, folder, servers):
     target.mkdir()
     for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
         text = file.read_text().replace("${folder}", str(folder))
+        if "${echo}" in text:
+            text = text.replace("${echo}", outside())
         for name, server in servers.items():
             text = text.replace(f"${{{name}}}", server.address)
         (target / file.name).write_text(text)

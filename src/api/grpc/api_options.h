@@ -10,6 +10,7 @@
 
 #include "base/executor.h"
 #include "base/log.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/sidecar/app_metadata.h"
@@ -26,6 +27,7 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   // The apps that speak gRPC: calls of their own services go through this door too. Null: there are none.
   const net::grpc::CallRouter* routes = nullptr;

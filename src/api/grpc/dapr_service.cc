@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/grpc/binding_methods.h"
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/invoke_methods.h"
 #include "api/grpc/pubsub_methods.h"
@@ -90,6 +91,12 @@ template <class Method>
                                                           wire::BulkPublishResponse*) {
   return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEvent",
                [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::InvokeBinding(Context* server, const wire::InvokeBindingRequest* request,
+                                                       wire::InvokeBindingResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/InvokeBinding",
+               [&](const SharedCall& call) { invoke_binding(api_, late(), call, *server, *request, *response); });
 }
 
 ::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*

@@ -44,6 +44,8 @@ class DaprService final : public wire::Dapr::CallbackService {
                                   wire::BulkPublishResponse*) override;
   Reactor* BulkPublishEvent(Context* server, const wire::BulkPublishRequest* request,
                             wire::BulkPublishResponse*) override;
+  Reactor* InvokeBinding(Context* server, const wire::InvokeBindingRequest* request,
+                         wire::InvokeBindingResponse* response) override;
   ::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*
   SubscribeTopicEventsAlpha1(Context* server) override;
   Reactor* GetMetadata(Context* server, const wire::GetMetadataRequest*, wire::GetMetadataResponse* response) override;

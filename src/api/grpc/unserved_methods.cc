@@ -39,7 +39,6 @@ constexpr std::array kFamilies = {
     Family{"EncryptAlpha1", Facility::kCrypto},
     Family{"DecryptAlpha1", Facility::kCrypto},
     Family{"Subtle", Facility::kSubtleCrypto},
-    Family{"InvokeBinding", Facility::kBinding},
     Family{"RegisterActor", Facility::kActors},
     Family{"UnregisterActor", Facility::kActors},
     Family{"ListActorReminders", Facility::kActors},
@@ -92,10 +91,7 @@ Error unserved_error(std::string_view method, std::string_view name) {
                       service.starts_with('/') ? service.substr(1) : service)};
 }
 
-bool names_component(std::string_view method) {
-  const auto facility = facility_of(method);
-  return facility == Facility::kBinding || facility == Facility::kConversation;
-}
+bool names_component(std::string_view method) { return facility_of(method) == Facility::kConversation; }
 
 std::string first_string_field(std::string_view message) {
   using ::google::protobuf::internal::WireFormatLite;

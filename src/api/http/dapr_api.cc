@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/http/answer_headers.h"
+#include "api/http/binding_routes.h"
 #include "api/http/cors.h"
 #include "api/http/endpoint_routes.h"
 #include "api/http/invoke_routes.h"
@@ -62,6 +63,7 @@ void dispatch(const ApiOptions& api, const Match& match, std::string_view query,
     case Route::kQueryState: return query_state(api, std::move(exchange), std::move(name));
     case Route::kPublish: return publish(api, std::move(exchange), std::move(name), std::move(item), query);
     case Route::kBulkPublish: return publish_bulk(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kBinding: return invoke_binding(api, std::move(exchange), std::move(name));
     case Route::kHealthz: return answer_healthz(api, *exchange, query);
     case Route::kOutboundHealthz: return answer_outbound_healthz(api, std::move(exchange));
     case Route::kGetMetadata: return answer_metadata(api, *exchange);

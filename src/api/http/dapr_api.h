@@ -15,6 +15,7 @@
 #include "api/http/api_log.h"
 #include "api/http/sources.h"
 #include "base/executor.h"
+#include "blocks/bindings/binding_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/state/state_service.h"
@@ -29,6 +30,7 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   const MetadataSource& metadata;
   HealthSource& health;

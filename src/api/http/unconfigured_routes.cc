@@ -19,7 +19,6 @@ Facility facility_of(Route route) {
     case Route::kConfiguration: return Facility::kConfiguration;
     case Route::kLock: return Facility::kLock;
     case Route::kCrypto: return Facility::kCrypto;
-    case Route::kBinding: return Facility::kBinding;
     case Route::kActors: return Facility::kActors;
     case Route::kWorkflows: return Facility::kWorkflows;
     case Route::kConversation: return Facility::kConversation;
@@ -32,14 +31,14 @@ Facility facility_of(Route route) {
 
 // daprd reads these bodies before it looks for the component.
 bool reads_body(Route route) {
-  return route == Route::kBinding || route == Route::kLock || route == Route::kSubtleCrypto ||
-         route == Route::kScheduleJob || route == Route::kConversation;
+  return route == Route::kLock || route == Route::kSubtleCrypto || route == Route::kScheduleJob ||
+         route == Route::kConversation;
 }
 
-// The body is a JSON object; only a binding's may not be empty.
-Status check_object(Route route, const Result<std::string_view>& body) {
+// The body is a JSON object, or empty.
+Status check_object(const Result<std::string_view>& body) {
   if (!body) return std::unexpected(body.error());
-  if (body->empty() && route != Route::kBinding) return {};
+  if (body->empty()) return {};
   const Result<std::string_view> json = parse_json(*body);
   if (!json) return std::unexpected(json.error());
   if (json_kind(*json) != JsonKind::kObject) return fail(Code::kInvalidArgument, "the body must be an object");
@@ -55,7 +54,7 @@ void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route r
   }
   collect_body(std::move(exchange), api.max_body_bytes,
                [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
-                 const Status readable = check_object(route, body);
+                 const Status readable = check_object(body);
                  reply_error(*owner,
                              readable ? sidecar::unconfigured_error(facility_of(route), name)
                                       : malformed_body(readable.error().message),

@@ -20,9 +20,6 @@ Error unconfigured_error(Facility facility, std::string_view name) {
       return {Code::kFailedPrecondition, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured"};
     case Facility::kCrypto:
       return {Code::kInternal, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured"};
-    case Facility::kBinding:
-      return {Code::kInternal, "ERR_INVOKE_OUTPUT_BINDING",
-              fmt::format("error invoking output binding {}: couldn't find output binding {}", name, name)};
     case Facility::kActors:
     case Facility::kWorkflows:
       return {Code::kUnavailable, "ERR_ACTOR_NO_PLACEMENT", "placement service is not configured"};

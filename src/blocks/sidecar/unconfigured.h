@@ -15,7 +15,6 @@ enum class Facility {
   kLock,
   kCrypto,
   kSubtleCrypto,
-  kBinding,
   kActors,
   kWorkflows,
   kConversation,

@@ -225,6 +225,7 @@ class TestDoor final : private sidecar::MetadataSource {
     return {.app_id = std::move(app_id),
             .state = state_,
             .pubsub = pubsub_,
+            .bindings = bindings,
             .invoke = invoke_,
             .routes = &routes,
             .metadata = *this,
@@ -241,6 +242,7 @@ class TestDoor final : private sidecar::MetadataSource {
   TestBroker* broker = nullptr;
   TestApp app;
   TestRoutes routes;
+  bindings::BindingService bindings{{}};
   sidecar::AppLabels labels;
   sidecar::AppMetadata metadata;
   std::atomic<int> shutdowns = 0;

@@ -44,6 +44,7 @@ class TestApi final {
     ApiOptions options{.app_id = "caller",
                        .state = state,
                        .pubsub = pubsub,
+                       .bindings = bindings,
                        .invoke = invoke,
                        .metadata = metadata,
                        .health = health,
@@ -75,6 +76,7 @@ class TestApi final {
   TestLoop loop;
   state::StateService state;
   pubsub::PubsubService pubsub;
+  bindings::BindingService bindings{{}};
   invoke::InvokeService invoke;
   FakeMetadata metadata;
   FakeHealth health;
