@@ -208,7 +208,7 @@ def main():
     with ExitStack() as stack:
         servers = {}
         for name, server in sides.SERVERS.items():
-            if any(name in file.settings["resources"].split() for file in files):
+            if any(name in file.settings["resources"] for file in files):
                 servers[name] = server()
                 stack.callback(servers[name].close)
         for name in asked:
@@ -220,7 +220,7 @@ def main():
                 recording = {} if options.record else None
                 for resources in file.settings["resources"].split():
                     if resources in servers:
-                        servers[resources].flush()
+                        servers[resources].begin(file.settings)
                     run_file(name, file, resources, servers, run, recording)
                     if recording:
                         wire_file.record(file, recording)

@@ -48,10 +48,14 @@ class Redis:
             raise AssertionError("redis-server did not start")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
-    def flush(self):
+    def begin(self, settings):
+        """Empty, but for what the setting `redis` puts there."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=harness.PATIENCE) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            connection.recv(64)
+            answers = connection.makefile("rb")
+            for command in ["FLUSHALL", *filter(None, map(str.strip, settings["redis"].split(";")))]:
+                connection.sendall(command.encode() + b"\r\n")
+                if (answer := answers.readline()).startswith(b"-"):
+                    raise AssertionError(f"{command}: {answer}")
 
     def close(self):
         self.process.terminate()
@@ -89,7 +93,7 @@ class Postgresql:
         subprocess.run([*self.as_user, self.bin / program, *map(str, arguments)], cwd=self.folder, check=True,
                        capture_output=True, timeout=harness.PATIENCE)
 
-    def flush(self):
+    def begin(self, _settings):
         self.databases += 1
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", f"wire{self.databases}")
         self.address = f"host=127.0.0.1 port={self.port} user=postgres database=wire{self.databases}"
@@ -121,7 +125,7 @@ def arguments(settings, resources, folder, servers):
     out = []
     target = folder / "resources"
     target.mkdir()
-    for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
+    for file in sorted((HERE / "resources" / resources).iterdir()):
         text = file.read_text().replace("${folder}", str(folder))
         if "${echo}" in text:
             text = text.replace("${echo}", outside())
