@@ -125,7 +125,8 @@ def arguments(settings, resources, folder, servers):
     out = []
     target = folder / "resources"
     target.mkdir()
-    for file in sorted((HERE / "resources" / resources).iterdir()):
+    source = HERE / "resources" / resources
+    for file in sorted(source.iterdir()) if source.is_dir() else []:
         text = file.read_text().replace("${folder}", str(folder))
         if "${echo}" in text:
             text = text.replace("${echo}", outside())
