@@ -252,7 +252,10 @@ Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   parts_.routes.set_health(spec_.app_id, [this] { return gate_->is_open(); });
   if (is_outside() || check) watch_ = std::make_unique<AppWatch>(log_, check, watch_steps());
   const std::string_view host = is_outside() ? std::string_view(spec_.app_channel_address) : kChannelAddress;
-  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app));
+  // An app that speaks gRPC is given the method itself.
+  const bool grpc = is_outside() && spec_.app_protocol.starts_with("grpc");
+  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app),
+                           grpc ? invoke::MethodIn::kEscaped : invoke::MethodIn::kPath);
 }
 
 std::optional<HealthCheck> AppRuntime::health_check() const {

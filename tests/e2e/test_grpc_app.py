@@ -32,6 +32,10 @@ class GrpcAppSdkTest(GrpcAppTest):
             self.metadata.add(call.metadata)
             return InvokeMethodResponse(call.data.upper(), "text/own", headers=(("x-own", "header"),))
 
+        @self.app.method(name="odd%41")
+        def odd(call):
+            return InvokeMethodResponse(b"odd", "text/own")
+
         @self.app.subscribe(pubsub_name="pubsub", topic="orders", metadata={"own": "value"})
         def orders(event: SubscriptionMessage):
             self.events.add(event)
@@ -86,6 +90,8 @@ class GrpcAppSdkTest(GrpcAppTest):
             self.assertEqual(seen["dapr-content-type"], ["text/x"])
             self.assertEqual(seen["dapr-api-token"], ["for the app"])
             self.assertEqual(len(seen["traceparent"]), 1)
+        # It is given the method itself, which is no path of a URL.
+        self.assertEqual(post(self.invoke_url(app, "odd%2541"), b"").body, b"odd")
         missing = request(self.invoke_url(app, "nothing"), "PUT", b"")
         self.assertIn(missing.status, (500, 501))
         self.assertIn(missing.json()["code"], (2, 12))
