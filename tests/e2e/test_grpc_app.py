@@ -5,6 +5,7 @@ import os
 from grpc_apps import Arrivals, GrpcAppTest, free_port, grpc
 from harness import get, post, request
 from observe import wait_until
+from program import certificate
 
 from dapr.clients import DaprClient  # noqa: E402
 from dapr.clients.grpc._response import InvokeMethodResponse, TopicEventResponse  # noqa: E402
@@ -155,6 +156,29 @@ class GrpcAppSdkTest(GrpcAppTest):
         tandem = self.run_both()
         call = self.channel(tandem.apps["web"]).unary_unary("/own.Service/Echo")
         self.assertEqual(call(b"own", metadata=(("dapr-app-id", "speaker"),)), b"own")
+
+    def test_over_tls_whatever_its_certificate_is(self):
+        echo = grpc.method_handlers_generic_handler(
+            "own.Service", {"Echo": grpc.unary_unary_rpc_method_handler(lambda data, context: data)})
+        self.app._server.add_generic_rpc_handlers((echo,))
+        certificates, key = (file.read_bytes() for file in certificate(self.folder))
+        self.app._server.add_secure_port(f"127.0.0.1:{self.port}",
+                                         grpc.ssl_server_credentials([(key, certificates)]))
+        self.app._server.start()
+        self.addCleanup(self.app.stop)
+        tandem = self.run_apps(self.port, protocol="grpcs")
+        self.wait_until_ready(tandem)
+        for app in tandem.apps.values():
+            self.assertEqual(post(self.invoke_url(app, "upper"), b"loud").body, b"LOUD")
+        call = self.channel(tandem.apps["web"]).unary_unary("/own.Service/Echo")
+        self.assertEqual(call(b"own", metadata=(("dapr-app-id", "speaker"),)), b"own")
+        metadata = get(tandem.apps["speaker"].dapr_url + "/v1.0/metadata").json()
+        self.assertEqual(metadata["appConnectionProperties"]["protocol"], "grpcs")
+        self.assertEqual(len(metadata["subscriptions"]), 3)
+        # An app that speaks in the open is none of that kind.
+        plain = self.serve(echo)
+        refused = self.run_apps(plain, protocol="grpcs").apps["speaker"]
+        self.assertEqual(post(self.invoke_url(refused, "upper"), b"x").status, 503)
 
     def test_its_health_is_checked(self):
         tandem = self.run_both(more=["enableAppHealthCheck: true", "appHealthProbeInterval: 1",
