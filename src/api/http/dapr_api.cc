@@ -17,19 +17,10 @@
 #include "api/http/system_routes.h"
 #include "api/http/target.h"
 #include "api/http/unconfigured_routes.h"
+#include "base/secret.h"
 
 namespace tandem::api::http {
 namespace {
-
-// Takes the same time for every token of the right length.
-bool is_token(std::string_view given, std::string_view expected) {
-  if (given.size() != expected.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(expected[i]);
-  }
-  return difference == 0;
-}
 
 // Continues the trace that the caller names; else that of the request which a guest's own call is made for; else starts
 // one.
@@ -105,7 +96,7 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   if (preflight) return answer_preflight(*exchange, options_.allowed_origins);
 
   if (!options_.api_token.empty() && !is_open_route(match.route) &&
-      !is_token(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
+      !is_secret(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
     reply_text(*exchange, 401, "invalid api token");
     return;
   }

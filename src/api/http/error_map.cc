@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "blocks/rpc_status.h"
 
 namespace tandem::api::http {
 namespace {
@@ -135,33 +136,10 @@ bool is_key_of_two_parts(const Error& error) {
 
 }  // namespace
 
-int http_status(Code code) {
-  switch (code) {
-    case Code::kOk: return 200;
-    case Code::kCancelled: return 408;
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition:
-    case Code::kOutOfRange: return 400;
-    case Code::kDeadlineExceeded: return 504;
-    case Code::kNotFound: return 404;
-    case Code::kAlreadyExists:
-    case Code::kAborted: return 409;
-    case Code::kPermissionDenied: return 403;
-    case Code::kUnauthenticated: return 401;
-    case Code::kResourceExhausted: return 429;
-    case Code::kUnimplemented: return 501;
-    case Code::kUnavailable: return 503;
-    case Code::kUnknown:
-    case Code::kInternal:
-    case Code::kDataLoss: return 500;
-  }
-  return 500;
-}
-
 WireError to_wire(const Error& error, const ErrorSite& site) {
   const Rule* rule = find_rule(error, site);
   WireError wire;
-  wire.status = rule != nullptr ? rule->status : http_status(error.code);
+  wire.status = rule != nullptr ? rule->status : http_status_of(error.code);
   wire.body = "{";
   append_member(wire.body, "errorCode", error.reason.empty() ? std::string_view("ERROR") : error.reason);
   const Error shown = is_key_of_two_parts(error)

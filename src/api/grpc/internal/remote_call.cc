@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "blocks/rpc_status.h"
+
 namespace tandem::api::grpc {
 namespace {
 
@@ -15,7 +17,7 @@ constexpr std::size_t kKeptBytes = std::size_t{256} << 10;  // of a body that ma
 Code code_of(const ::grpc::Status& status) { return static_cast<Code>(static_cast<int>(status.error_code())); }
 
 std::string text_of(const ::grpc::Status& status) {
-  return rpc_error(static_cast<int>(status.error_code()), status.error_message());
+  return rpc_text(static_cast<int>(status.error_code()), status.error_message());
 }
 
 std::vector<net::Header> views_of(const net::OwnedHeaders& headers) {
