@@ -78,9 +78,8 @@ void GrpcOutputBinding::invoke(const CallContext& context, bindings::InvokeReque
       },
       [done = std::move(done)](const ::grpc::Status& status, auto& ended) mutable {
         if (!status.ok()) return done(fail(component_error(status)));
-        bindings::InvokeAnswer answer{.metadata = metadata_of(ended.response.metadata())};
-        if (!ended.response.data().empty()) answer.data = share(std::move(*ended.response.mutable_data()));
-        done(std::move(answer));
+        done(bindings::InvokeAnswer{.data = share(std::move(*ended.response.mutable_data())),
+                                    .metadata = metadata_of(ended.response.metadata())});
       });
 }
 

@@ -106,7 +106,7 @@ void GrpcBroker::publish(const CallContext& context, pubsub::PublishRequest requ
 
 void GrpcBroker::publish_bulk(const CallContext& context, std::vector<pubsub::PublishRequest> requests,
                               Completion<std::vector<Status>> done) {
-  const bool in_bulk = std::ranges::find(feature_names_, "BULK_PUBLISH") != feature_names_.end();
+  const bool in_bulk = std::ranges::find(feature_names_, "BULK_PUBSUB") != feature_names_.end();
   if (!in_bulk || requests.empty()) return Broker::publish_bulk(context, std::move(requests), std::move(done));
   auto call = std::make_shared<Call<wire::BulkPublishRequest, wire::BulkPublishResponse>>();
   connection_->prepare(call->context, context, Connection::kCallLimit);

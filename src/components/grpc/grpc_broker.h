@@ -30,11 +30,11 @@ class GrpcBroker final : public pubsub::Broker {
                                                   const Surroundings& surroundings, SteadyTime deadline);
   ~GrpcBroker() override;
 
-  // As the component says them: BULK_PUBLISH, SUBSCRIBE_WILDCARDS …
+  // As the component says them: BULK_PUBSUB, SUBSCRIBE_WILDCARDS …
   const std::vector<std::string>& feature_names() const { return feature_names_; }
 
   void publish(const CallContext& context, pubsub::PublishRequest request, Completion<void> done) override;
-  // In one call where the component has the feature BULK_PUBLISH.
+  // In one call where the component has the feature BULK_PUBSUB.
   void publish_bulk(const CallContext& context, std::vector<pubsub::PublishRequest> requests,
                     Completion<std::vector<Status>> done) override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group, Metadata metadata,
