@@ -1,7 +1,7 @@
 // Components in programs of their own, behind Unix sockets, as the catalog sees them: Dapr's pluggable components.
 //
 // The server makes one a process (grpc/pluggable_sockets.h) and lends it to the catalog; a socket `map.sock` in the
-// folder is `state.map`, `pubsub.map` or `bindings.map`, by what the program behind it serves. Called on the server's
+// folder is `state.map`, `pubsub.map`, `bindings.map` or `secretstores.map`, by what the program behind it serves. Called on the server's
 // thread, which may wait: each call ends within the component's init timeout. A failure names the socket.
 // Source: https://docs.dapr.io/developing-applications/develop-components/pluggable-components/.
 #pragma once
@@ -14,6 +14,7 @@
 #include "blocks/bindings/input_binding.h"
 #include "blocks/bindings/output_binding.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/secrets/secret_store.h"
 #include "blocks/state/state_store.h"
 #include "config/component.h"
 
@@ -51,6 +52,7 @@ class Pluggable {
   // The parts that are served, of those that are wanted.
   enum class Parts { kInput, kOutput, kBoth };
   virtual Result<PluggableBinding> make_binding(const config::Component& component, Parts wanted) const = 0;
+  virtual Result<std::unique_ptr<secrets::Store>> make_secret_store(const config::Component& component) const = 0;
 };
 
 }  // namespace tandem::components

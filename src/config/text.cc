@@ -70,7 +70,7 @@ std::optional<std::string> read_text_file(const std::string& path, std::size_t m
       text->append(buffer, static_cast<std::size_t>(count));
     }
     if (text && text->size() > max_bytes) {
-      diagnostics.error({path, 0, 0}, fmt::format("larger than {} bytes, the limit for a YAML file", max_bytes));
+      diagnostics.error({path, 0, 0}, fmt::format("larger than {} bytes, the limit for this file", max_bytes));
       text.reset();
     }
   }

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
@@ -52,6 +54,8 @@ class ResourceGroup final {
   const std::vector<std::string>& folders() const { return folders_; }
   state::StateService& state() { return state_; }
   pubsub::PubsubService& pubsub() { return pubsub_; }
+  secrets::SecretService& secrets() { return secrets_; }
+  configuration::ConfigurationService& configuration() { return configuration_; }
   bindings::BindingService& bindings() { return bindings_; }
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
@@ -65,10 +69,20 @@ class ResourceGroup final {
   void close(SteadyTime deadline);
 
  private:
+  // Secret stores, each after the one that its own secrets are in.
+  void make_secret_stores(std::vector<config::Component>& components, const GroupParts& parts,
+                          config::Diagnostics& diagnostics);
+  // Where secretKeyRef of a resource with these scopes leads. `deadline`: when a store must have answered.
+  config::SecretResolver secrets_for(const std::vector<std::string>& scopes, const GroupParts& parts,
+                                     SteadyTime deadline) const;
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
-  // Adds it, and its capabilities to `loaded`. False: `found` says why not.
+  // Each adds one, and its capabilities to `loaded`. False: `found` says why not.
   bool make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
                     config::Diagnostics& found);
+  bool make_secret_store(const config::Component& component, const GroupParts& parts,
+                         const telemetry::ComponentLabels& labels, LoadedComponent& loaded, config::Diagnostics& found);
+  bool make_configuration_store(const config::Component& component, const GroupParts& parts,
+                                const telemetry::ComponentLabels& labels, config::Diagnostics& found);
   void make_endpoint(config::HttpEndpoint resource, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
@@ -76,6 +90,9 @@ class ResourceGroup final {
   std::vector<std::string> enabled_features_;
   state::StateService state_;
   pubsub::PubsubService pubsub_;
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
+  std::vector<std::string> declared_secret_stores_;
   policy::BindingMeter binding_meter_;
   bindings::BindingService bindings_;
   std::vector<LoadedComponent> components_;

@@ -367,6 +367,7 @@ void Server::Impl::stop_events() {
   for (const auto& group : groups_) {
     group->bindings().stop_all();
     group->pubsub().stop_subscriptions();
+    group->configuration().stop_subscriptions();
   }
 }
 

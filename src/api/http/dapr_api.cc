@@ -6,11 +6,13 @@
 
 #include "api/http/answer_headers.h"
 #include "api/http/binding_routes.h"
+#include "api/http/configuration_routes.h"
 #include "api/http/cors.h"
 #include "api/http/endpoint_routes.h"
 #include "api/http/invoke_routes.h"
 #include "api/http/pubsub_routes.h"
 #include "api/http/router.h"
+#include "api/http/secret_routes.h"
 #include "api/http/state_routes.h"
 #include "api/http/system_routes.h"
 #include "api/http/target.h"
@@ -54,6 +56,13 @@ void dispatch(const ApiOptions& api, const Match& match, std::string_view query,
     case Route::kQueryState: return query_state(api, std::move(exchange), std::move(name));
     case Route::kPublish: return publish(api, std::move(exchange), std::move(name), std::move(item), query);
     case Route::kBulkPublish: return publish_bulk(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kGetSecret: return get_secret(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kBulkGetSecret: return bulk_get_secrets(api, std::move(exchange), std::move(name), query);
+    case Route::kGetConfiguration: return get_configuration(api, std::move(exchange), std::move(name), query);
+    case Route::kSubscribeConfiguration:
+      return subscribe_configuration(api, std::move(exchange), std::move(name), query);
+    case Route::kUnsubscribeConfiguration:
+      return unsubscribe_configuration(api, std::move(exchange), std::move(name), std::move(item));
     case Route::kBinding: return invoke_binding(api, std::move(exchange), std::move(name));
     case Route::kHealthz: return answer_healthz(api, *exchange, query);
     case Route::kOutboundHealthz: return answer_outbound_healthz(api, std::move(exchange));

@@ -73,6 +73,15 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
   return found;
 }
 
+std::vector<std::string> query_values(std::string_view query, std::string_view name) {
+  std::vector<std::string> values;
+  for_each_parameter(query, [&](const std::string& parameter, std::string value) {
+    if (parameter == name) values.push_back(std::move(value));
+    return false;
+  });
+  return values;
+}
+
 Metadata query_metadata(std::string_view query) {
   constexpr std::string_view kPrefix = "metadata.";
   Metadata metadata;

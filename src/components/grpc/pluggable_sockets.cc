@@ -15,6 +15,7 @@
 #include "components/grpc/connection.h"
 #include "components/grpc/grpc_bindings.h"
 #include "components/grpc/grpc_broker.h"
+#include "components/grpc/grpc_secret_store.h"
 #include "components/grpc/grpc_store.h"
 #include "components/grpc/service_list.h"
 
@@ -42,6 +43,7 @@ std::vector<std::string_view> services_of(std::string_view block) {
   if (block == "state") return {"StateStore"};
   if (block == "pubsub") return {"PubSub"};
   if (block == "bindings") return {"InputBinding", "OutputBinding"};
+  if (block == "secretstores") return {"SecretStore"};
   return {};
 }
 
@@ -184,6 +186,16 @@ Result<PluggableBinding> PluggableSockets::make_binding(const config::Component&
     binding.output = std::move(*output);
   }
   return binding;
+}
+
+Result<std::unique_ptr<secrets::Store>> PluggableSockets::make_secret_store(const config::Component& component) const {
+  Result<Found> found = find(component);
+  if (!found) return fail(std::move(found.error()));
+  if (found->connection == nullptr) return fail(Code::kNotFound, "nothing serves it any more");
+  const std::string socket = found->connection->socket();
+  auto store = GrpcSecretStore::open(std::move(found->connection), properties_of(component), deadline_of(component));
+  if (!store) return fail(at_socket(socket, std::move(store.error())));
+  return std::move(*store);
 }
 
 }  // namespace tandem::components::grpc

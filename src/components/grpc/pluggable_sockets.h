@@ -34,6 +34,7 @@ class PluggableSockets final : public Pluggable {
   Result<PluggableBroker> make_broker(const config::Component& component,
                                       const std::string& consumer_id) const override;
   Result<PluggableBinding> make_binding(const config::Component& component, Parts wanted) const override;
+  Result<std::unique_ptr<secrets::Store>> make_secret_store(const config::Component& component) const override;
 
  private:
   struct Found;
