@@ -47,7 +47,7 @@ LIBRARIES = {
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},
     "ldns/": {"components"},
-    "absl/": {"components", "net/grpc"},
+    "absl/": {"net/grpc", "components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
     "openssl/": {"net", "policy"},

@@ -205,6 +205,18 @@ TEST_F(DaprdArgumentsTest, MistakesAreSaid) {
   }
 }
 
+TEST_F(DaprdArgumentsTest, WhatNeedsAControlPlaneIsRefusedWithAWayOut) {
+  EXPECT_THAT(error({"--app-id", "a", "--mode", "kubernetes"}), HasSubstr("start it with --mode standalone"));
+  EXPECT_THAT(error({"--app-id", "a", "--enable-mtls"}), HasSubstr("or use Dapr's own daprd"));
+  EXPECT_THAT(error({"--app-id", "a", "--mode", "x"}), HasSubstr("\"x\" is not standalone"));
+}
+
+TEST_F(DaprdArgumentsTest, ApiLoggingHasThreeStates) {
+  EXPECT_EQ(app({}).enable_api_logging, std::nullopt);
+  EXPECT_EQ(app({"--enable-api-logging"}).enable_api_logging, true);
+  EXPECT_EQ(app({"--enable-api-logging=false"}).enable_api_logging, false);
+}
+
 TEST_F(DaprdArgumentsTest, HelpNamesEveryFlag) {
   const std::string help = daprd_help();
   for (const DaprdFlag& flag : daprd_flags()) EXPECT_THAT(help, HasSubstr("  --" + std::string(flag.name) + " "));

@@ -130,7 +130,7 @@ config::AppSpec read_app(FlagReader& reader, const std::string& module) {
   app.resources_paths = reader.take_all("--resources-path", as_it_is);
   for (std::string& path : reader.flags().values("--components-path")) app.resources_paths.push_back(std::move(path));
   app.config_file_path = reader.take("--config", as_it_is).value_or("");
-  app.enable_api_logging = reader.flags().is_on("--enable-api-logging");
+  if (reader.flags().is_on("--enable-api-logging")) app.enable_api_logging = true;
   for (auto& [name, value] : reader.take_all("--env", parse_variable)) app.env[name] = std::move(value);
   app.files = reader.take_all("--mount", parse_mount);
   app.allowed_outbound_hosts = reader.take_all("--allow-outbound", parse_outbound);

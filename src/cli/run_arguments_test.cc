@@ -153,7 +153,7 @@ TEST_F(RunArgumentsTest, EveryFlagReachesItsOption) {
   EXPECT_EQ(app.request_timeout, std::chrono::seconds(2));
   EXPECT_EQ(app.dapr_http_max_request_size, 16u << 20);
   EXPECT_EQ(app.dapr_http_read_buffer_size, 8u << 10);
-  EXPECT_TRUE(app.enable_api_logging);
+  EXPECT_EQ(app.enable_api_logging, true);
   EXPECT_EQ(out.log_level, LogLevel::kDebug);
   EXPECT_EQ(out.log_format, LogFormat::kJson);
   EXPECT_EQ(out.options.metrics_port, 9003);
@@ -376,7 +376,7 @@ TEST_F(RunFileTest, AnAppOutsideHasAPortAndNoModule) {
   EXPECT_EQ(out.options.apps[0].app_protocol, "https");
   EXPECT_TRUE(out.options.apps[0].enable_app_health_check);
   const std::string wrong = file(
-      "  - {appID: b, appPort: 8000, appProtocol: grpcs}\n"
+      "  - {appID: b, module: b.wasm, appProtocol: grpcs}\n"
       "  - {appID: c, appPort: 8001, appHealthProbeInterval: 1, appHealthProbeTimeout: 1001}\n");
   const std::string text = error({"-f", wrong});
   EXPECT_THAT(text, HasSubstr(":3: appProtocol grpcs of \"b\" is not supported yet"));

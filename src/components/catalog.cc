@@ -12,6 +12,7 @@
 #include "components/bindings/direction.h"
 #include "components/bindings/http/http_binding.h"
 #include "components/bindings/localstorage/local_storage.h"
+#include "components/bindings/postgresql/postgresql_binding.h"
 #include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
 #include "components/configuration/redis/redis_configuration_store.h"
@@ -195,6 +196,16 @@ Result<Output> make_local_storage(const Making& making) {
   return std::move(*storage);
 }
 
+Result<Output> make_postgresql_binding(const Making& making) {
+  Result<std::unique_ptr<PostgresqlBinding>> binding = PostgresqlBinding::open(
+      making.metadata, init_deadline(making),
+      [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
+        if (log != nullptr) log->warn("tandem.bindings.postgresql", problem, {{"component", name}});
+      });
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
 Result<Output> make_redis_binding(const Making& making) {
   if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
   Result<RedisOptions> redis = read_redis_options(making.metadata);
@@ -284,6 +295,7 @@ const BindingLine kBindings[] = {
     {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
     {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
     {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
+    {kPostgresqlBindingSchema, "bindings.postgresql", nullptr, make_postgresql_binding},
     {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},
 };
 
@@ -565,7 +577,7 @@ std::optional<configuration::StoreEntry> Catalog::make_configuration_store(const
   const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
   const ConfigurationLine& line =
-      *std::ranges::find(kConfigurationStores, schema->full_type(), &ConfigurationLine::type);
+      *std::ranges::find(kConfigurationStores, source->built_in->full_type(), &ConfigurationLine::type);
   Result<std::unique_ptr<configuration::Store>> store = line.make({component, metadata, surroundings});
   if (!store) {
     report_failure(component, store.error(), diagnostics);

@@ -1,9 +1,9 @@
 // Components in programs of their own, behind Unix sockets, as the catalog sees them: Dapr's pluggable components.
 //
 // The server makes one a process (grpc/pluggable_sockets.h) and lends it to the catalog; a socket `map.sock` in the
-// folder is `state.map`, `pubsub.map`, `bindings.map` or `secretstores.map`, by what the program behind it serves. Called on the server's
-// thread, which may wait: each call ends within the component's init timeout. A failure names the socket.
-// Source: https://docs.dapr.io/developing-applications/develop-components/pluggable-components/.
+// folder is `state.map`, `pubsub.map`, `bindings.map` or `secretstores.map`, by what the program behind it serves.
+// Called on the server's thread, which may wait: each call ends within the component's init timeout. A failure names
+// the socket. Source: https://docs.dapr.io/developing-applications/develop-components/pluggable-components/.
 #pragma once
 
 #include <memory>

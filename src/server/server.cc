@@ -101,6 +101,7 @@ class Server::Impl final {
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::vector<std::unique_ptr<AppMeters>> meters_;
   std::unique_ptr<telemetry::Sampler> sampler_;
+  config::Configuration configuration_;
   config::ApiAccess http_access_;
   config::ApiAccess grpc_access_;
   std::unique_ptr<net::Workers> workers_;
@@ -160,7 +161,6 @@ void Server::Impl::warn_of_idle_keys() const {
     const auto warn = [&](std::string_view key) {
       log.warn("tandem.config", fmt::format("{} is accepted and has no effect in this version", key));
     };
-    if (app.enable_api_logging) warn("enableApiLogging");
     if (!app.app_log_destination.empty()) warn("appLogDestination");
     if (!app.is_outside() && app.app_channel_address != config::AppSpec{}.app_channel_address) {
       warn("appChannelAddress");
@@ -173,6 +173,7 @@ Status Server::Impl::load_resources() {
   config::Diagnostics diagnostics;
   auto configuration = load_configuration(options_.apps, diagnostics);
   if (!configuration) return fail(std::move(configuration.error()));
+  configuration_ = *configuration;
   sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
   http_access_ = config::ApiAccess(*configuration);
   grpc_access_ = config::ApiAccess(*configuration, "grpc");
@@ -247,7 +248,7 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, routes_,
                                                        *metrics_, meters_, *sampler_, http_access_, grpc_access_,
-                                                       request_stop_});
+                                                       configuration_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {

@@ -40,6 +40,8 @@ class DaprGrpcPort final : private sidecar::MetadataSource {
   static Error error_of(const ::grpc::Status& status);
 
   bindings::BindingService bindings_{{}};
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   invoke::InvokeService invoke_;
   sidecar::AppLabels labels_;
   net::Workers workers_{1};

@@ -20,9 +20,13 @@ struct ChannelOptions {
   std::string socket;
   // Of a message in either direction.
   std::size_t max_message_bytes = std::size_t{4} << 20;
+  enum class Transport {
+    kPlain,
+    kTlsToWhoeverAnswers,  // whatever certificate it shows
+  } transport = Transport::kPlain;
 };
 
-// Plain HTTP/2, without the environment's proxies. Messages are not compressed, and compressed ones fail their call: a
+// HTTP/2, without the environment's proxies. Messages are not compressed, and compressed ones fail their call: a
 // few bytes could unpack to any size.
 std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options);
 
