@@ -91,7 +91,9 @@ function(tandem_proto_library)
     list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
   endforeach()
   # The files with a service in them.
-  set(services dapr/proto/runtime/v1/dapr dapr/proto/runtime/v1/appcallback dapr/proto/internals/v1/service_invocation)
+  set(services dapr/proto/runtime/v1/dapr dapr/proto/runtime/v1/appcallback dapr/proto/internals/v1/service_invocation
+               dapr/proto/components/v1/state dapr/proto/components/v1/pubsub dapr/proto/components/v1/bindings
+               dapr/proto/components/v1/secretstore)
   list(TRANSFORM services APPEND .proto OUTPUT_VARIABLE service_inputs)
   list(TRANSFORM service_inputs PREPEND ${CMAKE_SOURCE_DIR}/proto/)
   list(TRANSFORM services PREPEND ${folder}/ OUTPUT_VARIABLE service_stems)

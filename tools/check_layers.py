@@ -51,9 +51,9 @@ LIBRARIES = {
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},
     "openssl/": {"net", "policy"},
-    "grpcpp/": {"net/grpc", "api/grpc", "app/grpc", "components"},
-    "grpc/": {"net/grpc", "api/grpc", "app/grpc", "components"},
-    "google/protobuf/": {"api/grpc", "app/grpc", "components"},
+    "grpcpp/": {"net/grpc", "api/grpc", "app/grpc", "components/grpc"},
+    "grpc/": {"net/grpc", "api/grpc", "app/grpc", "components/grpc"},
+    "google/protobuf/": {"api/grpc", "app/grpc", "components/grpc"},
     "tandem_engine": {"engine"},
     "tandem_wit": {"engine", "host"},
 }

@@ -185,6 +185,7 @@ class Reader final {
     options.dapr_api_token = environment_("DAPR_API_TOKEN");
     options.app_api_token = environment_("APP_API_TOKEN");
     options.name_space = environment_("NAMESPACE");
+    options.components_sockets_folder = environment_("DAPR_COMPONENTS_SOCKETS_FOLDER");
     options.host_address = environment_("DAPR_HOST_IP");
     options.without_folders = server::ProcessOptions::WithoutFolders::kNothing;
     if (const long long seconds = flags_.integer("dapr-graceful-shutdown-seconds"); seconds >= 0) {

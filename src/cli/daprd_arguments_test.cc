@@ -89,8 +89,11 @@ TEST_F(DaprdArgumentsTest, EveryFormOfAFlag) {
 }
 
 TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
-  environment_ = {
-      {"DAPR_API_TOKEN", "theirs"}, {"APP_API_TOKEN", "ours"}, {"NAMESPACE", "shop"}, {"DAPR_HOST_IP", "192.0.2.7"}};
+  environment_ = {{"DAPR_API_TOKEN", "theirs"},
+                  {"APP_API_TOKEN", "ours"},
+                  {"NAMESPACE", "shop"},
+                  {"DAPR_HOST_IP", "192.0.2.7"},
+                  {"DAPR_COMPONENTS_SOCKETS_FOLDER", "/run/sockets"}};
   const RunArguments out = good({"--app-protocol",
                                  "HTTPS",
                                  "--app-channel-address",
@@ -149,6 +152,7 @@ TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
   EXPECT_EQ(out.options.shutdown_limit, 12s);
   EXPECT_EQ(out.hold_stop, 90s);
   EXPECT_EQ(out.options.dapr_api_token, "theirs");
+  EXPECT_EQ(out.options.components_sockets_folder, "/run/sockets");
   EXPECT_EQ(out.options.app_api_token, "ours");
   EXPECT_EQ(out.options.name_space, "shop");
   EXPECT_EQ(out.options.host_address, "192.0.2.7");

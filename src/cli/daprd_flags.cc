@@ -138,7 +138,8 @@ std::string daprd_help() {
       "somebody else. The same binary does this when it is called daprd.\n\n"
       "Usage: tandem daprd --app-id ID [FLAGS]\n\n"
       "Also from the environment: DAPR_API_TOKEN, which callers of the APIs must then send; APP_API_TOKEN, which the\n"
-      "app is sent; NAMESPACE; DAPR_HOST_IP, the address by which other sidecars reach this one.\n\nFlags:\n";
+      "app is sent; NAMESPACE; DAPR_HOST_IP, the address by which other sidecars reach this one;\n"
+      "DAPR_COMPONENTS_SOCKETS_FOLDER, where pluggable components have their sockets.\n\nFlags:\n";
   for (const DaprdFlag& flag : kFlags) {
     std::string left = fmt::format("  --{}", flag.name);
     if (flag.type != kSwitch) left += flag.type == kInteger ? " COUNT" : flag.type == kDuration ? " TIME" : " VALUE";

@@ -158,6 +158,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   options.dapr_api_token = reader.environment("DAPR_API_TOKEN");
   options.app_api_token = reader.environment("APP_API_TOKEN");
   options.name_space = reader.environment("NAMESPACE");
+  options.components_sockets_folder = reader.environment("DAPR_COMPONENTS_SOCKETS_FOLDER");
   if (auto port = reader.take("--metrics-port", "DAPR_METRICS_PORT", parse_port)) options.metrics_port = *port;
   if (reader.flags().is_off("--enable-metrics") || reader.flags().is_on("--no-metrics")) options.metrics_port.reset();
   if (auto count = reader.take("--workers", integer(0, kMostWorkers)))

@@ -191,6 +191,7 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
                        {"DAPR_GRPC_PORT", "9103"},
                        {"DAPR_API_TOKEN", "secret"},
                        {"NAMESPACE", "prod"},
+                       {"DAPR_COMPONENTS_SOCKETS_FOLDER", "/run/sockets"},
                        {"XDG_CACHE_HOME", "/xdg"}});
   RunArguments out = good({module_, "--dapr-http-port", "9200"});
   ASSERT_EQ(out.options.apps.size(), 1u);
@@ -204,6 +205,7 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
               HasSubstr("--dapr-http-port and --dapr-grpc-port are both 9200"));
   EXPECT_EQ(out.options.dapr_api_token, "secret");
   EXPECT_EQ(out.options.name_space, "prod");
+  EXPECT_EQ(out.options.components_sockets_folder, "/run/sockets");
   EXPECT_EQ(out.options.cache_folder, "/xdg/tandem/modules");
   environment_["DAPR_HTTP_PORT"] = "http";
   EXPECT_THAT(error({module_}), HasSubstr("DAPR_HTTP_PORT (environment): \"http\" is not a port"));

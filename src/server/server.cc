@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "components/grpc/pluggable_sockets.h"
 #include "net/grpc/passing_service.h"
 #include "net/held_sockets.h"
 #include "server/app_meters.h"
@@ -105,6 +106,7 @@ class Server::Impl final {
   config::ApiAccess grpc_access_;
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
+  std::unique_ptr<components::grpc::PluggableSockets> pluggable_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   AppRoutes routes_{invoke_};
@@ -193,7 +195,10 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
-  const components::Surroundings surroundings{(*workers_)[0], &log_, workers_.get()};
+  pluggable_ = std::make_unique<components::grpc::PluggableSockets>(components::grpc::PluggableSockets::Options{
+      .folder = options_.components_sockets_folder, .timers = (*workers_)[0], .log = &log_});
+  const components::Surroundings surroundings{
+      .timers = (*workers_)[0], .log = &log_, .workers = workers_.get(), .pluggable = pluggable_.get()};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });

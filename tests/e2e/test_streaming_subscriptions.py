@@ -1,5 +1,6 @@
 """SubscribeTopicEventsAlpha1 with the streaming subscriptions of Dapr's Python SDK: over brokers in memory and in Redis."""
 
+import signal
 import threading
 import unittest
 
@@ -133,6 +134,20 @@ class StreamingSubscriptionsTest(GrpcAppTest):
         failure = self.assert_fails(lambda: next(stream), grpc.StatusCode.UNKNOWN, "stream closed")
         over.set()
         self.assertEqual(tandem.wait(), 0, failure)
+
+    def test_a_reload_moves_the_streams(self):
+        redis, tandem = self.with_redis(processingTimeout="1s", redeliverInterval="200ms")
+        orders = self.subscribe(tandem.app, "orders")
+        tandem.signal(signal.SIGHUP)
+        for number in range(20):
+            self.publish(tandem.app, "orders", str(number))
+        seen = set()
+        while len(seen) < 20:
+            message = orders.next_message()
+            seen.add(message.data())
+            orders.respond_success(message)
+        tandem.wait_for_log(msg="stopped", scope="tandem.server")
+        wait_for_count(lambda: redis.pending("orders", "mine"), 0, "unacknowledged messages")
 
     def test_refused_by_scopes_and_names(self):
         component = """apiVersion: dapr.io/v1alpha1

@@ -12,13 +12,13 @@
 #include "app/countdown.h"
 #include "app/grpc/binding_event.h"
 #include "app/grpc/invoke_call.h"
-#include "app/grpc/open_calls.h"
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/topic_event.h"
 #include "app/grpc/topic_subscriptions.h"
 #include "app/grpc/trace_metadata.h"
 #include "dapr/proto/runtime/v1/appcallback.grpc.pb.h"
 #include "net/grpc/channel.h"
+#include "net/grpc/open_calls.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -346,7 +346,7 @@ class GrpcApp::Impl final {
   wire::AppCallbackAlpha::Stub alpha_;
   wire::AppCallbackHealthCheck::Stub alive_;
   const net::grpc::CallRoute route_;
-  const std::shared_ptr<OpenCalls> open_ = std::make_shared<OpenCalls>();
+  const std::shared_ptr<net::grpc::OpenCalls> open_ = std::make_shared<net::grpc::OpenCalls>();
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -60,8 +60,13 @@ std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, in_ms(kFirstRetry));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, in_ms(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, in_ms(kLastRetry));
-  return ::grpc::CreateCustomChannel("dns:///" + authority_of(options.host, options.port),
-                                     credentials_of(options.transport), arguments);
+  std::string target = "dns:///" + authority_of(options.host, options.port);
+  if (!options.socket.empty()) {
+    target = "unix:" + options.socket;
+    // The library's own would be the path, which servers of other libraries take for no host.
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  }
+  return ::grpc::CreateCustomChannel(target, credentials_of(options.transport), arguments);
 }
 
 std::string authority_of(const std::string& host, std::uint16_t port) {
