@@ -1,10 +1,11 @@
 #include "app/metadata_headers.h"
 
-#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
+#include "base/text.h"
+#include "net/hop_headers.h"
 #include "net/http_head.h"
 
 namespace tandem::app {
@@ -14,13 +15,11 @@ constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
 
 bool is_reserved(std::string_view name) {
   constexpr auto kReserved = std::to_array<std::string_view>(
-      {"content-type", "host", "traceparent", "tracestate", "te", "trailer", "upgrade", "http2-settings",
-       "proxy-authenticate", "proxy-authorization", "destination-app-id"});
+      {"content-type", "content-length", "host", "traceparent", "tracestate", "destination-app-id"});
   const auto starts = [name](std::string_view prefix) {
     return name.size() >= prefix.size() && net::equals_ignoring_case(name.substr(0, prefix.size()), prefix);
   };
-  return net::is_framing_header(name) || starts("dapr-") || name.ends_with("-bin") ||
-         std::ranges::any_of(kReserved, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
+  return net::is_hop_by_hop(name) || starts("dapr-") || name.ends_with("-bin") || net::is_one_of(name, kReserved);
 }
 
 }  // namespace
@@ -29,9 +28,7 @@ LeftOutMetadata add_metadata_headers(const Metadata& metadata, std::string_view 
   std::size_t left = kMaxMetadataBytes;
   LeftOutMetadata left_out;
   for (const auto& [name, value] : metadata) {
-    std::string header = name;
-    std::ranges::transform(header, header.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    std::string header = to_lower(name);
     const std::size_t size = name == own ? 0 : header.size() + value.size();
     if (size <= left && net::valid_header({header, value}) && !is_reserved(header)) {
       left -= size;

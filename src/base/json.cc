@@ -5,18 +5,13 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tandem {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (Unicode 15, table 3-7).
 std::size_t utf8_length(std::string_view text) {

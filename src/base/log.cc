@@ -14,6 +14,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tandem {
 namespace {
 
@@ -161,8 +163,7 @@ struct Logger::Output {
 };
 
 Result<LogLevel> parse_log_level(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string lower = to_lower(text);
   if (lower == "debug") return LogLevel::kDebug;
   if (lower == "info") return LogLevel::kInfo;
   if (lower == "warn" || lower == "warning") return LogLevel::kWarn;

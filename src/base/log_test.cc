@@ -1,17 +1,15 @@
 #include "base/log.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 #include <thread>
 #include <vector>
 
 #include "base/line_logger.h"
+#include "base/testing/capture.h"
 
 namespace tandem {
 namespace {
@@ -19,31 +17,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
-
-// A file that a logger writes to and a test reads back.
-class Capture final {
- public:
-  Capture() {
-    char pattern[] = "/tmp/tandem-log-XXXXXX";
-    fd_ = ::mkstemp(pattern);
-    path_ = pattern;
-  }
-  ~Capture() {
-    ::close(fd_);
-    ::unlink(path_.c_str());
-  }
-  int fd() const { return fd_; }
-  std::string text() const {
-    std::ifstream in(path_);
-    std::stringstream out;
-    out << in.rdbuf();
-    return out.str();
-  }
-
- private:
-  int fd_ = -1;
-  std::string path_;
-};
 
 Logger make(const Capture& capture, LogFormat format, LogLevel level = LogLevel::kInfo) {
   return Logger({.level = level,

@@ -10,6 +10,7 @@
 #include <climits>
 #include <vector>
 
+#include "base/text.h"
 #include "cli/flag_values.h"
 #include "config/duration.h"
 #include "config/quantity.h"
@@ -84,8 +85,8 @@ class Reader final {
     if (const long long most = flags_.integer("app-max-concurrency"); most > 0) {
       app.app_max_concurrency = static_cast<int>(most);
     }
-    for (std::string name : flags_.texts("disable-init-endpoints")) {
-      std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    for (const std::string& text : flags_.texts("disable-init-endpoints")) {
+      const std::string name = to_lower(text);
       if (name == "config") {
         app.ask_for_config = false;
       } else if (name == "subscribe") {
@@ -97,9 +98,7 @@ class Reader final {
   }
 
   void read_channel(config::AppSpec& app) {
-    std::string protocol = flags_.text("app-protocol");
-    std::ranges::transform(protocol, protocol.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    std::string protocol = to_lower(flags_.text("app-protocol"));
     if (protocol.empty()) protocol = "http";
     constexpr std::array<std::string_view, 5> kKnown = {"http", "https", "h2c", "grpc", "grpcs"};
     if (std::ranges::find(kKnown, protocol) == kKnown.end()) {

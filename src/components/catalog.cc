@@ -14,8 +14,11 @@
 #include "components/bindings/localstorage/local_storage.h"
 #include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
+#include "components/configuration/redis/redis_configuration_store.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
 #include "components/pubsub/redis/redis_broker.h"
+#include "components/secretstores/local_env/local_env_secret_store.h"
+#include "components/secretstores/local_file/local_file_secret_store.h"
 #include "components/state/in_memory/in_memory_state_store.h"
 #include "components/state/postgresql/postgresql_metadata.h"
 #include "components/state/postgresql/postgresql_state_store.h"
@@ -41,6 +44,8 @@ struct Making {
 
 using StoreFactory = Result<std::unique_ptr<state::Store>> (*)(const Making&);
 using BrokerFactory = Result<std::unique_ptr<pubsub::Broker>> (*)(const Making&);
+using SecretFactory = Result<std::unique_ptr<secrets::Store>> (*)(const Making&);
+using ConfigurationFactory = Result<std::unique_ptr<configuration::Store>> (*)(const Making&);
 
 std::chrono::milliseconds milliseconds(const MetadataReader& metadata, std::string_view key) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(metadata.get_duration(key));
@@ -71,6 +76,13 @@ Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
 SteadyTime init_deadline(const Making& making) {
   return std::chrono::steady_clock::now() +
          std::chrono::duration_cast<std::chrono::milliseconds>(making.component.init_timeout);
+}
+
+// What a component does about things that are no reason to fail: a line in the log, with this scope.
+std::function<void(const std::string&)> warner(const Making& making, std::string_view scope) {
+  return [log = making.surroundings.log, scope, name = making.component.name](const std::string& problem) {
+    if (log != nullptr) log->warn(scope, problem, {{"component", name}});
+  };
 }
 
 // The log hears of connections that break, and of keys that mean nothing here.
@@ -114,6 +126,35 @@ Result<std::unique_ptr<state::Store>> make_postgresql_store(const Making& making
       *options, [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
         if (log != nullptr) log->warn("tandem.state.postgresql", problem, {{"component", name}});
       });
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
+Result<std::unique_ptr<secrets::Store>> make_local_env_secrets(const Making& making) {
+  return std::make_unique<LocalEnvSecretStore>(making.metadata.get_string("prefix"),
+                                               warner(making, "tandem.secretstores.local.env"));
+}
+
+Result<std::unique_ptr<secrets::Store>> make_local_file_secrets(const Making& making) {
+  const MetadataReader& metadata = making.metadata;
+  LocalFileSecretOptions options{.secrets_file = metadata.get_string("secretsFile"),
+                                 .multi_valued = metadata.get_bool("multiValued"),
+                                 .warn = warner(making, "tandem.secretstores.local.file")};
+  if (std::string separator = metadata.get_string("nestedSeparator"); !separator.empty()) {
+    options.nested_separator = std::move(separator);
+  }
+  Result<std::unique_ptr<LocalFileSecretStore>> store = LocalFileSecretStore::open(options);
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
+Result<std::unique_ptr<configuration::Store>> make_redis_configuration(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
+  if (!redis) return fail(std::move(redis.error()));
+  watch_redis(making, "tandem.configuration.redis", idle_redis_keys(making.metadata), *redis);
+  Result<std::unique_ptr<RedisConfigurationStore>> store =
+      RedisConfigurationStore::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
   if (!store) return fail(std::move(store.error()));
   return std::move(*store);
 }
@@ -214,6 +255,25 @@ const BrokerLine kBrokers[] = {
     {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
+struct SecretLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  SecretFactory make;
+};
+const SecretLine kSecretStores[] = {
+    {kLocalEnvSecretsSchema, "secretstores.local.env", make_local_env_secrets},
+    {kLocalFileSecretsSchema, "secretstores.local.file", make_local_file_secrets},
+};
+
+struct ConfigurationLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  ConfigurationFactory make;
+};
+const ConfigurationLine kConfigurationStores[] = {
+    {kRedisConfigurationSchema, "configuration.redis", make_redis_configuration},
+};
+
 struct BindingLine {
   const EmbeddedSchema& schema;
   std::string_view type;
@@ -251,6 +311,7 @@ std::vector<SchemaField> runtime_fields(std::string_view block) {
                         "asked whether it takes the events."},
         {.name = "route", .description = "The path of the app that gets the events; the component's name if not set."}};
   }
+  if (block != "pubsub") return {};
   return {{.name = "allowedTopics", .description = "The topics that may be used at all, separated by commas."},
           {.name = "protectedTopics", .description = "Topics that only apps with a scope for them may use."},
           {.name = "publishingScopes", .description = "Which app may publish where: app1=topic1,topic2;app2=topic3."},
@@ -287,6 +348,8 @@ Result<Catalog> Catalog::load() {
   std::vector<const EmbeddedSchema*> embedded;
   for (const StoreLine& line : kStores) embedded.push_back(&line.schema);
   for (const BrokerLine& line : kBrokers) embedded.push_back(&line.schema);
+  for (const SecretLine& line : kSecretStores) embedded.push_back(&line.schema);
+  for (const ConfigurationLine& line : kConfigurationStores) embedded.push_back(&line.schema);
   for (const BindingLine& line : kBindings) embedded.push_back(&line.schema);
   for (const EmbeddedSchema* text : embedded) {
     Result<ComponentSchema> schema = config::parse_component_schema(text->text, std::string(text->source));
@@ -408,6 +471,41 @@ std::optional<bindings::BindingEntry> Catalog::make_binding(const Component& com
                                                   "): its direction leaves nothing of it to use");
   }
   return entry;
+}
+
+std::optional<secrets::StoreEntry> Catalog::make_secret_store(const Component& component,
+                                                              const Surroundings& surroundings,
+                                                              Diagnostics& diagnostics) const {
+  const ComponentSchema* schema = find_or_report(component, "secretstores", diagnostics);
+  if (schema == nullptr) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+  const SecretLine& line = *std::ranges::find(kSecretStores, schema->full_type(), &SecretLine::type);
+  Result<std::unique_ptr<secrets::Store>> store = line.make({component, metadata, surroundings});
+  if (!store) {
+    report_failure(component, store.error(), diagnostics);
+    return std::nullopt;
+  }
+  return secrets::StoreEntry{.name = component.name, .store = std::move(*store), .scopes = component.scopes};
+}
+
+std::optional<configuration::StoreEntry> Catalog::make_configuration_store(const Component& component,
+                                                                           const Surroundings& surroundings,
+                                                                           Diagnostics& diagnostics) const {
+  const ComponentSchema* schema = find_or_report(component, "configuration", diagnostics);
+  if (schema == nullptr) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+  const ConfigurationLine& line =
+      *std::ranges::find(kConfigurationStores, schema->full_type(), &ConfigurationLine::type);
+  Result<std::unique_ptr<configuration::Store>> store = line.make({component, metadata, surroundings});
+  if (!store) {
+    report_failure(component, store.error(), diagnostics);
+    return std::nullopt;
+  }
+  return configuration::StoreEntry{.name = component.name, .store = std::move(*store), .scopes = component.scopes};
 }
 
 }  // namespace tandem::components

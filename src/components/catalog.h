@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
@@ -45,6 +47,12 @@ class Catalog final {
                                               config::Diagnostics& diagnostics) const;
   std::optional<pubsub::BrokerEntry> make_broker(const config::Component& component, const Surroundings& surroundings,
                                                  config::Diagnostics& diagnostics) const;
+  std::optional<secrets::StoreEntry> make_secret_store(const config::Component& component,
+                                                       const Surroundings& surroundings,
+                                                       config::Diagnostics& diagnostics) const;
+  std::optional<configuration::StoreEntry> make_configuration_store(const config::Component& component,
+                                                                    const Surroundings& surroundings,
+                                                                    config::Diagnostics& diagnostics) const;
 
   // Without what the component's `direction` leaves out.
   std::optional<bindings::BindingEntry> make_binding(const config::Component& component,

@@ -10,6 +10,15 @@ extern const char kNotForCcache[] = " .incbin \"\"";
 
 namespace {
 
+constexpr char kRedisConfigurationText[] = {
+#embed "configuration/redis/metadata.yaml"
+    , '\0'};
+constexpr char kLocalEnvSecretsText[] = {
+#embed "secretstores/local_env/metadata.yaml"
+    , '\0'};
+constexpr char kLocalFileSecretsText[] = {
+#embed "secretstores/local_file/metadata.yaml"
+    , '\0'};
 constexpr char kInMemoryStateText[] = {
 #embed "state/in_memory/metadata.yaml"
     , '\0'};
@@ -46,6 +55,12 @@ constexpr char kRedisPubsubText[] = {
 
 }  // namespace
 
+constexpr EmbeddedSchema kRedisConfigurationSchema{"src/components/configuration/redis/metadata.yaml",
+                                                   kRedisConfigurationText};
+constexpr EmbeddedSchema kLocalEnvSecretsSchema{"src/components/secretstores/local_env/metadata.yaml",
+                                                kLocalEnvSecretsText};
+constexpr EmbeddedSchema kLocalFileSecretsSchema{"src/components/secretstores/local_file/metadata.yaml",
+                                                 kLocalFileSecretsText};
 constexpr EmbeddedSchema kInMemoryStateSchema{"src/components/state/in_memory/metadata.yaml", kInMemoryStateText};
 constexpr EmbeddedSchema kPostgresqlStateV1Schema{"src/components/state/postgresql/v1/metadata.yaml",
                                                   kPostgresqlStateV1Text};

@@ -10,6 +10,9 @@ struct EmbeddedSchema {
   std::string_view text;
 };
 
+extern const EmbeddedSchema kRedisConfigurationSchema;
+extern const EmbeddedSchema kLocalEnvSecretsSchema;
+extern const EmbeddedSchema kLocalFileSecretsSchema;
 extern const EmbeddedSchema kInMemoryStateSchema;
 extern const EmbeddedSchema kPostgresqlStateV1Schema;
 extern const EmbeddedSchema kPostgresqlStateV2Schema;

@@ -26,6 +26,8 @@ std::string_view word_of(TargetKind kind) {
     case TargetKind::kStateStore: return "Statestore";
     case TargetKind::kPubsub: return "Pubsub";
     case TargetKind::kBinding: return "Binding";
+    case TargetKind::kSecretStore: return "Secretstore";
+    case TargetKind::kConfiguration: return "Configuration";
   }
   return {};
 }

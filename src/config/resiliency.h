@@ -73,7 +73,7 @@ struct ComponentTarget {
 };
 
 // What has no policies of its own, as the names of default policies have it.
-enum class TargetKind { kApp, kStateStore, kPubsub, kBinding };
+enum class TargetKind { kApp, kStateStore, kPubsub, kBinding, kSecretStore, kConfiguration };
 enum class Direction { kInbound, kOutbound };
 
 struct Resiliency {

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/number.h"
+
 namespace tandem::net {
 namespace {
 
@@ -109,12 +111,7 @@ bool is_framing_header(std::string_view name) {
   }
 }
 
-std::optional<std::uint64_t> parse_length(std::string_view text) {
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return length;
-}
+std::optional<std::uint64_t> parse_length(std::string_view text) { return parse_number<std::uint64_t>(text); }
 
 void append_number(std::string& out, std::uint64_t number) {
   char digits[24];

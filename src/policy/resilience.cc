@@ -15,6 +15,8 @@ std::string_view word_of(config::TargetKind kind) {
     case config::TargetKind::kStateStore: return "Statestore";
     case config::TargetKind::kPubsub: return "Pubsub";
     case config::TargetKind::kBinding: return "Binding";
+    case config::TargetKind::kSecretStore: return "Secretstore";
+    case config::TargetKind::kConfiguration: return "Configuration";
   }
   return {};
 }

@@ -61,6 +61,21 @@ struct StateMetrics {
   OperationMetrics query;
 };
 
+// dapr_component_secret_*: one a store and app.
+struct SecretMetrics {
+  SecretMetrics(Metrics& metrics, const ComponentLabels& labels);
+  OperationMetrics get;
+  OperationMetrics bulk_get;
+};
+
+// dapr_component_configuration_*: one a store and app.
+struct ConfigurationMetrics {
+  ConfigurationMetrics(Metrics& metrics, const ComponentLabels& labels);
+  OperationMetrics get;
+  OperationMetrics subscribe;
+  OperationMetrics unsubscribe;
+};
+
 // What an app made of a message.
 enum class DeliveryStatus { kSuccess, kRetry, kDrop };
 

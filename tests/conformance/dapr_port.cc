@@ -24,6 +24,8 @@ DaprPort::DaprPort(std::string app_id, state::StateService& state, pubsub::Pubsu
     : api_({.app_id = std::move(app_id),
             .state = state,
             .pubsub = pubsub,
+            .secrets = secrets_,
+            .configuration = configuration_,
             .bindings = bindings_,
             .invoke = invoke_,
             .metadata = *this,

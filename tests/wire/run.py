@@ -190,7 +190,7 @@ def main():
                 recording = {} if options.record else None
                 for resources in file.settings["resources"].split():
                     if resources == "redis":
-                        redis.flush()
+                        redis.begin(file.settings["redis"])
                     run_file(name, file, resources, redis, run, recording)
                     if recording:
                         wire_file.record(file, recording)

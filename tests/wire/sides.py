@@ -41,10 +41,14 @@ class Redis:
             raise AssertionError("redis-server did not start")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
-    def flush(self):
+    def begin(self, commands):
+        """Empty, but for what these commands put there; several separated by semicolons."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=harness.PATIENCE) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            connection.recv(64)
+            answers = connection.makefile("rb")
+            for command in ["FLUSHALL", *filter(None, map(str.strip, commands.split(";")))]:
+                connection.sendall(command.encode() + b"\r\n")
+                if (answer := answers.readline()).startswith(b"-"):
+                    raise AssertionError(f"{command}: {answer}")
 
     def close(self):
         self.process.terminate()
@@ -68,7 +72,7 @@ def arguments(settings, resources, folder, redis):
     out = []
     target = folder / "resources"
     target.mkdir()
-    for file in sorted((HERE / "resources" / resources).glob("*.yaml")):
+    for file in sorted((HERE / "resources" / resources).iterdir()):
         text = file.read_text().replace("${folder}", str(folder))
         if "${echo}" in text:
             text = text.replace("${echo}", outside())

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SETTINGS = {"resources": "in-memory", "config": "", "env": "", "flags": "", "then": ""}
+SETTINGS = {"resources": "in-memory", "config": "", "env": "", "flags": "", "redis": "", "then": ""}
 
 
 class WireError(Exception):

@@ -10,8 +10,10 @@
 
 #include "base/executor.h"
 #include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
@@ -26,6 +28,8 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  secrets::SecretService& secrets;
+  configuration::ConfigurationService& configuration;
   bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   // The apps that speak gRPC: calls of their own services go through this door too. Null: there are none.

@@ -4,8 +4,11 @@
 
 #include "api/grpc/binding_methods.h"
 #include "api/grpc/call_metadata.h"
+#include "api/grpc/configuration_methods.h"
+#include "api/grpc/configuration_stream.h"
 #include "api/grpc/invoke_methods.h"
 #include "api/grpc/pubsub_methods.h"
+#include "api/grpc/secret_methods.h"
 #include "api/grpc/sidecar_methods.h"
 #include "api/grpc/state_methods.h"
 #include "api/grpc/topic_stream.h"
@@ -103,6 +106,56 @@ DaprService::SubscribeTopicEventsAlpha1(Context* server) {
   stream->begin(
       check_access(*server, "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1", api_.access, api_.api_token));
   return stream.get();
+}
+
+::grpc::ServerUnaryReactor* DaprService::GetSecret(Context* server, const wire::GetSecretRequest* request,
+                                                   wire::GetSecretResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetSecret",
+               [&](const SharedCall& call) { get_secret(api_, late(), call, *request, *response); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::GetBulkSecret(Context* server, const wire::GetBulkSecretRequest* request,
+                                                       wire::GetBulkSecretResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetBulkSecret",
+               [&](const SharedCall& call) { get_bulk_secret(api_, late(), call, *request, *response); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::GetConfigurationAlpha1(Context* server,
+                                                                const wire::GetConfigurationRequest* request,
+                                                                wire::GetConfigurationResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetConfigurationAlpha1",
+               [&](const SharedCall& call) { get_configuration(api_, late(), call, *request, *response); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::GetConfiguration(Context* server, const wire::GetConfigurationRequest* request,
+                                                          wire::GetConfigurationResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetConfiguration",
+               [&](const SharedCall& call) { get_configuration(api_, late(), call, *request, *response); });
+}
+
+DaprService::UpdateStream* DaprService::SubscribeConfigurationAlpha1(
+    Context* server, const wire::SubscribeConfigurationRequest* request) {
+  return subscribe_configuration(api_, late(), *server, "/dapr.proto.runtime.v1.Dapr/SubscribeConfigurationAlpha1",
+                                 *request);
+}
+
+DaprService::UpdateStream* DaprService::SubscribeConfiguration(Context* server,
+                                                               const wire::SubscribeConfigurationRequest* request) {
+  return subscribe_configuration(api_, late(), *server, "/dapr.proto.runtime.v1.Dapr/SubscribeConfiguration", *request);
+}
+
+::grpc::ServerUnaryReactor* DaprService::UnsubscribeConfigurationAlpha1(
+    Context* server, const wire::UnsubscribeConfigurationRequest* request,
+    wire::UnsubscribeConfigurationResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/UnsubscribeConfigurationAlpha1",
+               [&](const SharedCall& call) { unsubscribe_configuration(api_, late(), call, *request, *response); });
+}
+
+::grpc::ServerUnaryReactor* DaprService::UnsubscribeConfiguration(Context* server,
+                                                                  const wire::UnsubscribeConfigurationRequest* request,
+                                                                  wire::UnsubscribeConfigurationResponse* response) {
+  return serve(*server, "/dapr.proto.runtime.v1.Dapr/UnsubscribeConfiguration",
+               [&](const SharedCall& call) { unsubscribe_configuration(api_, late(), call, *request, *response); });
 }
 
 ::grpc::ServerUnaryReactor* DaprService::GetMetadata(Context* server, const wire::GetMetadataRequest*,

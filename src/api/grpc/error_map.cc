@@ -17,14 +17,19 @@ namespace {
 constexpr std::string_view kDomain = "dapr.io";
 
 // Errors whose reason daprd gives as it is, in an ErrorInfo alone.
-constexpr std::array<std::string_view, 8> kPlainReasons = {"ERR_STATE_GET",
-                                                           "ERR_STATE_SAVE",
-                                                           "ERR_STATE_DELETE",
-                                                           "ERR_STATE_BULK_DELETE",
-                                                           "ERR_STATE_TRANSACTION",
-                                                           "ERR_NOT_SUPPORTED_STATE_OPERATION",
-                                                           "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
-                                                           "ERR_INVOKE_OUTPUT_BINDING"};
+constexpr auto kPlainReasons = std::to_array<std::string_view>({
+    "ERR_STATE_GET",
+    "ERR_STATE_SAVE",
+    "ERR_STATE_DELETE",
+    "ERR_STATE_BULK_DELETE",
+    "ERR_STATE_TRANSACTION",
+    "ERR_NOT_SUPPORTED_STATE_OPERATION",
+    "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
+    "ERR_CONFIGURATION_STORE_NOT_FOUND",
+    "ERR_CONFIGURATION_GET",
+    "ERR_CONFIGURATION_SUBSCRIBE",
+    "ERR_INVOKE_OUTPUT_BINDING",
+});
 
 Code code_of(const Error& error) {
   // daprd passes these on without a code of their own.

@@ -492,9 +492,9 @@ TEST(GrpcDoorTest, InvokesABinding) {
 TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   TestDoor door;
   const std::string service = "/dapr.proto.runtime.v1.Dapr/";
-  const Status secret = call_by_name(door, service + "GetSecret", "");
-  EXPECT_EQ(secret.error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(secret.error_message(), "secret store is not configured");
+  const Status lock = call_by_name(door, service + "TryLockAlpha1", "");
+  EXPECT_EQ(lock.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(lock.error_message(), "lock store is not configured");
   const Status stream = call_by_name(door, service + "SubscribeActorEventsAlpha1", "");
   EXPECT_EQ(stream.error_code(), StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(stream.error_message(),

@@ -13,7 +13,9 @@
 #include "api/grpc/error_map.h"
 #include "api/grpc/invoke_answer.h"
 #include "api/grpc/invoke_grpc_app.h"
+#include "blocks/invoke/caller_headers.h"
 #include "blocks/invoke/method.h"
+#include "net/hop_headers.h"
 #include "net/in_process.h"
 #include "telemetry/trace_context.h"
 
@@ -23,34 +25,16 @@ namespace {
 using ::dapr::proto::common::v1::HTTPExtension;
 using ::dapr::proto::common::v1::InvokeRequest;
 
-// Metadata of a call that are no headers of the request that it becomes: one connection's, the message's own, the
-// trace, which is told apart, and who calls whom, which is ours to say.
-constexpr std::array<std::string_view, 21> kNoHeaders = {"connection",
-                                                         "keep-alive",
-                                                         "proxy-connection",
-                                                         "transfer-encoding",
-                                                         "upgrade",
-                                                         "http2-settings",
-                                                         "te",
-                                                         "trailer",
-                                                         "host",
-                                                         "proxy-authorization",
-                                                         "proxy-authenticate",
-                                                         "content-type",
-                                                         "content-length",
-                                                         "traceparent",
-                                                         "tracestate",
-                                                         "destination-app-id",
-                                                         "dapr-app-id",
-                                                         "dapr-caller-app-id",
-                                                         "dapr-callee-app-id",
-                                                         "dapr-caller-namespace",
-                                                         "dapr-api-token"};
+// The message's own, what has its place elsewhere, and a secret of this sidecar.
+constexpr std::array<std::string_view, 7> kNoHeaders = {
+    "host", "content-type", "content-length", "traceparent", "tracestate", "destination-app-id", "dapr-api-token"};
 
+// Whether a metadatum of a call is a header of the request that it becomes.
 bool is_header(std::string_view key, std::string_view api_token) {
   // Without a token of our own the caller's is for the app.
   if (key == "dapr-api-token" && api_token.empty()) return true;
-  return !key.ends_with("-bin") && std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
+  return !key.ends_with("-bin") && !net::is_hop_by_hop(key) && !invoke::says_who_calls(key) &&
+         std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
 }
 
 net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextBase& server, const CallContext& context,
@@ -67,9 +51,11 @@ net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextB
   if (!context.trace.tracestate.empty()) headers.push_back({"tracestate", context.trace.tracestate});
   const std::string type = message.data().type_url().empty() ? message.content_type() : "application/x-protobuf";
   if (!type.empty()) headers.push_back({"content-type", type});
-  headers.push_back({"dapr-caller-app-id", api.app_id});
-  headers.push_back({"dapr-callee-app-id", std::string(callee.app_id)});
-  if (!api.invoke.name_space().empty()) headers.push_back({"dapr-caller-namespace", api.invoke.name_space()});
+  headers.push_back({std::string(invoke::kCallerAppId), api.app_id});
+  headers.push_back({std::string(invoke::kCalleeAppId), std::string(callee.app_id)});
+  if (!api.invoke.name_space().empty()) {
+    headers.push_back({std::string(invoke::kCallerNamespace), api.invoke.name_space()});
+  }
   return headers;
 }
 

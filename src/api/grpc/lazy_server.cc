@@ -111,7 +111,7 @@ class LazyServer::Impl final {
   }
 
   bool start() {
-    net::grpc::silence_library();
+    net::grpc::set_up_library();
     // daprd tells clients like grpcurl what it serves. The plug-in is the process's, and its service a blocking one.
     static std::once_flag once;
     std::call_once(once, ::grpc::reflection::InitProtoReflectionServerBuilderPlugin);

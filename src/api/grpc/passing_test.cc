@@ -198,7 +198,7 @@ TEST(PassingTest, DaprsOwnMethodsStayHere) {
   ClientContext context;
   context.AddMetadata("dapr-app-id", "speaker");
   std::string answer;
-  EXPECT_EQ(call_service(door, context, "/dapr.proto.runtime.v1.Dapr/GetSecret", answer).error_code(),
+  EXPECT_EQ(call_service(door, context, "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1", answer).error_code(),
             StatusCode::FAILED_PRECONDITION);
 }
 

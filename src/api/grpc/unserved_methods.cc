@@ -30,10 +30,6 @@ struct Family {
   Facility facility;
 };
 constexpr std::array kFamilies = {
-    Family{"GetSecret", Facility::kSecrets},
-    Family{"GetBulkSecret", Facility::kSecrets},
-    Family{"GetConfiguration", Facility::kConfiguration},
-    Family{"SubscribeConfiguration", Facility::kConfiguration},
     Family{"TryLockAlpha1", Facility::kLock},
     Family{"UnlockAlpha1", Facility::kLock},
     Family{"EncryptAlpha1", Facility::kCrypto},

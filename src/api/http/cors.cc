@@ -1,10 +1,11 @@
 #include "api/http/cors.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
 #include <vector>
+
+#include "base/text.h"
 
 namespace tandem::api::http {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::string_view kAll = "*";
 
 bool is_method_allowed(std::string_view method) {
   constexpr std::array<std::string_view, 7> kMethods = {"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-  return std::ranges::any_of(kMethods, [&](std::string_view m) { return net::equals_ignoring_case(m, method); });
+  return net::is_one_of(method, kMethods);
 }
 
 bool matches(std::string_view pattern, std::string_view origin) {
@@ -49,7 +50,7 @@ std::string canonical_names(std::string_view names) {
     if (!is_name_character(c)) continue;
     if (at > 0 && begins && !out.empty() && (names[at - 1] == ',' || names[at - 1] == ' ')) out += ", ";
     if (begins && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    if (!begins && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!begins) c = to_lower(c);
     begins = c == '-';
     out += c;
   }

@@ -6,28 +6,21 @@
 
 #include "api/http/answer_headers.h"
 #include "api/http/binding_routes.h"
+#include "api/http/configuration_routes.h"
 #include "api/http/cors.h"
 #include "api/http/endpoint_routes.h"
 #include "api/http/invoke_routes.h"
 #include "api/http/pubsub_routes.h"
 #include "api/http/router.h"
+#include "api/http/secret_routes.h"
 #include "api/http/state_routes.h"
 #include "api/http/system_routes.h"
 #include "api/http/target.h"
 #include "api/http/unconfigured_routes.h"
+#include "base/secret.h"
 
 namespace tandem::api::http {
 namespace {
-
-// Takes the same time for every token of the right length.
-bool is_token(std::string_view given, std::string_view expected) {
-  if (given.size() != expected.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(expected[i]);
-  }
-  return difference == 0;
-}
 
 // Continues the trace that the caller names; else that of the request which a guest's own call is made for; else starts
 // one.
@@ -63,6 +56,13 @@ void dispatch(const ApiOptions& api, const Match& match, std::string_view query,
     case Route::kQueryState: return query_state(api, std::move(exchange), std::move(name));
     case Route::kPublish: return publish(api, std::move(exchange), std::move(name), std::move(item), query);
     case Route::kBulkPublish: return publish_bulk(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kGetSecret: return get_secret(api, std::move(exchange), std::move(name), std::move(item), query);
+    case Route::kBulkGetSecret: return bulk_get_secrets(api, std::move(exchange), std::move(name), query);
+    case Route::kGetConfiguration: return get_configuration(api, std::move(exchange), std::move(name), query);
+    case Route::kSubscribeConfiguration:
+      return subscribe_configuration(api, std::move(exchange), std::move(name), query);
+    case Route::kUnsubscribeConfiguration:
+      return unsubscribe_configuration(api, std::move(exchange), std::move(name), std::move(item));
     case Route::kBinding: return invoke_binding(api, std::move(exchange), std::move(name));
     case Route::kHealthz: return answer_healthz(api, *exchange, query);
     case Route::kOutboundHealthz: return answer_outbound_healthz(api, std::move(exchange));
@@ -96,7 +96,7 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   if (preflight) return answer_preflight(*exchange, options_.allowed_origins);
 
   if (!options_.api_token.empty() && !is_open_route(match.route) &&
-      !is_token(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
+      !is_secret(net::find_header(head.headers, "dapr-api-token").value_or(""), options_.api_token)) {
     reply_text(*exchange, 401, "invalid api token");
     return;
   }

@@ -15,8 +15,10 @@
 #include "api/http/sources.h"
 #include "base/executor.h"
 #include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
 #include "net/http.h"
@@ -29,6 +31,8 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  secrets::SecretService& secrets;
+  configuration::ConfigurationService& configuration;
   bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   const MetadataSource& metadata;

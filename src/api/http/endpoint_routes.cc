@@ -23,8 +23,11 @@ std::string_view rest_of(Route route) {
     case Route::kGetMetadata: return "";
     case Route::kPutMetadata: return "/{key}";
     case Route::kShutdown: return "";
-    case Route::kSecrets: return "/{secretStoreName}/{key}";
-    case Route::kConfiguration:
+    case Route::kGetSecret: return "/{secretStoreName}/{key}";
+    case Route::kBulkGetSecret: return "/{secretStoreName}/bulk";
+    case Route::kGetConfiguration: return "/{storeName}";
+    case Route::kSubscribeConfiguration: return "/{storeName}/subscribe";
+    case Route::kUnsubscribeConfiguration: return "/{storeName}/{configurationSubscribeID}/unsubscribe";
     case Route::kLock: return "/{storeName}";
     case Route::kCrypto:
     case Route::kSubtleCrypto:

@@ -4,19 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 
+#include "api/http/body.h"
 #include "api/http/error_map.h"
 #include "api/http/forwarded_exchange.h"
 #include "api/http/reply.h"
 #include "base/base64.h"
+#include "blocks/invoke/caller_headers.h"
 
 namespace tandem::api::http {
 namespace {
-
-constexpr std::string_view kAppIdHeader = "dapr-app-id";
 
 std::string whole_path_as_method(std::string_view decoded_path) {
   std::string method = clean_path(decoded_path);
@@ -32,7 +31,7 @@ std::optional<std::string> app_id_of_authorization(std::string_view value) {
   if (!pair) return std::nullopt;
   const std::size_t colon = pair->find(':');
   if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return std::nullopt;
-  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return std::nullopt;
+  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), invoke::kAppId)) return std::nullopt;
   return pair->substr(colon + 1);
 }
 
@@ -57,19 +56,12 @@ std::string_view after_invoke(std::string_view path) {
   return path;
 }
 
-bool announces_more_than(net::Headers headers, std::size_t limit) {
-  const auto value = net::find_header(headers, "content-length");
-  std::size_t length = 0;
-  return value && std::from_chars(value->data(), value->data() + value->size(), length).ec == std::errc() &&
-         length > limit;
-}
-
 }  // namespace
 
 InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
   const auto decoded = unescape_path(path);
   if (!decoded) return {};
-  if (const auto id = net::find_header(headers, kAppIdHeader); id && !id->empty()) {
+  if (const auto id = net::find_header(headers, invoke::kAppId); id && !id->empty()) {
     return {std::string(*id), whole_path_as_method(*decoded)};
   }
   if (const auto authorization = net::find_header(headers, "authorization")) {

@@ -117,11 +117,12 @@ TEST(InvokeRoutesTest, DropsHopByHopHeaders) {
                         {"TE", "trailers"},
                         {"Transfer-Encoding", "chunked"},
                         {"Upgrade", "h2c"},
+                        {"HTTP2-Settings", "AAMAAABk"},
                         {"dapr-api-token", "for-the-app"},
                         {"X-Public", "1"}}});
   EXPECT_EQ(api.callee.target, "/orders?x=1");
-  for (const std::string_view name :
-       {"connection", "keep-alive", "x-private", "te", "transfer-encoding", "upgrade", "dapr-app-id"}) {
+  for (const std::string_view name : {"connection", "keep-alive", "x-private", "te", "transfer-encoding", "upgrade",
+                                      "http2-settings", "dapr-app-id"}) {
     EXPECT_EQ(api.callee.header(name), std::nullopt) << name;
   }
   EXPECT_EQ(api.callee.header("x-public"), "1");

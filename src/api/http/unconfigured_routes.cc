@@ -15,8 +15,6 @@ using sidecar::Facility;
 
 Facility facility_of(Route route) {
   switch (route) {
-    case Route::kSecrets: return Facility::kSecrets;
-    case Route::kConfiguration: return Facility::kConfiguration;
     case Route::kLock: return Facility::kLock;
     case Route::kCrypto: return Facility::kCrypto;
     case Route::kActors: return Facility::kActors;

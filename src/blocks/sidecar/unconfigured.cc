@@ -11,11 +11,6 @@ constexpr std::string_view kNoScheduler = "scheduler clients are disabled";
 
 Error unconfigured_error(Facility facility, std::string_view name) {
   switch (facility) {
-    case Facility::kSecrets:
-      return {Code::kFailedPrecondition, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured"};
-    case Facility::kConfiguration:
-      return {Code::kFailedPrecondition, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
-              "configuration stores not configured"};
     case Facility::kLock:
       return {Code::kFailedPrecondition, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured"};
     case Facility::kCrypto:

@@ -10,8 +10,6 @@
 namespace tandem::sidecar {
 
 enum class Facility {
-  kSecrets,
-  kConfiguration,
   kLock,
   kCrypto,
   kSubtleCrypto,

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/text.h"
 #include "blocks/late_completion.h"
 
 namespace tandem::state {
@@ -113,8 +114,7 @@ Status fill_ttl(SetRequest& request, const Store& store) {
 }  // namespace
 
 Result<KeyPrefixChoice> parse_key_prefix(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::string lower = to_lower(text);
   if (lower.empty() || lower == "appid") return KeyPrefixChoice{KeyPrefix::kAppId, {}};
   if (lower == "namespace") return KeyPrefixChoice{KeyPrefix::kNamespace, {}};
   if (lower == "name") return KeyPrefixChoice{KeyPrefix::kName, {}};

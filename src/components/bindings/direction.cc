@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/text.h"
 #include "config/text.h"
 
 namespace tandem::components {
@@ -12,8 +13,8 @@ BindingDirection parse_direction(std::string_view text) {
   if (text.empty()) return direction;
   direction.input = direction.output = false;
   for (const std::string& word : config::split_and_trim(text, ',')) {
-    if (config::equals_folded(word, "input")) direction.input = true;
-    if (config::equals_folded(word, "output")) direction.output = true;
+    if (equals_ignoring_case(word, "input")) direction.input = true;
+    if (equals_ignoring_case(word, "output")) direction.output = true;
   }
   if (direction.input) direction.reader = Reader::kNamed;
   return direction;

@@ -1,5 +1,6 @@
 #include "net/grpc/channel.h"
 
+#include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <grpc/grpc.h>
 #include <grpc/impl/codegen/compression_types.h>
@@ -32,7 +33,7 @@ int in_ms(milliseconds time) { return static_cast<int>(time.count()); }
 }  // namespace
 
 std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options) {
-  silence_library();
+  set_up_library();
   const int bytes = static_cast<int>(std::min<std::size_t>(options.max_message_bytes, std::numeric_limits<int>::max()));
   ::grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(bytes);
@@ -56,9 +57,12 @@ std::string authority_of(const std::string& host, std::uint16_t port) {
   return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
-void silence_library() {
+void set_up_library() {
   static std::once_flag once;
-  std::call_once(once, [] { gpr_set_log_function([](gpr_log_func_args*) {}); });
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  });
 }
 
 }  // namespace tandem::net::grpc

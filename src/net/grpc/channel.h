@@ -27,7 +27,9 @@ std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options);
 // "127.0.0.1:50051", "[::1]:50051"
 std::string authority_of(const std::string& host, std::uint16_t port);
 
-// What the library prints for itself is of no use to a user: a failed call tells its caller. Once a process.
-void silence_library();
+// Once a process, before the first server or channel. What the library prints for itself is of no use to a user: a
+// failed call tells its caller. Abseil's search for deadlocks, which Debian's build has on, takes a lock of the process
+// for each of the library's own.
+void set_up_library();
 
 }  // namespace tandem::net::grpc

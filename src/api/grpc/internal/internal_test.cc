@@ -298,6 +298,28 @@ TEST(Internal, ACallerThatSendsAllBeforeItReads) {
   EXPECT_EQ(raw.body.size(), 100 * piece.size());
 }
 
+TEST(Internal, AGetHasNoBodyUntilSomeOfItCame) {
+  using ::dapr::proto::common::v1::HTTPExtension;
+  TwoSidecars sidecars;
+  peer::InternalInvokeRequestStream message;
+  *message.mutable_request() = Raw::request();
+  message.mutable_request()->mutable_message()->mutable_http_extension()->set_verb(HTTPExtension::GET);
+  message.mutable_request()->mutable_message()->set_method("whole");
+  Raw without(sidecars);
+  without.send(message);
+  EXPECT_TRUE(without.end().ok());
+  EXPECT_EQ(without.body, "whole");
+  EXPECT_TRUE(sidecars.app.without_body);
+
+  message.mutable_request()->mutable_message()->set_method("echo");
+  Raw with(sidecars);
+  with.send(message);
+  with.send_payload("a", 0);
+  with.send_payload("b", 1);
+  EXPECT_TRUE(with.end().ok());
+  EXPECT_EQ(with.body, "ab");
+}
+
 TEST(Internal, CallLocal) {
   TwoSidecars sidecars;
   Raw raw(sidecars);

@@ -58,9 +58,4 @@ struct PeerAnswer {
 };
 PeerAnswer answer_of(const peer::InternalInvokeResponse& message);
 
-// The HTTP status of a gRPC code, as daprd maps it.
-int http_status_of(int code);
-// "rpc error: code = Unavailable desc = …", as Go prints a status.
-std::string rpc_error(int code, std::string_view message);
-
 }  // namespace tandem::api::grpc

@@ -1,6 +1,7 @@
 // For tests: a state store, a broker and an app in memory, that do as they are told.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -10,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "blocks/configuration/configuration_store.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/secrets/secret_store.h"
 #include "blocks/state/state_store.h"
 #include "net/http.h"
 
@@ -101,6 +104,61 @@ class FakeBroker final : public pubsub::Broker {
 
   std::vector<pubsub::PublishRequest> published;
   std::string publisher;
+};
+
+// A secret "broken" fails.
+class FakeSecrets final : public secrets::Store {
+ public:
+  secrets::Features features() const override { return {}; }
+  void get(const CallContext&, std::string name, Metadata given, Completion<secrets::Secret> done) override {
+    metadata = std::move(given);
+    const auto found = all.find(name);
+    if (found == all.end()) return done(fail(Code::kNotFound, "secret " + name + " not found"));
+    done(found->second);
+  }
+  void bulk_get(const CallContext&, Metadata given, Completion<secrets::Secrets> done) override {
+    metadata = std::move(given);
+    if (all.contains("broken")) return done(fail(Code::kUnavailable, "vault on fire"));
+    done(all);
+  }
+
+  secrets::Secrets all;
+  Metadata metadata;
+};
+
+// A test changes it by change().
+class FakeConfiguration final : public configuration::Store {
+ public:
+  void get(const CallContext&, std::vector<std::string> keys, Metadata,
+           Completion<configuration::Items> done) override {
+    configuration::Items found;
+    for (const auto& [key, item] : items) {
+      if (key == "broken") return done(fail(Code::kUnavailable, "store on fire"));
+      if (keys.empty() || std::ranges::find(keys, key) != keys.end()) found.emplace(key, item);
+    }
+    done(std::move(found));
+  }
+  void subscribe(const CallContext&, configuration::SubscribeRequest request,
+                 std::shared_ptr<configuration::Watcher> watcher, Completion<void> done) override {
+    if (items.contains("broken")) return done(fail(Code::kUnavailable, "store on fire"));
+    watchers[request.id] = {std::move(request.keys), std::move(watcher)};
+    done({});
+  }
+  void unsubscribe(const CallContext&, std::string id, Completion<void> done) override {
+    watchers.erase(id);
+    done({});
+  }
+
+  void change(const std::string& key, configuration::Item item) {
+    items[key] = item;
+    for (const auto& [id, watcher] : watchers) {
+      const auto& [keys, told] = watcher;
+      if (keys.empty() || std::ranges::find(keys, key) != keys.end()) told->changed({{key, item}});
+    }
+  }
+
+  configuration::Items items;
+  std::map<std::string, std::pair<std::vector<std::string>, std::shared_ptr<configuration::Watcher>>> watchers;
 };
 
 // Answers with what it saw.

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "config/duration.h"
-#include "config/text.h"
 
 namespace tandem::components {
 namespace {
@@ -200,7 +200,7 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text) {
     Result<absl::TimeZone> named = load_zone(std::string(text.substr(begin, end - begin)));
     if (!named) return fail(std::move(named.error()));
     zone = std::move(*named);
-    text = config::trim(text.substr(end));
+    text = trim(text.substr(end));
   }
   return text.starts_with('@') ? parse_descriptor(text, std::move(zone)) : parse_fields(text, std::move(zone));
 }

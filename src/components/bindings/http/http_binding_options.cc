@@ -7,11 +7,11 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "components/bindings/http/http_binding_request.h"
 #include "config/diagnostics.h"
 #include "config/http_endpoint.h"
 #include "config/quantity.h"
-#include "config/text.h"
 #include "net/http_head.h"
 
 namespace tandem::components {
@@ -50,7 +50,7 @@ Status read_tls(const config::MetadataReader& metadata, HttpBindingOptions& opti
 Status read_limit(const config::MetadataReader& metadata, HttpBindingOptions& options) {
   const std::string text = metadata.get_string("maxResponseBodySize");
   if (text.empty()) return {};
-  if (config::trim(text).starts_with('-')) {
+  if (trim(text).starts_with('-')) {
     options.max_response_bytes.reset();
     return {};
   }

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "config/duration.h"
-#include "config/text.h"
 
 namespace tandem::components {
 namespace {
@@ -32,7 +32,7 @@ std::string value_of(const Metadata& metadata, std::string_view name) {
 Result<std::string> ttl_word(const Metadata& metadata) {
   for (const std::string_view name : {"ttl", "ttlInSeconds"}) {
     for (const auto& [key, text] : metadata) {
-      if (!config::equals_folded(key, name) || text.empty()) continue;
+      if (!equals_ignoring_case(key, name) || text.empty()) continue;
       std::int64_t seconds = 0;
       if (const auto duration = config::parse_duration(text)) {
         seconds = std::chrono::duration_cast<std::chrono::seconds>(*duration).count();

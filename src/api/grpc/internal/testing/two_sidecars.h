@@ -32,6 +32,7 @@ class EchoApp final : public invoke::Endpoint, private net::Handler {
   std::string caller;
   std::map<std::string, std::string> headers;
   std::optional<Error> body_error;
+  bool without_body = false;  // of /whole: it came with none, and that was known at once
   std::unique_ptr<net::Exchange> kept;
 
  private:
@@ -64,7 +65,10 @@ class EchoApp final : public invoke::Endpoint, private net::Handler {
     for (const net::Header& header : head.headers) headers[std::string(header.name)] += std::string(header.value) + ";";
     const std::array said = {net::Header{"Content-Type", "text/plain"}, net::Header{"X-Twice", "a"},
                              net::Header{"X-Twice", "b"}, net::Header{"Connection", "keep-alive"}};
-    if (target == "/whole") return exchange->respond(201, said, "whole");
+    if (target == "/whole") {
+      without_body = exchange->body().take_whole() == std::string_view();
+      return exchange->respond(201, said, "whole");
+    }
     if (target == "/nothing") return exchange->respond(204, said, "");
     if (target == "/dropped") return;
     if (target == "/refused") return exchange->refuse(make_error(Code::kUnavailable, "the app is asleep"));
