@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kScope = "tandem.resiliency";
 // Go's words, which daprd's callers get.
 constexpr std::string_view kTimedOut = "context deadline exceeded";
+constexpr std::string_view kTimeoutReason = "POLICY_TIMEOUT";
 constexpr std::chrono::milliseconds kSlack{250};
 
 telemetry::ResiliencyMetrics::Breaker metric_of(CircuitBreaker::State state) {
@@ -22,6 +23,8 @@ telemetry::ResiliencyMetrics::Breaker metric_of(CircuitBreaker::State state) {
 }
 
 }  // namespace
+
+bool is_timeout_error(const Error& error) { return error.reason == kTimeoutReason; }
 
 GuardedCall::GuardedCall(Protection protection, TimedExecutor& executor, SteadyTime deadline)
     : protection_(std::move(protection)), executor_(executor), deadline_(deadline) {}
@@ -80,7 +83,7 @@ void GuardedCall::expired(std::uint32_t number) {
   if (!std::exchange(timed_out_, true)) guard().metrics().timed_out();
   report(current_, Outcome::kFailure, now);
   if (again(std::nullopt, now)) return;
-  refuse(make_error(Code::kDeadlineExceeded, std::string(kTimedOut)));
+  refuse({Code::kDeadlineExceeded, std::string(kTimeoutReason), std::string(kTimedOut)});
 }
 
 void GuardedCall::report(const Attempt& attempt, Outcome outcome, SteadyTime now) {

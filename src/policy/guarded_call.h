@@ -17,6 +17,9 @@
 
 namespace tandem::policy {
 
+// Whether an error says that a policy's time-out has struck.
+bool is_timeout_error(const Error& error);
+
 class GuardedCall : public DeadlineList::Waiter, public std::enable_shared_from_this<GuardedCall> {
  public:
   void expired(std::uint32_t attempt) override;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "blocks/invoke/invoke_service.h"
+
 namespace tandem::policy {
 namespace {
 
@@ -184,6 +186,9 @@ void GuardedInvocation::refuse(Error error) {
   if (passing_) {
     caller_->abort();
   } else {
+    const bool open = is_breaker_error(error);
+    if (open) error.code = Code::kUnknown;
+    if (open || is_timeout_error(error)) error.reason = invoke::kStoppedByPolicy;
     caller_->refuse(error);
   }
   release();

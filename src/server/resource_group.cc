@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "policy/encrypted_store.h"
@@ -111,8 +112,14 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
 void ResourceGroup::make_resilience(std::vector<config::Resiliency> resources, const GroupParts& parts,
                                     config::Diagnostics& diagnostics) {
   resiliencies_ = std::move(resources);
+  std::set<std::pair<int, std::string>> said;  // what is wrong for several apps is said once
   for (const std::string& app_id : parts.app_ids) {
-    auto set = config::ResiliencySet::of(resiliencies_, app_id, diagnostics);
+    config::Diagnostics found;
+    auto set = config::ResiliencySet::of(resiliencies_, app_id, found);
+    for (const config::Diagnostic& one : found.all()) {
+      if (!said.emplace(one.position.line, one.position.file + one.message).second) continue;
+      diagnostics.error(one.position, one.message);
+    }
     if (set.empty()) continue;
     resilience_.emplace(
         app_id, std::make_unique<policy::Resilience>(policy::Resilience::Parts{.app_id = app_id,

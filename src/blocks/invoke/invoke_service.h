@@ -47,6 +47,10 @@ struct Invocation {
   bool is_external = false;  // found by find_external()
 };
 
+// The reason of an error that is none of the callee's: the caller's own policies have stopped the call. The code and
+// the message are what daprd's gRPC API answers then.
+inline constexpr std::string_view kStoppedByPolicy = "STOPPED_BY_POLICY";
+
 // Stands between a caller and the app that it invokes. Any worker; outlives the service's last call.
 class CallGuard {
  public:
