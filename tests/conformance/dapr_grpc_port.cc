@@ -31,6 +31,8 @@ DaprGrpcPort::DaprGrpcPort(std::string app_id, state::StateService& state, pubsu
                                           {.app_id = std::move(app_id),
                                            .state = state,
                                            .pubsub = pubsub,
+                                           .secrets = secrets_,
+                                           .configuration = configuration_,
                                            .bindings = bindings_,
                                            .invoke = invoke_,
                                            .metadata = *this,

@@ -39,7 +39,11 @@ class DaprGrpcPort final : private sidecar::MetadataSource {
   // With the reason that the HTTP API has for it: the two name some failures differently.
   static Error error_of(const ::grpc::Status& status);
 
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   bindings::BindingService bindings_{{}};
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   invoke::InvokeService invoke_;
   sidecar::AppLabels labels_;
   net::Workers workers_{1};

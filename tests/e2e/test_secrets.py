@@ -69,7 +69,7 @@ class SecretsTest(TandemTest):
                          [("env", None), ("vault", ["MULTIPLE_KEY_VALUES_PER_SECRET"]),
                           ("statestore", ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "ACTOR"])])
 
-    def test_a_guest_reads_over_its_own_http(self):
+    def test_scopes_of_the_configuration(self):
         resources = self.resources(env=ENV)
         config = self.write("config.yaml", """apiVersion: dapr.io/v1alpha1
 kind: Configuration
@@ -80,7 +80,7 @@ spec:
       - {storeName: env, deniedSecrets: [HIDDEN]}
       - {storeName: gone}
 """)
-        one = self.start(guest("http_guest"), "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0",
+        one = self.start(guest("hello"), "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0",
                          "--cache-folder", cache_folder(), "--resources-path", resources, "--config", config,
                          env={"SHOP_KEY": "value", "SHOP_HIDDEN": "x"}).wait_until_serving()
         url = f"{one.app.dapr_url}/v1.0/secrets/env"

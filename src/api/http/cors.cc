@@ -1,5 +1,6 @@
 #include "api/http/cors.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>

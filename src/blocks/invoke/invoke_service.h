@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 #include "net/http.h"
 
 namespace tandem::invoke {
@@ -35,6 +36,7 @@ struct Callee {
   // Not of this process: the endpoint is the one for all others, and the authority is the target, by which it knows
   // whom a request is for. Whether there is such an app, it finds out.
   bool elsewhere = false;
+  MethodIn method_in = MethodIn::kPath;
 };
 
 // One invocation that has found its callee.
@@ -75,7 +77,7 @@ class InvokeService final {
 
   // `endpoint` outlives the service. `authority`: where the app itself is reached, its app id when empty. Fails when
   // the id is taken.
-  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
+  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {}, MethodIn method_in = MethodIn::kPath);
   // Who takes requests for the apps that are not of this process; it outlives the service. Before the workers start.
   void set_elsewhere(Endpoint& endpoint) { elsewhere_ = &endpoint; }
   // A server outside Dapr that `caller` may invoke by this name (an HTTPEndpoint resource of its folders). Its name
@@ -106,6 +108,7 @@ class InvokeService final {
   struct App {
     Endpoint* endpoint = nullptr;
     std::string authority;
+    MethodIn method_in = MethodIn::kPath;
   };
 
   std::string name_space_;
