@@ -1,5 +1,6 @@
 #include "policy/guarded_invocation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "blocks/invoke/invoke_service.h"
@@ -8,6 +9,15 @@ namespace tandem::policy {
 namespace {
 
 bool is_success(int status) { return status >= 200 && status <= 399; }
+
+// net/'s own functions are not for this room.
+bool says_its_length(net::Headers headers) {
+  constexpr std::string_view kName = "content-length";
+  return std::ranges::any_of(headers, [&](const net::Header& header) {
+    return std::ranges::equal(
+        header.name, kName, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b; });
+  });
+}
 
 }  // namespace
 
@@ -150,7 +160,7 @@ void GuardedInvocation::collect_body() {
     return begin();
   }
   // Whoever sends a body piece by piece, without a length, sends it once.
-  if (!net::find_header(headers_, "content-length")) return begin();
+  if (!says_its_length(headers_)) return begin();
   take_piece(std::string_view());
 }
 
