@@ -108,7 +108,9 @@ bool GuardedCall::again(std::optional<int> status_code, SteadyTime now) {
   }
   Task next = [self = shared_from_this()] {
     const auto lock = self->guard().enter();
-    if (!lock) return self->refuse(make_error(Code::kCancelled, "the target of the call is being closed"));
+    if (!lock || !self->may_repeat()) {
+      return self->refuse(make_error(Code::kCancelled, "the target of the call is being closed"));
+    }
     self->try_once();
   };
   if (wait->count() == 0) {

@@ -225,6 +225,13 @@ TEST_F(GuardedInvocationTest, NobodyIsAskedForACallerWhoHasLeft) {
   call("app");
   pass(1s);
   EXPECT_EQ(app_.bodies.size(), 1U);
+  // Nor when he leaves between two attempts.
+  caller_.left = false;
+  app_.answers = {with(500)};
+  call("app");
+  caller_.left = true;
+  pass(1s);
+  EXPECT_EQ(app_.bodies.size(), 2U);
 }
 
 TEST_F(GuardedInvocationTest, AnExchangeThatIsDroppedIsAFailure) {

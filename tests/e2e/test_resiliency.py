@@ -1,5 +1,6 @@
 """Resiliency resources through the whole binary: a program that fails by a script, and a Redis that is not there."""
 
+import http.client
 import re
 import signal
 import threading
@@ -25,6 +26,7 @@ spec:
       thrice: {policy: constant, duration: 10ms, maxRetries: 3}
       some: {policy: constant, duration: 10ms, maxRetries: 3, matching: {httpStatusCodes: "503"}}
       patient: {policy: constant, duration: 20ms, maxRetries: -1}
+      rare: {policy: constant, duration: 1h}
     circuitBreakers:
       cb: {maxRequests: 1, timeout: 500ms, trip: consecutiveFailures > 2}
   targets:
@@ -290,8 +292,8 @@ class ResiliencyTest(GrpcAppTest):
         one = start_beside(self, self.program().port, resources_path=folder)
         self.assertNotEqual(one.wait(), 0)
         said = one.errors() + one.output()
-        self.assertIn(f"{folder}/all.yaml:12: spec.policies.circuitBreakers.cb.trip", said)
-        self.assertIn(f"{folder}/all.yaml:14: there is no retry \"twice\" among the policies", said)
+        self.assertIn(f"{folder}/all.yaml:13: spec.policies.circuitBreakers.cb.trip", said)
+        self.assertIn(f"{folder}/all.yaml:15: there is no retry \"twice\" among the policies", said)
 
     def test_a_stop_waits_for_no_retry_without_end(self):
         redis = self.redis()
@@ -305,10 +307,24 @@ class ResiliencyTest(GrpcAppTest):
         one.wait()
         reader.join(PATIENCE)
 
+    def test_a_stop_waits_for_no_retry_that_is_far_away(self):
+        program = self.program({"/broken": Script(500)})
+        one = self.serve(program, "    apps: {prog: {retry: rare}}\n")
+        url = f"{one.app.dapr_url}/v1.0/invoke/prog/method/broken"
+        callers = [threading.Thread(target=self.read_or_be_cut, args=(url,)) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        program.wait_for("/broken", 3)
+        one.signal()
+        one.wait()
+        for caller in callers:
+            caller.join(PATIENCE)
+        self.assertEqual(len(program.of("/broken")), 3)
+
     def read_or_be_cut(self, url):
         try:
             get(url)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass
 
 
