@@ -29,6 +29,7 @@ spec:
       rare: {policy: constant, duration: 1h}
     circuitBreakers:
       cb: {maxRequests: 1, timeout: 500ms, trip: consecutiveFailures > 2}
+      firm: {timeout: 1h, trip: consecutiveFailures > 2}
   targets:
 """
 
@@ -134,22 +135,25 @@ class ResiliencyTest(GrpcAppTest):
         self.assertEqual(len(program.of("/slow")), 5)
 
     def test_a_breaker_of_an_app(self):
-        program = self.program({"/bad": Script(503, 503, 503, 200), "/good": Script(200)})
-        one = self.serve(program, "    apps: {prog: {circuitBreaker: cb}}\n")
+        program = self.program({"/bad": Script(503), "/good": Script(200), "/mended": Script(503, 503, 503, 200)})
+        one = self.serve(program, "    apps: {prog: {circuitBreaker: firm}, prog.default: {circuitBreaker: cb}}\n")
         self.assertEqual([self.invoke(one, "prog", "bad").status for _ in range(3)], [503] * 3)
         answer = self.invoke(one, "prog", "bad")
         self.assertEqual((answer.status, answer.json()), (500, self.refusal("prog", "circuit breaker is open")))
-        # It is the method's.
-        self.assertEqual(self.invoke(one, "prog", "good").status, 200)
         self.assertEqual(len(program.of("/bad")), 3)
         one.wait_for_log(scope="tandem.resiliency",
                          msg='Circuit breaker "prog:bad" changed state from closed to open')
-        wait_until(lambda: self.invoke(one, "prog", "bad").status == 200, "the breaker to close")
-        one.wait_for_log(msg='Circuit breaker "prog:bad" changed state from half-open to closed')
+        # It is the method's.
+        self.assertEqual(self.invoke(one, "prog", "good").status, 200)
+        # One that opens for a short while.
+        for _ in range(3):
+            self.assertEqual(self.invoke(one, "prog.default", "mended").status, 503)
+        wait_until(lambda: self.invoke(one, "prog.default", "mended").status == 200, "the breaker to let a call through")
+        one.wait_for_log(msg='Circuit breaker "prog.default:mended" changed state from half-open to closed')
 
     def test_the_grpc_api_says_it_in_its_own_words(self):
         program = self.program({"/flaky": Script(503, 200), "/bad": Script(503)})
-        one = self.serve(program, "    apps: {prog: {retry: thrice}, ext: {circuitBreaker: cb}}\n",
+        one = self.serve(program, "    apps: {prog: {retry: thrice}, ext: {circuitBreaker: firm}}\n",
                          ENDPOINT.format(port=program.port))
         with grpc.insecure_channel(one.app.dapr_grpc) as channel:
             stub = dapr_pb2_grpc.DaprStub(channel)
@@ -193,8 +197,10 @@ class ResiliencyTest(GrpcAppTest):
     def test_a_breaker_of_a_redis_that_is_killed(self):
         redis = self.redis()
         host = f"127.0.0.1:{redis.port}"
-        one = self.serve(self.program(), "    components: {store: {outbound: {circuitBreaker: cb}}}\n",
-                         component("store", "state.redis", redisHost=host, redisPassword=""))
+        one = self.serve(self.program(), "    components: {store: {outbound: {circuitBreaker: firm}}, "
+                                         "other: {outbound: {circuitBreaker: cb}}}\n",
+                         component("store", "state.redis", redisHost=host, redisPassword=""),
+                         component("other", "state.redis", redisHost=host, redisPassword="", keyPrefix="none"))
         url = f"{one.app.dapr_url}/v1.0/state/store"
         self.assertEqual(post(url, [{"key": "k", "value": 1}]).status, 204)
         redis.kill()
@@ -215,8 +221,11 @@ class ResiliencyTest(GrpcAppTest):
         scrape = Scrape(one)
         self.assertEqual(scrape.total("dapr_resiliency_cb_state", status="open", target="Statestore_store"), 1)
         self.assertEqual(scrape.total("dapr_resiliency_cb_state", status="closed", target="Statestore_store"), 0)
+        other = f"{one.app.dapr_url}/v1.0/state/other/prog"
+        wait_until(lambda: opened in get(other).text, "the other breaker to open")
         redis.start()
-        wait_until(lambda: get(f"{url}/k").body == b"1", "the breaker to close")
+        wait_until(lambda: get(other).status == 204, "the other breaker to close")
+        self.assertIn(opened, get(f"{url}/k").text)
 
     def test_a_redis_that_stands_still(self):
         redis = self.redis()
@@ -293,7 +302,7 @@ class ResiliencyTest(GrpcAppTest):
         self.assertNotEqual(one.wait(), 0)
         said = one.errors() + one.output()
         self.assertIn(f"{folder}/all.yaml:13: spec.policies.circuitBreakers.cb.trip", said)
-        self.assertIn(f"{folder}/all.yaml:15: there is no retry \"twice\" among the policies", said)
+        self.assertIn(f"{folder}/all.yaml:16: there is no retry \"twice\" among the policies", said)
 
     def test_a_stop_waits_for_no_retry_without_end(self):
         redis = self.redis()
