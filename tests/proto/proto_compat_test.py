@@ -226,7 +226,7 @@ class ProtoCompatTest(unittest.TestCase):
         # Actors, workflows and MCP are Dapr's; an empty list is not on the wire anyway.
         known = {prefix + name for name in
                  ("active_actors_count", "http_endpoints", "scheduler", "workflows", "mcp_servers",
-                  "workflow_access_policies", "resiliencies")}
+                  "workflow_access_policies")}
         self.assertEqual(left_out - known, set())
 
 
