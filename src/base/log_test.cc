@@ -62,6 +62,32 @@ TEST(Logger, LevelsFilterAndAppsShareThem) {
   EXPECT_THAT(text, HasSubstr("level=debug msg=\"now too\""));
 }
 
+TEST(Logger, OneWithALevelOfItsOwnKeepsIt) {
+  Capture capture;
+  Logger logger = make(capture, LogFormat::kText, LogLevel::kError);
+  const Logger own = logger.for_app("receipts").with_level(LogLevel::kInfo);
+  own.info("s", "shown");
+  own.debug("s", "hidden");
+  logger.set_level(LogLevel::kDebug);
+  own.debug("s", "hidden too");
+  logger.debug("s", "the others go on as before");
+  const std::string text = capture.text();
+  EXPECT_THAT(text, HasSubstr("level=info msg=shown app_id=receipts"));
+  EXPECT_THAT(text, HasSubstr("the others go on"));
+  EXPECT_THAT(text, Not(HasSubstr("hidden")));
+}
+
+TEST(Logger, NumbersHaveNoQuotesInJson) {
+  constexpr auto kNumber = LogField::Kind::kNumber;
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    Capture capture;
+    make(capture, format).info("s", "m", {{"code", "204", kNumber}, {"text", "204"}});
+    const bool json = format == LogFormat::kJson;
+    EXPECT_THAT(capture.text(), HasSubstr(json ? "\"code\":204," : " code=204 "));
+    EXPECT_THAT(capture.text(), HasSubstr(json ? "\"text\":\"204\"," : " text=204 "));
+  }
+}
+
 TEST(Logger, NothingCanForgeALineOrSteerATerminal) {
   std::string hostile =
       std::string("a\nlevel=fatal\r\t\x1b[31m\x07\x7f\xff\xc3(") + "\xe2\x80\xae\xc2\x9b" + "\xc3\xa9";

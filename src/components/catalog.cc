@@ -12,6 +12,7 @@
 #include "components/bindings/direction.h"
 #include "components/bindings/http/http_binding.h"
 #include "components/bindings/localstorage/local_storage.h"
+#include "components/bindings/postgresql/postgresql_binding.h"
 #include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
 #include "components/configuration/redis/redis_configuration_store.h"
@@ -195,6 +196,16 @@ Result<Output> make_local_storage(const Making& making) {
   return std::move(*storage);
 }
 
+Result<Output> make_postgresql_binding(const Making& making) {
+  Result<std::unique_ptr<PostgresqlBinding>> binding = PostgresqlBinding::open(
+      making.metadata, init_deadline(making),
+      [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
+        if (log != nullptr) log->warn("tandem.bindings.postgresql", problem, {{"component", name}});
+      });
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
 Result<Output> make_redis_binding(const Making& making) {
   if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
   Result<RedisOptions> redis = read_redis_options(making.metadata);
@@ -284,6 +295,7 @@ const BindingLine kBindings[] = {
     {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
     {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
     {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
+    {kPostgresqlBindingSchema, "bindings.postgresql", nullptr, make_postgresql_binding},
     {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},
 };
 
@@ -341,6 +353,31 @@ void report_failure(const Component& component, const Error& error, Diagnostics&
                     "component \"" + component.name + "\" (" + component.type + "): " + error.message);
 }
 
+// Hands over what was made, or says why it was not.
+template <class Made, class Take>
+Status take(Result<Made> made, Take hand_over) {
+  if (!made) return fail(std::move(made.error()));
+  hand_over(std::move(*made));
+  return {};
+}
+
+// A program of its own has one consumer group, which cannot be named after several apps.
+Result<PluggableBroker> make_pluggable_broker(const Component& component, const MetadataReader& metadata,
+                                              const Surroundings& surroundings) {
+  if (surroundings.app_id.empty() && metadata.get_string("consumerID").empty()) {
+    return fail(
+        Code::kInvalidArgument,
+        "several apps may use it, and a pluggable pub/sub has one consumer group: set consumerID, or scopes with "
+        "one app");
+  }
+  return surroundings.pluggable->make_broker(component, surroundings.app_id);
+}
+
+Pluggable::Parts parts_of(const BindingDirection& direction) {
+  if (direction.input && direction.output) return Pluggable::Parts::kBoth;
+  return direction.input ? Pluggable::Parts::kInput : Pluggable::Parts::kOutput;
+}
+
 }  // namespace
 
 Result<Catalog> Catalog::load() {
@@ -369,27 +406,50 @@ const ComponentSchema* Catalog::find(std::string_view type, std::string_view ver
   return found == schemas_.end() ? nullptr : &*found;
 }
 
-const ComponentSchema* Catalog::find_or_report(const Component& component, std::string_view block,
-                                               Diagnostics& diagnostics) const {
-  if (const ComponentSchema* schema = find(component.type, component.version)) {
-    if (schema->type == block) return schema;
+std::optional<Catalog::Source> Catalog::find_or_report(const Component& component, std::string_view block,
+                                                       const Surroundings& surroundings,
+                                                       Diagnostics& diagnostics) const {
+  const ComponentSchema* const built_in = find(component.type, component.version);
+  const bool known = built_in != nullptr && built_in->type == block;
+  if (surroundings.pluggable != nullptr) {
+    const Result<bool> served = surroundings.pluggable->serves(component);
+    if (served && *served) {
+      Source source;
+      source.pluggable = {.type = std::string(block), .name = component.type.substr(component.type.find('.') + 1)};
+      source.pluggable.fields = runtime_fields(block);
+      source.pluggable.keys = ComponentSchema::Keys::kOpen;
+      return source;
+    }
+    if (!served && !known) {
+      report_failure(component, served.error(), diagnostics);
+      return std::nullopt;
+    }
+    if (!served) {
+      diagnostics.warning(component.position(), "component \"" + component.name + "\": the built-in " + component.type +
+                                                    " is used; " + served.error().message);
+    }
   }
-  std::string known;
+  if (known) return Source{.built_in = built_in};
+  std::string names;
   for (const ComponentSchema& schema : schemas_) {
     if (schema.type != block) continue;
-    known += (known.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
+    names += (names.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
   }
-  diagnostics.error(component.position(), "component \"" + component.name + "\": there is no " + component.type + "/" +
-                                              component.version + "; built in: " + known);
-  return nullptr;
+  std::string missing = "component \"" + component.name + "\": there is no " + component.type + "/" +
+                        component.version + "; built in: " + names;
+  if (surroundings.pluggable != nullptr) {
+    missing += "; no socket in " + surroundings.pluggable->folder() + " serves it either";
+  }
+  diagnostics.error(component.position(), std::move(missing));
+  return std::nullopt;
 }
 
 std::optional<state::StoreEntry> Catalog::make_store(const Component& component, const Surroundings& surroundings,
                                                      Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "state", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "state", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (refuse_keys(component, diagnostics) || diagnostics.error_count() > errors) return std::nullopt;
 
   const Result<state::KeyPrefixChoice> prefix = state::parse_key_prefix(metadata.get_string("keyPrefix"));
@@ -397,69 +457,82 @@ std::optional<state::StoreEntry> Catalog::make_store(const Component& component,
     report_failure(component, prefix.error(), diagnostics);
     return std::nullopt;
   }
-  const StoreLine& line = *std::ranges::find(kStores, schema->full_type(), &StoreLine::type);
-  Result<std::unique_ptr<state::Store>> store = line.make({component, metadata, surroundings});
-  if (!store) {
-    report_failure(component, store.error(), diagnostics);
+  state::StoreEntry entry{
+      .name = component.name, .prefix = prefix->prefix, .custom_prefix = prefix->custom, .scopes = component.scopes};
+  Status made;
+  if (source->built_in == nullptr) {
+    made = take(surroundings.pluggable->make_store(component), [&](PluggableStore store) {
+      entry.store = std::move(store.store);
+      entry.capabilities = std::move(store.features);
+    });
+  } else {
+    const StoreLine& line = *std::ranges::find(kStores, source->built_in->full_type(), &StoreLine::type);
+    made = take(line.make({component, metadata, surroundings}), [&](auto store) { entry.store = std::move(store); });
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
     return std::nullopt;
   }
-  return state::StoreEntry{.name = component.name,
-                           .store = std::move(*store),
-                           .prefix = prefix->prefix,
-                           .custom_prefix = prefix->custom,
-                           .scopes = component.scopes};
+  return entry;
 }
 
 std::optional<pubsub::BrokerEntry> Catalog::make_broker(const Component& component, const Surroundings& surroundings,
                                                         Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "pubsub", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "pubsub", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
 
-  const BrokerLine& line = *std::ranges::find(kBrokers, schema->full_type(), &BrokerLine::type);
-  Result<std::unique_ptr<pubsub::Broker>> broker = line.make({component, metadata, surroundings});
-  if (!broker) {
-    report_failure(component, broker.error(), diagnostics);
+  pubsub::BrokerEntry entry{
+      .name = component.name, .scopes = component.scopes, .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+  Status made;
+  if (source->built_in == nullptr) {
+    made = take(make_pluggable_broker(component, metadata, surroundings), [&](PluggableBroker broker) {
+      entry.broker = std::move(broker.broker);
+      entry.capabilities = std::move(broker.features);
+    });
+  } else {
+    const BrokerLine& line = *std::ranges::find(kBrokers, source->built_in->full_type(), &BrokerLine::type);
+    made = take(line.make({component, metadata, surroundings}), [&](auto broker) { entry.broker = std::move(broker); });
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
     return std::nullopt;
   }
-  return pubsub::BrokerEntry{.name = component.name,
-                             .broker = std::move(*broker),
-                             .scopes = component.scopes,
-                             .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+  return entry;
 }
 
 std::optional<bindings::BindingEntry> Catalog::make_binding(const Component& component,
                                                             const Surroundings& surroundings,
                                                             Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "bindings", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "bindings", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
 
-  const BindingLine& line = *std::ranges::find(kBindings, schema->full_type(), &BindingLine::type);
   const BindingDirection direction = parse_direction(metadata.get_string("direction"));
   bindings::BindingEntry entry{.name = component.name,
                                .route = metadata.get_string("route"),
                                .reader = direction.reader,
                                .scopes = component.scopes};
   Status made;
-  if (line.input != nullptr && direction.input) {
-    Result<Input> input = line.input({component, metadata, surroundings});
-    if (input) {
-      entry.input = std::move(*input);
-    } else {
-      made = fail(std::move(input.error()));
+  if (source->built_in == nullptr) {
+    if (direction.input || direction.output) {
+      made = take(surroundings.pluggable->make_binding(component, parts_of(direction)), [&](PluggableBinding parts) {
+        entry.input = std::move(parts.input);
+        entry.output = std::move(parts.output);
+      });
     }
-  }
-  if (made && line.output != nullptr && direction.output) {
-    Result<Output> output = line.output({component, metadata, surroundings});
-    if (output) {
-      entry.output = std::move(*output);
-    } else {
-      made = fail(std::move(output.error()));
+  } else {
+    const BindingLine& line = *std::ranges::find(kBindings, source->built_in->full_type(), &BindingLine::type);
+    const Making making{component, metadata, surroundings};
+    if (line.input != nullptr && direction.input) {
+      made = take(line.input(making), [&](Input input) { entry.input = std::move(input); });
+    }
+    if (made && line.output != nullptr && direction.output) {
+      made = take(line.output(making), [&](Output output) { entry.output = std::move(output); });
     }
   }
   if (!made) {
@@ -476,13 +549,18 @@ std::optional<bindings::BindingEntry> Catalog::make_binding(const Component& com
 std::optional<secrets::StoreEntry> Catalog::make_secret_store(const Component& component,
                                                               const Surroundings& surroundings,
                                                               Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "secretstores", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "secretstores", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
-  const SecretLine& line = *std::ranges::find(kSecretStores, schema->full_type(), &SecretLine::type);
-  Result<std::unique_ptr<secrets::Store>> store = line.make({component, metadata, surroundings});
+  Result<std::unique_ptr<secrets::Store>> store;
+  if (source->built_in == nullptr) {
+    store = surroundings.pluggable->make_secret_store(component);
+  } else {
+    const SecretLine& line = *std::ranges::find(kSecretStores, source->built_in->full_type(), &SecretLine::type);
+    store = line.make({component, metadata, surroundings});
+  }
   if (!store) {
     report_failure(component, store.error(), diagnostics);
     return std::nullopt;
@@ -493,13 +571,13 @@ std::optional<secrets::StoreEntry> Catalog::make_secret_store(const Component& c
 std::optional<configuration::StoreEntry> Catalog::make_configuration_store(const Component& component,
                                                                            const Surroundings& surroundings,
                                                                            Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "configuration", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "configuration", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
   const ConfigurationLine& line =
-      *std::ranges::find(kConfigurationStores, schema->full_type(), &ConfigurationLine::type);
+      *std::ranges::find(kConfigurationStores, source->built_in->full_type(), &ConfigurationLine::type);
   Result<std::unique_ptr<configuration::Store>> store = line.make({component, metadata, surroundings});
   if (!store) {
     report_failure(component, store.error(), diagnostics);

@@ -97,7 +97,7 @@ TEST_F(CatalogTest, SaysWhyABindingCannotBeMade) {
   EXPECT_FALSE(catalog_.make_binding(component("bindings.kafka", ""), surroundings_, diagnostics_));
   EXPECT_THAT(diagnostics_.to_string(),
               HasSubstr("there is no bindings.kafka/v1; built in: bindings.cron/v1, bindings.http/v1, "
-                        "bindings.localstorage/v1, bindings.redis/v1"));
+                        "bindings.localstorage/v1, bindings.postgresql/v1, bindings.redis/v1"));
 }
 
 // Every key of the metadata.yaml that Dapr 1.18 has for these components, and of Dapr's runtime.

@@ -43,6 +43,9 @@ constexpr char kHttpBindingText[] = {
 constexpr char kLocalStorageBindingText[] = {
 #embed "bindings/localstorage/metadata.yaml"
     , '\0'};
+constexpr char kPostgresqlBindingText[] = {
+#embed "bindings/postgresql/metadata.yaml"
+    , '\0'};
 constexpr char kRedisBindingText[] = {
 #embed "bindings/redis/metadata.yaml"
     , '\0'};
@@ -72,6 +75,8 @@ constexpr EmbeddedSchema kCronBindingSchema{"src/components/bindings/cron/metada
 constexpr EmbeddedSchema kHttpBindingSchema{"src/components/bindings/http/metadata.yaml", kHttpBindingText};
 constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/localstorage/metadata.yaml",
                                                     kLocalStorageBindingText};
+constexpr EmbeddedSchema kPostgresqlBindingSchema{"src/components/bindings/postgresql/metadata.yaml",
+                                                  kPostgresqlBindingText};
 constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};

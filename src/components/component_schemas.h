@@ -23,6 +23,7 @@ extern const EmbeddedSchema kRedisPubsubSchema;
 extern const EmbeddedSchema kCronBindingSchema;
 extern const EmbeddedSchema kHttpBindingSchema;
 extern const EmbeddedSchema kLocalStorageBindingSchema;
+extern const EmbeddedSchema kPostgresqlBindingSchema;
 extern const EmbeddedSchema kRedisBindingSchema;
 
 }  // namespace tandem::components

@@ -181,11 +181,13 @@ MetadataReader check(const Component& component, const ComponentSchema& schema, 
     if (item.name.empty()) continue;  // reported when it was read
     const SchemaField* field = schema.find(item.name);
     if (field == nullptr) {
-      std::string_view close = closest_match(item.name, names);
-      diagnostics.warning(
-          component.position(item),
-          fmt::format("{} has no metadata \"{}\"; it is ignored{}", component.type, printable(item.name),
-                      close.empty() ? "" : fmt::format(". Did you mean \"{}\"?", close)));
+      if (schema.keys == ComponentSchema::Keys::kListed) {
+        std::string_view close = closest_match(item.name, names);
+        diagnostics.warning(
+            component.position(item),
+            fmt::format("{} has no metadata \"{}\"; it is ignored{}", component.type, printable(item.name),
+                        close.empty() ? "" : fmt::format(". Did you mean \"{}\"?", close)));
+      }
       reader.canonical_.try_emplace(to_lower(item.name), item.name);
       reader.values_[item.name] = item.value;
       reader.given_[item.name] = true;

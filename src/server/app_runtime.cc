@@ -36,6 +36,16 @@ Result<T> ask(net::Worker& worker, Question question) {
   }
 }
 
+// As the app says; an app that says nothing, as the Configuration says.
+std::unique_ptr<const api::http::ApiLog> make_api_log(const config::AppSpec& spec, const config::Configuration& config,
+                                                      const Logger& log) {
+  using api::http::ApiLog;
+  if (!spec.enable_api_logging.value_or(config.api_logging.value_or(false))) return nullptr;
+  return std::make_unique<const ApiLog>(
+      log, config.api_logging_obfuscate_urls ? ApiLog::Method::kEndpoint : ApiLog::Method::kPath,
+      config.api_logging_omit_health_checks ? ApiLog::HealthChecks::kOmitted : ApiLog::HealthChecks::kLogged);
+}
+
 // What `dapr run` tells a daprd about the app that it has started.
 Metadata labels_of(const config::AppSpec& spec) {
   if (spec.module.empty()) return {};
@@ -72,7 +82,8 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       services_{resources.state(), resources.pubsub(), parts.invoke},
       labels_(labels_of(spec_)),
       guest_metrics_(parts.metrics, spec_.app_id),
-      meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))) {}
+      meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))),
+      api_log_(make_api_log(spec_, parts.configuration, log_)) {}
 
 AppRuntime::~AppRuntime() = default;
 
@@ -95,6 +106,7 @@ api::http::ApiOptions AppRuntime::api_options(std::size_t worker, std::uint64_t 
       .allowed_origins = parts_.options.allowed_origins,
       .access = parts_.http_access,
       .sampler = parts_.sampler,
+      .log = api_log_.get(),
       .request_shutdown = parts_.request_stop,
   };
 }
@@ -200,6 +212,7 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                            .access = parts_.grpc_access,
                                            .api_token = parts_.options.dapr_api_token,
                                            .sampler = parts_.sampler,
+                                           .log = api_log_ ? &log_ : nullptr,
                                            .request_shutdown = parts_.request_stop});
   if (!door) return fail(std::move(door.error()));
   grpc_door_ = std::move(*door);
@@ -239,7 +252,10 @@ Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   parts_.routes.set_health(spec_.app_id, [this] { return gate_->is_open(); });
   if (is_outside() || check) watch_ = std::make_unique<AppWatch>(log_, check, watch_steps());
   const std::string_view host = is_outside() ? std::string_view(spec_.app_channel_address) : kChannelAddress;
-  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app));
+  // An app that speaks gRPC is given the method itself.
+  const bool grpc = is_outside() && spec_.app_protocol.starts_with("grpc");
+  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app),
+                           grpc ? invoke::MethodIn::kEscaped : invoke::MethodIn::kPath);
 }
 
 std::optional<HealthCheck> AppRuntime::health_check() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/grpc/grpc_door.h"
+#include "api/http/api_log.h"
 #include "api/http/dapr_api.h"
 #include "api/http/public_door.h"
 #include "app/app.h"
@@ -45,6 +46,7 @@ struct ProcessParts {
   const telemetry::Sampler& sampler;
   const config::ApiAccess& http_access;
   const config::ApiAccess& grpc_access;
+  const config::Configuration& configuration;
   std::function<void()> request_stop;
 };
 
@@ -124,6 +126,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   api::http::AppLabels labels_;
   GuestMetricsObserver guest_metrics_;
   AppMeters& meters_;
+  const std::unique_ptr<const api::http::ApiLog> api_log_;  // null: calls of the API are not logged
   // One a worker: the Dapr API, the door to it, the door to the app.
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
   std::vector<std::unique_ptr<policy::MeteredHandler>> api_doors_;

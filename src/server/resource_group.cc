@@ -28,15 +28,36 @@ spec: { type: pubsub.in-memory, version: v1 }
 
 // The words, and their order, that daprd has for the store of that type: its clients look for them. ACTOR says that the
 // store could keep actors' state.
-std::vector<std::string> capabilities_of(std::string_view type, const state::Features& features) {
+std::vector<std::string> capabilities_of(std::string_view type, const state::StoreEntry& entry) {
+  const state::Features features = entry.store->features();
+  const bool for_actors = features.etag && features.transactional;
   std::vector<std::string> names;
+  if (entry.capabilities) {
+    names = *entry.capabilities;
+    if (for_actors) names.emplace_back("ACTOR");
+    return names;
+  }
   if (features.etag) names.emplace_back("ETAG");
   if (features.transactional) names.emplace_back("TRANSACTIONAL");
   if (features.ttl) names.emplace_back("TTL");
   if (type == "state.in-memory") names.emplace_back("DELETE_WITH_PREFIX");
   names.emplace_back("KEYS_LIKE");
-  if (features.etag && features.transactional) names.emplace_back("ACTOR");
+  if (for_actors) names.emplace_back("ACTOR");
   return names;
+}
+
+// What components are made with, one that only one app may use with that app.
+components::Surroundings surroundings_of(const config::Component& component, const GroupParts& parts) {
+  components::Surroundings surroundings = parts.surroundings;
+  for (const std::string& app_id : parts.app_ids) {
+    if (!component.visible_to(app_id)) continue;
+    if (!surroundings.app_id.empty()) {
+      surroundings.app_id.clear();
+      break;
+    }
+    surroundings.app_id = app_id;
+  }
+  return surroundings;
 }
 
 constexpr std::chrono::milliseconds kDefaultInitTimeout = config::Component::kDefaultInitTimeout;
@@ -223,8 +244,8 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   if (found.has_errors()) {
     // A component without its secret is not tried.
   } else if (component.block() == "state") {
-    if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
-      loaded.capabilities = capabilities_of(component.type, entry->store->features());
+    if (auto entry = parts.catalog.make_store(component, surroundings_of(component, parts), found)) {
+      loaded.capabilities = capabilities_of(component.type, *entry);
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       entry->store = policy::encrypt_values(std::move(entry->store), component, found);
@@ -237,7 +258,8 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       }
     }
   } else if (component.block() == "pubsub") {
-    if (auto entry = parts.catalog.make_broker(component, parts.surroundings, found)) {
+    if (auto entry = parts.catalog.make_broker(component, surroundings_of(component, parts), found)) {
+      loaded.capabilities = entry->capabilities;
       entry->broker = std::make_unique<policy::MeteredBroker>(std::move(entry->broker), parts.metrics, labels);
       if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);

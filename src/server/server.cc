@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "components/grpc/pluggable_sockets.h"
 #include "net/grpc/passing_service.h"
 #include "net/held_sockets.h"
 #include "server/app_meters.h"
@@ -100,10 +101,12 @@ class Server::Impl final {
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::vector<std::unique_ptr<AppMeters>> meters_;
   std::unique_ptr<telemetry::Sampler> sampler_;
+  config::Configuration configuration_;
   config::ApiAccess http_access_;
   config::ApiAccess grpc_access_;
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
+  std::unique_ptr<components::grpc::PluggableSockets> pluggable_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   AppRoutes routes_{invoke_};
@@ -158,7 +161,6 @@ void Server::Impl::warn_of_idle_keys() const {
     const auto warn = [&](std::string_view key) {
       log.warn("tandem.config", fmt::format("{} is accepted and has no effect in this version", key));
     };
-    if (app.enable_api_logging) warn("enableApiLogging");
     if (!app.app_log_destination.empty()) warn("appLogDestination");
     if (!app.is_outside() && app.app_channel_address != config::AppSpec{}.app_channel_address) {
       warn("appChannelAddress");
@@ -171,6 +173,7 @@ Status Server::Impl::load_resources() {
   config::Diagnostics diagnostics;
   auto configuration = load_configuration(options_.apps, diagnostics);
   if (!configuration) return fail(std::move(configuration.error()));
+  configuration_ = *configuration;
   sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
   http_access_ = config::ApiAccess(*configuration);
   grpc_access_ = config::ApiAccess(*configuration, "grpc");
@@ -192,7 +195,10 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
-  const components::Surroundings surroundings{(*workers_)[0], &log_, workers_.get()};
+  pluggable_ = std::make_unique<components::grpc::PluggableSockets>(components::grpc::PluggableSockets::Options{
+      .folder = options_.components_sockets_folder, .timers = (*workers_)[0], .log = &log_});
+  const components::Surroundings surroundings{
+      .timers = (*workers_)[0], .log = &log_, .workers = workers_.get(), .pluggable = pluggable_.get()};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
@@ -242,7 +248,7 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, routes_,
                                                        *metrics_, meters_, *sampler_, http_access_, grpc_access_,
-                                                       request_stop_});
+                                                       configuration_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {

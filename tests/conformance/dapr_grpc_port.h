@@ -39,6 +39,8 @@ class DaprGrpcPort final : private sidecar::MetadataSource {
   // With the reason that the HTTP API has for it: the two name some failures differently.
   static Error error_of(const ::grpc::Status& status);
 
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   bindings::BindingService bindings_{{}};
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;

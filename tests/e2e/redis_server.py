@@ -41,12 +41,15 @@ class RedisServer:
         else:
             raise AssertionError("redis-server did not start")
         # It must not stand still because nobody reads what it says.
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
+        self.reader.start()
 
     def kill(self):
         """As a crash would."""
         self.process.kill()
         self.process.wait()
+        self.reader.join(PATIENCE)
+        self.process.stdout.close()
 
     def close(self):
         if self.process.poll() is None:

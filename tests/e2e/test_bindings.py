@@ -11,7 +11,7 @@ from harness import PATIENCE, get, guest, post
 from observe import Scrape, wait_until
 from program import Program, serve_beside, start_beside
 
-from dapr.proto.runtime.v1 import appcallback_pb2, appcallback_pb2_grpc, dapr_pb2, dapr_pb2_grpc  # noqa: E402
+from dapr.proto.runtime.v1 import appcallback_pb2, appcallback_pb2_grpc, binding_pb2, dapr_pb2_grpc  # noqa: E402
 
 COMPONENT = """apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -166,7 +166,7 @@ apps:
                            app_health_threshold=1)
         program.wait_for("/timer", 2)
         health["status"] = 503
-        one.wait_for_log(msg=re.compile("(?i)unhealthy"))
+        one.wait_for_log(msg=re.compile("un-healthy"))
         # What was on its way has come when two probes more have.
         probes = len(program.of("/live"))
         program.wait_for("/live", probes + 1)
@@ -214,13 +214,13 @@ apps:
         self.assertIn("couldn't find output binding theirs", self.invoke(one.app, "theirs", "list").text)
 
         dapr = dapr_pb2_grpc.DaprStub(self.channel(one.app))
-        answer = dapr.InvokeBinding(dapr_pb2.InvokeBindingRequest(name="store", operation="create", data=b"\0\xff",
+        answer = dapr.InvokeBinding(binding_pb2.InvokeBindingRequest(name="store", operation="create", data=b"\0\xff",
                                                                   metadata={"fileName": "raw"}))
         self.assertEqual(json.loads(answer.data), {"fileName": "raw"})
         self.assertEqual((files / "raw").read_bytes(), b"\0\xff")
         self.assertEqual(self.invoke(one.app, "store", "get", metadata={"fileName": "raw"}).body, b"\0\xff")
         refused = self.assert_fails(
-            lambda: dapr.InvokeBinding(dapr_pb2.InvokeBindingRequest(name="web", operation="get",
+            lambda: dapr.InvokeBinding(binding_pb2.InvokeBindingRequest(name="web", operation="get",
                                                                      metadata={"path": "missing"})),
             grpc.StatusCode.INTERNAL, "received status code 404")
         self.assertEqual(dict(refused.initial_metadata())["metadata.statuscode"], "404")

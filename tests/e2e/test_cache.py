@@ -56,7 +56,7 @@ class CacheTest(TandemTest):
         self.check(self.serve(), CACHED)
 
     def test_compiling_leaves_no_memory_behind(self):
-        """It takes hundreds of megabytes; then a first start holds little more than one from the cache."""
+        """It takes hundreds of megabytes; then a first start holds not much more than one from the cache."""
         if "sanitizer" in json.loads(tandem("version", "--json").stdout)["build"]:
             self.skipTest("a sanitizer's allocator keeps what is freed")
         held = []
@@ -66,9 +66,9 @@ class CacheTest(TandemTest):
             usage = Usage(one)
             held.append(usage.resident)
             if said == COMPILED:
-                self.assertGreater(usage.peak, held[0] + 100 * MIB)
+                self.assertGreater(usage.peak, held[0] + 200 * MIB)
             self.check(one, said)
-        self.assertLess(held[0], held[1] + 40 * MIB)
+        self.assertLess(held[0], held[1] + 100 * MIB)
 
     def test_no_cache(self):
         one = self.start(guest("hello"), "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0",

@@ -1,6 +1,6 @@
 """SubscribeTopicEventsAlpha1 with the streaming subscriptions of Dapr's Python SDK: over brokers in memory and in Redis."""
 
-import os
+import signal
 import threading
 import unittest
 
@@ -11,12 +11,13 @@ from redis_server import RedisServer, wait_for_count
 
 from dapr.clients import DaprClient  # noqa: E402
 from dapr.clients.grpc._response import TopicEventResponse  # noqa: E402
+from dapr.conf import settings  # noqa: E402
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, pubsub_pb2  # noqa: E402
 
 
 class StreamingSubscriptionsTest(GrpcAppTest):
     def client(self, app):
-        os.environ["DAPR_HTTP_PORT"] = app.dapr_url.rsplit(":", 1)[1]
+        settings.DAPR_HTTP_PORT = app.dapr_url.rsplit(":", 1)[1]
         client = DaprClient(app.dapr_grpc)
         self.addCleanup(client.close)
         return client
@@ -81,10 +82,13 @@ class StreamingSubscriptionsTest(GrpcAppTest):
             return TopicEventResponse("success")
 
         close = self.client(tandem.app).subscribe_with_handler("pubsub", "orders", take)
-        self.addCleanup(close)
-        for number in range(200):
-            self.publish(tandem.app, "orders", str(number))
-        self.assertTrue(news.wait(PATIENCE))
+        try:
+            for number in range(200):
+                self.publish(tandem.app, "orders", str(number))
+            self.assertTrue(news.wait(PATIENCE))
+        finally:
+            # Before the sidecar goes: the SDK would look for it for ever, and find another test's.
+            close()
         self.assertEqual(sorted(taken, key=int), [str(number) for number in range(200)])
         wait_for_count(lambda: redis.pending("orders", "mine"), 0, "unacknowledged messages")
 
@@ -130,6 +134,20 @@ class StreamingSubscriptionsTest(GrpcAppTest):
         failure = self.assert_fails(lambda: next(stream), grpc.StatusCode.UNKNOWN, "stream closed")
         over.set()
         self.assertEqual(tandem.wait(), 0, failure)
+
+    def test_a_reload_moves_the_streams(self):
+        redis, tandem = self.with_redis(processingTimeout="1s", redeliverInterval="200ms")
+        orders = self.subscribe(tandem.app, "orders")
+        tandem.signal(signal.SIGHUP)
+        for number in range(20):
+            self.publish(tandem.app, "orders", str(number))
+        seen = set()
+        while len(seen) < 20:
+            message = orders.next_message()
+            seen.add(message.data())
+            orders.respond_success(message)
+        tandem.wait_for_log(msg="stopped", scope="tandem.server")
+        wait_for_count(lambda: redis.pending("orders", "mine"), 0, "unacknowledged messages")
 
     def test_refused_by_scopes_and_names(self):
         component = """apiVersion: dapr.io/v1alpha1

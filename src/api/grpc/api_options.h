@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/log.h"
 #include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
@@ -45,8 +46,10 @@ struct ApiOptions {
   config::ApiAccess access;
   // Empty: no token is asked for.
   std::string api_token;
-  // Of the invocations that come without a trace.
+  // Of calls that bring no trace.
   telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
+  // Where each call is a line (api_log.h); null: nowhere.
+  const Logger* log = nullptr;
   // Starts the orderly stop; called once for each Shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

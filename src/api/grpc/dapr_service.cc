@@ -18,7 +18,11 @@ namespace tandem::api::grpc {
 
 template <class Method>
 ::grpc::ServerUnaryReactor* DaprService::serve(Context& server, std::string_view name, Method method) {
-  const SharedCall call = UnaryCall::make(server, context_of(server, api_.app_id), cancelled_);
+  CallContext context = context_of(server, api_.app_id);
+  if (api_.sampler.enabled()) {
+    context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api_.sampler);
+  }
+  const SharedCall call = UnaryCall::make(server, std::move(context), cancelled_);
   if (auto refused = check_access(server, name, api_.access, api_.api_token)) {
     call->fail(std::move(*refused));
   } else {

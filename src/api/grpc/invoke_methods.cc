@@ -106,22 +106,19 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   }
   const std::string& query = message.http_extension().querystring();
   if (!is_printable(query)) return refuse("the query string has characters that must be escaped");
-  const auto path = invoke::path_of_method(*method);
-  if (!path) {
-    return refuse(fmt::format("parse \"http://{}/{}\": {}", callee->authority, *method, path.error().message));
-  }
-  CallContext context = call->context();
-  context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api.sampler);
+  auto path = invoke::request_path(*method, callee->authority, callee->method_in);
+  if (!path) return refuse(path.error().message);
+  const CallContext& context = call->context();
 
   net::OwnedRequest http{.method = HTTPExtension::Verb_Name(message.http_extension().verb()),
                          .authority = std::string(callee->authority),
-                         .target = "/" + (callee->elsewhere ? invoke::escape_path(*method) : *path),
+                         .target = std::move(*path),
                          .headers = headers_of(api, server, context, message, *callee)};
   if (!query.empty()) http.target.append("?").append(query);
   auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response,
                                                api.sampler.enabled() ? context.trace.traceparent : std::string());
   api.workers[worker]->post([&handler = callee->endpoint->handler(worker), http = std::move(http),
-                             body = message.data().value(), context = std::move(context),
+                             body = message.data().value(), context = call->context(),
                              answer = std::move(answer)]() mutable {
     handler.handle(
         net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(answer)));

@@ -102,7 +102,12 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   }
   // As in Dapr, an API that is not allowed is not there: its paths are taken for invocations, as unknown ones are.
   const bool invokes = match.route == Route::kInvoke || !is_allowed(options_.access, match.route, target);
-  if (invokes && !is_allowed(options_.access, Route::kInvoke, target)) {
+  const bool refused = invokes && !is_allowed(options_.access, Route::kInvoke, target);
+  if (options_.log != nullptr) {
+    const auto by = refused ? ApiLog::By::kNobody : invokes ? ApiLog::By::kInvocation : ApiLog::By::kEndpoint;
+    exchange = options_.log->watch(std::move(exchange), target, by);
+  }
+  if (refused) {
     reply_text(*exchange, 404, "404 page not found");
     return;
   }

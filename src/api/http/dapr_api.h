@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "api/http/api_log.h"
 #include "api/http/sources.h"
 #include "base/executor.h"
 #include "blocks/bindings/binding_service.h"
@@ -52,6 +53,8 @@ struct ApiOptions {
   config::ApiAccess access;
   // Of requests that bring no trace.
   telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
+  // Null: calls are not logged.
+  const ApiLog* log = nullptr;
   // Starts the orderly stop; called once for each POST /v1.0/shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

@@ -256,6 +256,15 @@ TEST(DaprApiTest, StartsATraceWhereNoneCame) {
   }
 }
 
+TEST(DaprApiTest, NoTraceIsToldWhereTracingIsOff) {
+  TestApi api(Backends::kAll, [](ApiOptions& options) { options.sampler = telemetry::Sampler(0); });
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  api.get("/v1.0/invoke/callee/method/m");
+  EXPECT_EQ(api.callee.header("traceparent"), std::nullopt);
+  api.call({.target = "/v1.0/invoke/callee/method/m", .headers = {{"traceparent", parent}}});
+  EXPECT_TRUE(api.callee.header("traceparent").value_or("").starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+}
+
 TEST(DaprApiTest, ATraceIsContinuedWithASpanOfItsOwn) {
   TestApi api;
   const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

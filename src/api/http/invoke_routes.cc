@@ -100,23 +100,23 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     reply_error(*exchange, invoke_failed(Code::kResourceExhausted, callee.app_id, "stream too large"), site);
     return;
   }
-  const auto path = invoke::path_of_method(*method);
+  auto path = invoke::request_path(*method, found->authority, found->method_in);
   if (!path) {
-    const std::string cause =
-        fmt::format("parse \"http://{}/{}\": {}", found->authority, *method, path.error().message);
-    reply_error(*exchange, invoke_failed(Code::kInternal, callee.app_id, cause), site);
+    reply_error(*exchange, invoke_failed(Code::kInternal, callee.app_id, path.error().message), site);
     return;
   }
+  // Where tracing is off, no trace begins here.
+  const bool traced = api.sampler.enabled() || net::find_header(headers, "traceparent");
   ForwardedCall call{
       .method = verb_of(exchange->head().method),
-      // Another sidecar gets the method, and makes its own path of it.
-      .target = "/" + (found->elsewhere ? escape_path(*method) : *path),
+      .target = std::move(*path),
       .authority = std::string(found->authority),
       .named = callee.app_id,
       .caller_app_id = api.app_id,
       .callee_app_id = std::string(found->app_id),
       .caller_namespace = api.invoke.name_space(),
       .max_body_bytes = api.max_body_bytes,
+      .trace = traced ? ForwardedCall::Trace::kTold : ForwardedCall::Trace::kLeftOut,
       .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
   if (!target.query().empty()) call.target.append("?").append(target.query());
   net::Handler& handler = found->endpoint->handler(api.worker_index);

@@ -12,19 +12,20 @@
 #include "app/countdown.h"
 #include "app/grpc/binding_event.h"
 #include "app/grpc/invoke_call.h"
-#include "app/grpc/open_calls.h"
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/topic_event.h"
 #include "app/grpc/topic_subscriptions.h"
 #include "app/grpc/trace_metadata.h"
 #include "dapr/proto/runtime/v1/appcallback.grpc.pb.h"
 #include "net/grpc/channel.h"
+#include "net/grpc/open_calls.h"
 
 namespace tandem::app::grpc {
 namespace {
 
 namespace wire = ::dapr::proto::runtime::v1;
 using ::google::protobuf::Empty;
+using Transport = net::grpc::ChannelOptions::Transport;
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
@@ -50,8 +51,12 @@ class GrpcApp::Impl final {
       : options_(std::move(options)),
         log_(std::move(log)),
         workers_(workers),
-        channel_(net::grpc::make_channel(
-            {.host = options_.host, .port = options_.port, .max_message_bytes = options_.max_message_bytes})),
+        channel_(net::grpc::make_channel({.host = options_.host,
+                                          .port = options_.port,
+                                          .max_message_bytes = options_.max_message_bytes,
+                                          .transport = options_.protocol == GrpcAppOptions::Protocol::kGrpcs
+                                                           ? Transport::kTlsToWhoeverAnswers
+                                                           : Transport::kPlain})),
         stub_(channel_),
         alpha_(channel_),
         alive_(channel_),
@@ -123,9 +128,10 @@ class GrpcApp::Impl final {
 
   Status warm_up() {
     // daprd's words: tools wait for them.
-    log_.info(kScope, fmt::format("application protocol: grpc. waiting on port {}.  This will block until the app is "
-                                  "listening on that port.",
-                                  options_.port));
+    log_.info(kScope,
+              fmt::format("application protocol: {}. waiting on port {}.  This will block until the app is "
+                          "listening on that port.",
+                          options_.protocol == GrpcAppOptions::Protocol::kGrpcs ? "grpcs" : "grpc", options_.port));
     for (int looks = 1; !channel_->WaitForConnected(system_clock::now() + kLook); ++looks) {
       if (stopping_.load()) return fail(Code::kCancelled, "stopped while waiting for the app");
       if (looks % kLooksBetweenLines == 0) {
@@ -340,7 +346,7 @@ class GrpcApp::Impl final {
   wire::AppCallbackAlpha::Stub alpha_;
   wire::AppCallbackHealthCheck::Stub alive_;
   const net::grpc::CallRoute route_;
-  const std::shared_ptr<OpenCalls> open_ = std::make_shared<OpenCalls>();
+  const std::shared_ptr<net::grpc::OpenCalls> open_ = std::make_shared<net::grpc::OpenCalls>();
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> stopping_ = false;

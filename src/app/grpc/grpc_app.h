@@ -1,4 +1,5 @@
-// An app that runs beside Tandem, in a process of its own, and speaks gRPC: daprd's app channel of app-protocol grpc.
+// An app that runs beside Tandem, in a process of its own, and speaks gRPC: daprd's app channel of app-protocol grpc
+// and grpcs.
 //
 // What Dapr asks of the app are calls of AppCallback: invocations, events, what it wants of them; its health is asked
 // with AppCallbackHealthCheck. Other calls of its services, and invocations that come over gRPC, take the app's route.
@@ -20,6 +21,8 @@ namespace tandem::app::grpc {
 
 struct GrpcAppOptions {
   std::string app_id;
+  // As app-protocol: grpc, or grpcs to whoever answers, whatever certificate it shows, as daprd has it.
+  enum class Protocol { kGrpc, kGrpcs } protocol = Protocol::kGrpc;
   std::string host = "127.0.0.1";  // a name or an IP address
   std::uint16_t port = 0;
   std::string api_token;            // APP_API_TOKEN: sent as dapr-api-token with each call; empty: none

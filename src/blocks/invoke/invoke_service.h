@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 #include "net/http.h"
 
 namespace tandem::invoke {
@@ -34,6 +35,7 @@ struct Callee {
   // Not of this process: the endpoint is the one for all others, and the authority is the target, by which it knows
   // whom a request is for. Whether there is such an app, it finds out.
   bool elsewhere = false;
+  MethodIn method_in = MethodIn::kPath;
 };
 
 class InvokeService final {
@@ -43,7 +45,7 @@ class InvokeService final {
 
   // `endpoint` outlives the service. `authority`: where the app itself is reached, its app id when empty. Fails when
   // the id is taken.
-  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
+  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {}, MethodIn method_in = MethodIn::kPath);
   // Who takes requests for the apps that are not of this process; it outlives the service. Before the workers start.
   void set_elsewhere(Endpoint& endpoint) { elsewhere_ = &endpoint; }
   // A server outside Dapr that `caller` may invoke by this name (an HTTPEndpoint resource of its folders). Its name
@@ -67,6 +69,7 @@ class InvokeService final {
   struct App {
     Endpoint* endpoint = nullptr;
     std::string authority;
+    MethodIn method_in = MethodIn::kPath;
   };
 
   std::string name_space_;

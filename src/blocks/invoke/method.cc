@@ -115,6 +115,15 @@ Result<std::string> path_of_method(std::string_view method) {
   return as_it_is ? std::string(method) : escape_path(decoded);
 }
 
+Result<std::string> request_path(std::string_view method, std::string_view authority, MethodIn form) {
+  if (form == MethodIn::kEscaped) return "/" + escape_path(method);
+  auto path = path_of_method(method);
+  if (!path) {
+    return fail(path.error().code, fmt::format("parse \"http://{}/{}\": {}", authority, method, path.error().message));
+  }
+  return "/" + *path;
+}
+
 std::string escape_path(std::string_view text) {
   std::string out;
   out.reserve(text.size());

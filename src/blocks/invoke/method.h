@@ -21,6 +21,15 @@ std::string clean_path(std::string_view path);
 // words, for a percent sign without two hexadecimal digits.
 Result<std::string> path_of_method(std::string_view method);
 
+// How a request for an app names its method.
+enum class MethodIn {
+  kPath,     // as the path of a URL
+  kEscaped,  // with all of it escaped: who gets the request reads the method out of it again
+};
+// The path, with its first slash, of a request for the app at `authority`. Fails as path_of_method() does, and says for
+// which URL.
+Result<std::string> request_path(std::string_view method, std::string_view authority, MethodIn form);
+
 // Percent-encodes what may not stand in a path as it is, and every percent sign; slashes stay.
 std::string escape_path(std::string_view text);
 

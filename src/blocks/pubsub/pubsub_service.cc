@@ -263,11 +263,19 @@ Status PubsubService::Impl::start(std::string app_id, config::Subscription subsc
                                   std::shared_ptr<StreamSink> stream) {
   delivering.stream = stream;
   const auto shared = std::make_shared<const Delivering>(std::move(delivering));
-  Result<std::unique_ptr<Broker::Subscription>> started = shared->broker.subscribe(
-      subscription.topic, app_id, subscription.metadata,
-      [shared](Message message, Completion<Verdict> done) { deliver(shared, std::move(message), std::move(done)); });
+  std::shared_ptr<BulkDelivering> bulk;
+  MessageHandler handler = [shared](Message message, Completion<Verdict> done) {
+    deliver(shared, std::move(message), std::move(done));
+  };
+  if (subscription.bulk.enabled) {
+    bulk = std::make_shared<BulkDelivering>(shared, subscription.bulk, *timers);
+    handler = [bulk](Message message, Completion<Verdict> done) { bulk->add(std::move(message), std::move(done)); };
+  }
+  Result<std::unique_ptr<Broker::Subscription>> started =
+      shared->broker.subscribe(subscription.topic, app_id, subscription.metadata, std::move(handler));
   if (!started) return fail(std::move(started.error()));
-  slots.push_back({std::move(app_id), std::move(subscription), std::move(*started), std::move(stream)});
+  slots.push_back(
+      {std::move(app_id), std::move(subscription), std::move(*started), std::move(stream), std::move(bulk)});
   return {};
 }
 

@@ -28,6 +28,7 @@ struct BrokerEntry {
   std::unique_ptr<Broker> broker;
   std::vector<std::string> scopes;  // app ids that may use the component; empty: all
   TopicScopes topic_scopes;
+  std::vector<std::string> capabilities;  // what the metadata API says of it
 };
 
 // What a door passes on.

@@ -293,6 +293,40 @@ TEST_F(PubsubServiceTest, SubscriptionsThatCannotWorkAreRefusedByName) {
   EXPECT_EQ(error(subscription("t", "/again")).code, Code::kAlreadyExists);
 }
 
+TEST(PubsubServiceBulkTest, WhatASubscriptionAsksForInBulkComesSo) {
+  struct BulkSink final : EventSink {
+    void deliver(Delivery, Completion<Verdict> done) override { done(fail(Code::kUnknown, "not one by one")); }
+    void deliver_bulk(BulkDelivery delivery, Completion<std::vector<Verdict>> done) override {
+      sizes_.push_back(delivery.items.size());
+      done(std::vector(delivery.items.size(), Verdict::kSuccess));
+    }
+    std::vector<std::size_t> sizes_;
+  };
+  TestLoop loop;
+  BulkSink sink;
+  PubsubService service(nullptr, &loop);
+  auto owned = std::make_unique<FakeBroker>();
+  FakeBroker& broker = *owned;
+  ASSERT_TRUE(service.add_broker({.name = "p", .broker = std::move(owned)}));
+  config::Subscription wanted;
+  wanted.pubsub_name = "p";
+  wanted.topic = "t";
+  wanted.default_path = "/t";
+  wanted.bulk = {.enabled = true, .max_messages_count = 2};
+  ASSERT_TRUE(service.subscribe("app", wanted, sink));
+  int taken = 0;
+  for (int i = 0; i < 3; ++i) {
+    broker.handlers_["t"]({.topic = "t", .data = share(R"({"id":"1"})")},
+                          [&](Result<Verdict> verdict) { taken += verdict == Verdict::kSuccess; });
+  }
+  EXPECT_THAT(sink.sizes_, ElementsAre(2u));
+  EXPECT_EQ(taken, 2);
+  // What waits goes when the subscription ends.
+  service.stop_subscriptions();
+  EXPECT_THAT(sink.sizes_, ElementsAre(2u, 1u));
+  EXPECT_EQ(taken, 3);
+}
+
 TEST_F(PubsubServiceTest, ARuleWithoutMatchIsARoute) {
   config::Subscription s = subscription("t", "/default");
   s.rules = {{.match = "", .path = "/first"}};

@@ -105,7 +105,9 @@ Error transaction_error(const Error& error) {
 
 Status fill_ttl(SetRequest& request, const Store& store) {
   if (request.ttl_seconds || request.metadata.empty()) return {};
-  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata, store.features().ttl_rules);
+  const Features features = store.features();
+  if (features.ttl_reader == Features::TtlReader::kStore) return {};
+  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata, features.ttl_rules);
   if (!ttl) return fail(std::move(ttl.error()));
   request.ttl_seconds = *ttl;
   return {};

@@ -38,6 +38,8 @@ struct StoreEntry {
   KeyPrefix prefix = KeyPrefix::kAppId;
   std::string custom_prefix;        // with kCustom
   std::vector<std::string> scopes;  // app ids that may use it; empty: all
+  // What the metadata API says of it, where the component says so itself; nullopt: by its features.
+  std::optional<std::vector<std::string>> capabilities;
 };
 
 // Who calls: the context, and where a late completion must run.

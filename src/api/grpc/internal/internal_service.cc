@@ -63,7 +63,7 @@ Result<LocalApp> InternalService::local_app() {
   if (!callee || callee->elsewhere) return fail(Code::kInternal, "app channel is not initialized");
   const std::size_t worker = turn_.fetch_add(1, std::memory_order_relaxed) % options_.workers.size();
   return LocalApp{*options_.workers[worker], callee->endpoint->handler(worker), std::string(callee->authority),
-                  options_.max_message_bytes};
+                  callee->method_in, options_.max_message_bytes};
 }
 
 ::grpc::ServerUnaryReactor* InternalService::CallLocal(Context* server, const peer::InternalInvokeRequest* request,
@@ -79,7 +79,7 @@ Result<LocalApp> InternalService::local_app() {
     call->fail({::grpc::StatusCode::INVALID_ARGUMENT, "parsing InternalInvokeRequest error: field Message is nil"});
     return call.get();
   }
-  auto http = request_of(*request, app->authority);
+  auto http = request_of(*request, app->authority, app->method_in);
   if (!http) {
     call->fail(status_of(http.error()));
     return call.get();

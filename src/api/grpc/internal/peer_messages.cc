@@ -139,7 +139,8 @@ void fill_request(const net::RequestHead& head, const PeerCall& call, std::optio
   if (mark != std::string_view::npos) http.set_querystring(std::string(head.target.substr(mark + 1)));
 }
 
-Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message, std::string_view authority) {
+Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message, std::string_view authority,
+                                     invoke::MethodIn method_in) {
   const auto& invocation = message.message();
   const auto method = invoke::normalize_method(invocation.method());
   if (!method) return fail(Code::kInvalidArgument, "invalid method: " + method.error().message);
@@ -150,14 +151,11 @@ Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message,
   const HTTPExtension::Verb verb = invocation.http_extension().verb();
   if (verb == HTTPExtension::NONE || !HTTPExtension::Verb_IsValid(verb)) return refuse("invalid HTTP verb");
 
-  const auto path = invoke::path_of_method(*method);
-  if (!path) {
-    return fail(Code::kInternal, fmt::format("error invoking app channel: parse \"http://{}/{}\": {}", authority,
-                                             *method, path.error().message));
-  }
+  auto path = invoke::request_path(*method, authority, method_in);
+  if (!path) return fail(Code::kInternal, "error invoking app channel: " + path.error().message);
 
   net::OwnedRequest request{
-      .method = HTTPExtension::Verb_Name(verb), .authority = std::string(authority), .target = "/" + *path};
+      .method = HTTPExtension::Verb_Name(verb), .authority = std::string(authority), .target = std::move(*path)};
   if (const std::string& query = invocation.http_extension().querystring(); !query.empty()) {
     const auto ends_it = [](unsigned char c) { return c <= 0x20 || c >= 0x7F; };
     if (std::ranges::any_of(query, ends_it)) return refuse("the query string has characters that must be escaped");

@@ -108,7 +108,7 @@ void StreamCall::hand_over(bool ok) {
   if (request.metadata().empty() || !request.has_message()) {
     return finish(parsing_failed("request does not contain the required fields in the leading chunk"));
   }
-  auto http = request_of(request, app_.authority);
+  auto http = request_of(request, app_.authority, app_.method_in);
   if (!http) {
     return finish({static_cast<::grpc::StatusCode>(static_cast<int>(http.error().code)), http.error().message});
   }

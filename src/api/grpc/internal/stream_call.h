@@ -32,6 +32,7 @@ struct LocalApp {
   Executor& worker;
   net::Handler& handler;
   std::string authority;
+  invoke::MethodIn method_in = invoke::MethodIn::kPath;
   // Of an answer, while its request is still coming.
   std::size_t max_kept_bytes = 0;
 };

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "config/duration.h"
+#include "config/text.h"
 
 namespace tandem::components {
 namespace {
@@ -98,7 +99,7 @@ struct CronSchedule::Bounds {
   std::span<const std::string_view> names;
 
   Result<int> value_of(std::string_view text) const {
-    const auto named = std::ranges::find(names, config::to_lower(text));
+    const auto named = std::ranges::find(names, to_lower(text));
     if (named != names.end()) return static_cast<int>(named - names.begin()) + min;
     return parse_number(text);
   }

@@ -91,7 +91,7 @@ TEST(CronSchedule, AnIntervalIsNoTimeOfTheClock) {
   EXPECT_EQ(schedule->interval(), 90min);
   EXPECT_EQ(CronSchedule::parse("@every 5ms")->interval(), 5ms);
   EXPECT_EQ(CronSchedule::parse("@hourly")->interval(), std::nullopt);
-  EXPECT_EQ(CronSchedule::parse("@every 2562047h")->interval(), std::chrono::years(100));
+  EXPECT_EQ(CronSchedule::parse("@every 1000000h")->interval(), std::chrono::years(100));
 }
 
 TEST(CronSchedule, SaysWhatIsWrong) {

@@ -41,7 +41,7 @@ struct HttpBinding::Lane {
   net::HttpClient client;
 };
 
-// One call, until its answer is complete. Its sink, and while it waits for a redirection nobody else, keeps it alive.
+// One call, with its redirections, until its answer is complete. The sink of the request under way keeps it alive.
 class HttpBinding::Call final : public std::enable_shared_from_this<Call>, private net::TimeoutEntry {
  public:
   Call(Lane& lane, const HttpBindingOptions& options, HttpBindingRequest request, Completion<InvokeAnswer> done)

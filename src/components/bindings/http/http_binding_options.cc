@@ -12,6 +12,7 @@
 #include "config/diagnostics.h"
 #include "config/http_endpoint.h"
 #include "config/quantity.h"
+#include "config/text.h"
 #include "net/http_head.h"
 
 namespace tandem::components {

@@ -67,9 +67,18 @@ std::string without_dots(std::string_view path) {
   return out.empty() ? "/" : out;
 }
 
+// RFC 3986, 3.1: letters, digits, "+", "-" and "." in front of a colon.
+bool has_scheme(std::string_view url) {
+  const std::size_t colon = url.find(':');
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '+' || c == '-' || c == '.';
+  };
+  return colon != std::string_view::npos && colon > 0 && std::ranges::all_of(url.substr(0, colon), fits);
+}
+
 // RFC 3986, 5.2.2; both are escaped.
 std::string resolved(const config::BaseUrl& base, std::string_view location) {
-  if (config::parse_base_url(location)) return std::string(location);
+  if (has_scheme(location)) return std::string(location);
   if (location.starts_with("//")) return fmt::format("{}:{}", base.scheme, location);
   std::string_view path = base.path.substr(0, base.path.find('?'));
   if (location.starts_with('?')) return fmt::format("{}://{}{}{}", base.scheme, base.authority, path, location);

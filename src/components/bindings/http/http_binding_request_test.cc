@@ -157,7 +157,10 @@ TEST(HttpBindingRedirect, IsNoneWithoutALocationOrOfAnotherStatus) {
   EXPECT_FALSE(*follow_redirect(kOptions, 302, "", request));
   EXPECT_FALSE(*follow_redirect(kOptions, 304, "/n", request));
   EXPECT_FALSE(*follow_redirect(kOptions, 200, "/n", request));
-  EXPECT_FALSE(follow_redirect(kOptions, 302, "http://", request));
+  for (const char* location :
+       {"http://", "ftp://host/", "javascript:alert(1)", "http:relative", "//", "//user@host/"}) {
+    EXPECT_FALSE(follow_redirect(kOptions, 302, location, request)) << location;
+  }
   EXPECT_EQ(request.url, "http://host/");
 }
 

@@ -4,13 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "components/redis/testing/redis_server.h"
+#include "components/redis/testing/cluster_node.h"
 #include "components/state/redis/testing/redis_fixture.h"
 
 namespace tandem::components {
@@ -27,41 +25,10 @@ TEST(RedisClusterTest, SlotsOfKeys) {
   EXPECT_EQ(redis_slot("{a"), redis_slot("{a"));
 }
 
-class ClusterNode {
- public:
-  ClusterNode()
-      : bus_(free_port()),
-        server({.arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(bus_)}}),
-        client(server_at(server.port())),
-        id(client.ask({"CLUSTER", "MYID"})->text) {}
-
-  std::string bus() const { return std::to_string(bus_); }
-  std::string port() const { return std::to_string(server.port()); }
-  bool is_ready() { return client.ask({"CLUSTER", "INFO"})->text.find("cluster_state:ok") != std::string::npos; }
-
- private:
-  const std::uint16_t bus_;
-
- public:
-  RedisServer server;
-  OtherClient client;
-  const std::string id;
-};
-
 class RedisClusterStoreTest : public testing::Test, protected RedisFixture {
  protected:
   void SetUp() override {
-    ASSERT_EQ(a_.client.ask({"CLUSTER", "ADDSLOTSRANGE", "0", "8191"})->text, "OK");
-    ASSERT_EQ(b_.client.ask({"CLUSTER", "ADDSLOTSRANGE", "8192", "16383"})->text, "OK");
-    ASSERT_EQ(b_.client.ask({"CLUSTER", "SET-CONFIG-EPOCH", "2"})->text, "OK");
-    ASSERT_EQ(a_.client.ask({"CLUSTER", "MEET", "127.0.0.1", b_.port(), b_.bus()})->text, "OK");
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!(a_.is_ready() && b_.is_ready()) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
-    RedisOptions options = server_at(a_.server.port());
-    // One that is not there does not matter.
-    options.addresses.insert(options.addresses.begin(), {"127.0.0.1", free_port()});
-    options.cluster = true;
-    const Status opened = open(options);
+    const Status opened = open(cluster_of(a_, b_));
     ASSERT_TRUE(opened) << opened.error().message;
   }
 
