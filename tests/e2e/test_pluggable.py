@@ -115,7 +115,7 @@ class PluggableTest(TandemTest):
 
     def tandem(self, program, **flags):
         return serve_beside(self, program.port, env=self.sockets, config=self.write("settings.yaml", SETTINGS),
-                            **{"resources_path": self.all_components(), **flags})
+                            **(flags or {"resources_path": self.all_components()}))
 
     def sidecar(self, program):
         """The one that a scenario is about."""
@@ -283,10 +283,14 @@ class PluggableTest(TandemTest):
         self.assertEqual((ended["component"], ended["topic"]), ("hub", "orders"))
         self.assertEqual(ended["socket"], str(self.parts.folder / "parts.sock"))
         self.parts.start()
-        # Calls and streams find it again, as daprd's calls do; it is not initialised a second time.
+        # Calls and streams find it again, and it is initialised before: its bindings fall over what they are not given.
         wait_until(lambda: here.state("POST", body=[{"key": "a", "value": 1}]).status == 204, "the store")
         self.assertEqual(post(f"{here.url}/v1.0/publish/hub/orders", {"id": 2}).status, 204)
         self.assertEqual(json.loads(app.wait_for("/orders")[0].body)["data"], {"id": 2})
+        self.assertEqual(here.state(key="asked").json()["properties"], {"url": "here", "number": "7"})
+        self.assertEqual(here.bind("create", {"n": 1}).status, 200)
+        app.wait_for("/bound")
+        self.assertIsNone(self.parts.process.poll())
 
     def refused(self, *components, **flags):
         """What is said of components that do not start."""

@@ -137,6 +137,29 @@ TEST_F(PluggableSocketsTest, CallsEndInTime) {
   EXPECT_EQ(after.error().code, Code::kCancelled);
 }
 
+TEST_F(PluggableSocketsTest, AProgramThatIsStartedAgainIsInitialisedFirst) {
+  StoreProgram program;
+  std::optional<ComponentProgram> served(std::in_place, socket("map.sock"), program.services());
+  auto made = sockets_.make_store(component("state.map"));
+  ASSERT_TRUE(made);
+  const auto get = [&] {
+    return wait_for<state::GetResponse>([&](auto done) { made->store->get(context_, {.key = "k"}, std::move(done)); });
+  };
+  EXPECT_TRUE(get());
+  EXPECT_EQ(program.initialisations(), 1);
+  served.reset();
+  EXPECT_EQ(get().error().code, Code::kUnavailable);
+  program.initialised = {::grpc::StatusCode::UNAUTHENTICATED, "no licence"};
+  served.emplace(socket("map.sock"), program.services());
+  ASSERT_TRUE(loop_.run_until([&] { return program.initialisations() > 1 || get(); }));
+  EXPECT_EQ(get().error().code, Code::kUnauthenticated);
+  program.initialised = {};
+  EXPECT_TRUE(get());
+  const int before = program.initialisations();
+  EXPECT_TRUE(get());
+  EXPECT_EQ(program.initialisations(), before);
+}
+
 TEST_F(PluggableSocketsTest, MessagesComeOneAfterTheOther) {
   BrokerProgram program;
   program.messages = {"a", "b", "c"};

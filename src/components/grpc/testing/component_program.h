@@ -74,6 +74,10 @@ class StoreProgram final : public wire::StateStore::Service,
     const std::lock_guard lock(mutex_);
     return properties_;
   }
+  int initialisations() {
+    const std::lock_guard lock(mutex_);
+    return initialisations_;
+  }
   int transactions() {
     const std::lock_guard lock(mutex_);
     return transactions_;
@@ -82,6 +86,7 @@ class StoreProgram final : public wire::StateStore::Service,
  private:
   ::grpc::Status Init(::grpc::ServerContext*, const wire::InitRequest* request, wire::InitResponse*) override {
     const std::lock_guard lock(mutex_);
+    ++initialisations_;
     const auto& given = request->metadata().properties();
     properties_.clear();
     for (const auto& one : given) properties_.emplace(one.first, one.second);
@@ -119,6 +124,7 @@ class StoreProgram final : public wire::StateStore::Service,
   std::mutex mutex_;
   std::condition_variable news_;
   std::map<std::string, std::string> properties_;
+  int initialisations_ = 0;
   int transactions_ = 0;
 };
 
