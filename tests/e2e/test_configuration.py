@@ -1,6 +1,7 @@
 """configuration.redis with a real Redis: items, and updates to an app over HTTP, to a guest and to gRPC clients."""
 
 import json
+import re
 import sys
 import unittest
 
@@ -14,7 +15,7 @@ import python_sdk  # noqa: E402
 
 sys.path.insert(0, str(python_sdk.site_packages()))
 import grpc  # noqa: E402
-from dapr.proto.runtime.v1 import dapr_pb2, dapr_pb2_grpc  # noqa: E402
+from dapr.proto.runtime.v1 import configuration_pb2, dapr_pb2_grpc  # noqa: E402
 
 STORE = """apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -95,7 +96,7 @@ class ConfigurationTest(TandemTest):
         self.subscribe("?key=colour")
         self.redis.ask("SET", "colour", "1")
         self.updates("colour")
-        self.tandem.wait_for_log(msg=lambda text: "error sending configuration item to application, status 500" in text)
+        self.tandem.wait_for_log(msg=re.compile("error sending configuration item to application, status 500"))
         self.redis.ask("SET", "colour", "2")
         self.updates("colour", 2)
 
@@ -114,7 +115,7 @@ class ConfigurationTest(TandemTest):
         self.serve()
         with grpc.insecure_channel(self.tandem.app.dapr_grpc) as channel:
             stub = dapr_pb2_grpc.DaprStub(channel)
-            request = dapr_pb2.SubscribeConfigurationRequest(store_name="items", keys=["colour"])
+            request = configuration_pb2.SubscribeConfigurationRequest(store_name="items", keys=["colour"])
             stream = stub.SubscribeConfiguration(request, timeout=PATIENCE)
             first = next(stream)
             self.assertTrue(first.id)
@@ -124,7 +125,7 @@ class ConfigurationTest(TandemTest):
             self.assertEqual((update.id, update.items["colour"].value, update.items["colour"].version),
                              (first.id, "red", "7"))
             ended = stub.UnsubscribeConfiguration(
-                dapr_pb2.UnsubscribeConfigurationRequest(store_name="items", id=first.id), timeout=PATIENCE)
+                configuration_pb2.UnsubscribeConfigurationRequest(store_name="items", id=first.id), timeout=PATIENCE)
             self.assertTrue(ended.ok)
             with self.assertRaises(StopIteration):
                 next(stream)
