@@ -208,7 +208,7 @@ spec:
 TEST(Resources, OtherKindsAndOtherSystemsAreNotRead) {
   Diagnostics diagnostics;
   Resources resources = parse(R"(apiVersion: dapr.io/v1alpha1
-kind: Resiliency
+kind: MCPServer
 metadata: {name: r}
 ---
 apiVersion: apps/v1
@@ -230,7 +230,7 @@ kind: Component
                               diagnostics);
   EXPECT_THAT(resources.components, IsEmpty());
   EXPECT_EQ(diagnostics.to_string(),
-            "r.yaml:1: warning: kind Resiliency is not supported by this version; the resource is ignored\n"
+            "r.yaml:1: warning: kind MCPServer is not supported by this version; the resource is ignored\n"
             "r.yaml:13: warning: kind \"Componant\" is not one of Dapr's that this version knows; it is ignored. Did "
             "you mean "
             "Component?\n"

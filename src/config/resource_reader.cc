@@ -11,23 +11,6 @@
 namespace tandem::config {
 namespace {
 
-// metadata.name of a resource, and a check of what Dapr checks about it.
-std::string read_name(MapReader& document, const std::string& file, Diagnostics& diagnostics) {
-  const YamlNode* metadata = document.map("metadata");
-  MapReader reader(metadata, "metadata", file, diagnostics, UnknownKeys::kIgnore);
-  if (metadata == nullptr) {
-    if (!document.has("metadata")) diagnostics.error(document.position(), "metadata.name is missing");
-    return {};
-  }
-  std::string name = reader.required_text("name");
-  if (name == "." || name == ".." || name.find_first_of("/%") != std::string::npos) {
-    diagnostics.error(reader.position(*reader.get("name")),
-                      fmt::format("metadata.name \"{}\" cannot be \".\" or \"..\" and cannot contain \"/\" or \"%\"",
-                                  printable(name)));
-  }
-  return name;
-}
-
 // Where it is and what every kind of resource says of itself.
 template <class Resource>
 Resource begin_resource(const YamlNode& document, MapReader& top, const std::string& file, Diagnostics& diagnostics) {
@@ -129,6 +112,22 @@ void read_routes(MapReader& spec, Subscription& subscription, const std::string&
 }
 
 }  // namespace
+
+std::string read_name(MapReader& document, const std::string& file, Diagnostics& diagnostics) {
+  const YamlNode* metadata = document.map("metadata");
+  MapReader reader(metadata, "metadata", file, diagnostics, UnknownKeys::kIgnore);
+  if (metadata == nullptr) {
+    if (!document.has("metadata")) diagnostics.error(document.position(), "metadata.name is missing");
+    return {};
+  }
+  std::string name = reader.required_text("name");
+  if (name == "." || name == ".." || name.find_first_of("/%") != std::string::npos) {
+    diagnostics.error(reader.position(*reader.get("name")),
+                      fmt::format("metadata.name \"{}\" cannot be \".\" or \"..\" and cannot contain \"/\" or \"%\"",
+                                  printable(name)));
+  }
+  return name;
+}
 
 Component read_component(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
   MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);

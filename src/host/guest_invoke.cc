@@ -103,13 +103,18 @@ void call(void* user, tdm_str id, const tdm_invoke_request* raw, tdm_reply* raw_
   request->authority = callee->authority;
   request->headers.push_back({std::string(invoke::kCallerNamespace), services.invoke.name_space()});
 
-  net::Handler& handler = callee->endpoint->handler(guest.worker_index());
   auto sink = gather_response(app_id, limit, [reply = std::move(reply)](Result<InvokeResponse> result) mutable {
     reply.response(std::move(result));
   });
-  guest.executor().post([&handler, request = std::move(*request), body = std::string(view(raw->body)),
-                         context = guest.context(), sink = std::move(sink)]() mutable {
-    handler.handle(
+  std::string_view method = std::string_view(request->target).substr(0, request->target.find('?'));
+  if (method.starts_with('/')) method.remove_prefix(1);
+  // The guest's memory, and the views of it, may be gone when the worker comes to it.
+  guest.executor().post([&services, worker = guest.worker_index(), app_id, method = std::string(method),
+                         request = std::move(*request), body = std::string(view(raw->body)), context = guest.context(),
+                         sink = std::move(sink)]() mutable {
+    const std::string caller = context.app_id;
+    services.invoke.hand_over(
+        caller, app_id, method, worker,
         net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
   });
 }

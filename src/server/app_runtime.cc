@@ -243,6 +243,9 @@ Status AppRuntime::attach_outside() {
 
 Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   app_ = std::move(app);
+  if (auto protections = resources_.input_protections(spec_.app_id); !protections.empty()) {
+    input_sink_ = std::make_unique<policy::ResilientInputSink>(*app_, std::move(protections));
+  }
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
   const auto check = health_check();
   gate_ = std::make_unique<policy::AppGate>(*app_, *app_, parts_.workers.size(),
@@ -346,7 +349,9 @@ void AppRuntime::read_bindings() {
   }
   const std::vector<std::string> wanted = wanted_inputs(spec_.app_id, log_, resources_.bindings(), may_ask);
   const std::lock_guard lock(events_mutex_);
-  if (!events_refused_) start_inputs(spec_.app_id, log_, resources_.bindings(), *app_, wanted);
+  if (events_refused_) return;
+  bindings::InputSink& sink = input_sink_ ? static_cast<bindings::InputSink&>(*input_sink_) : *app_;
+  start_inputs(spec_.app_id, log_, resources_.bindings(), sink, wanted);
 }
 
 void AppRuntime::refuse_events() {
@@ -426,6 +431,7 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   }
   metadata.enabled_features = resources_.enabled_features();
   metadata.http_endpoints = resources_.http_endpoints(app_id);
+  metadata.resiliencies = resources_.resiliencies(app_id);
   if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
   for (api::http::SubscriptionInfo& stream : open_streams(app_id, resources_.pubsub())) {
     metadata.subscriptions.push_back(std::move(stream));

@@ -21,6 +21,7 @@
 #include "net/http_server.h"
 #include "policy/app_gate.h"
 #include "policy/metered_endpoint.h"
+#include "policy/resilient_bindings.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_watch.h"
@@ -133,9 +134,10 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::vector<std::unique_ptr<Door>> app_doors_;
   std::vector<std::unique_ptr<api::http::PublicDoor>> public_doors_;
   std::unique_ptr<app::App> app_;
-  std::unique_ptr<policy::AppGate> gate_;             // shut while the app is not healthy
-  std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the app
-  std::unique_ptr<net::HttpServer> app_server_;       // of a guest
+  std::unique_ptr<policy::ResilientInputSink> input_sink_;  // none: no policies for events of bindings
+  std::unique_ptr<policy::AppGate> gate_;                   // shut while the app is not healthy
+  std::unique_ptr<policy::MeteredEndpoint> channel_;        // how Dapr reaches the app
+  std::unique_ptr<net::HttpServer> app_server_;             // of a guest
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "policy/encrypted_store.h"
@@ -11,6 +12,10 @@
 #include "policy/metered_configuration.h"
 #include "policy/metered_secrets.h"
 #include "policy/metered_store.h"
+#include "policy/resilient_broker.h"
+#include "policy/resilient_configuration.h"
+#include "policy/resilient_secrets.h"
+#include "policy/resilient_store.h"
 
 namespace tandem::server {
 namespace {
@@ -98,7 +103,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log, &parts.surroundings.timers),
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers, &event_policies_),
       secrets_(parts.configuration.secret_scopes),
       configuration_(parts.surroundings.log),
       binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
@@ -114,6 +119,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   } else {
     resources = config::load_resources(folders_, diagnostics);
   }
+  make_resilience(std::move(resources.resiliencies), parts, diagnostics);
   make_secret_stores(resources.components, parts, diagnostics);
   for (config::Component& component : resources.components) {
     make_component(std::move(component), parts, diagnostics);
@@ -122,6 +128,36 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     make_endpoint(std::move(endpoint), parts, diagnostics);
   }
   subscriptions_ = std::move(resources.subscriptions);
+}
+
+void ResourceGroup::make_resilience(std::vector<config::Resiliency> resources, const GroupParts& parts,
+                                    config::Diagnostics& diagnostics) {
+  resiliencies_ = std::move(resources);
+  std::set<std::pair<int, std::string>> said;  // what is wrong for several apps is said once
+  for (const std::string& app_id : parts.app_ids) {
+    config::Diagnostics found;
+    auto set = config::ResiliencySet::of(resiliencies_, app_id, found);
+    for (const config::Diagnostic& one : found.all()) {
+      if (!said.emplace(one.position.line, one.position.file + one.message).second) continue;
+      diagnostics.error(one.position, one.message);
+    }
+    if (set.empty()) continue;
+    resilience_.emplace(
+        app_id, std::make_unique<policy::Resilience>(policy::Resilience::Parts{.app_id = app_id,
+                                                                               .set = std::move(set),
+                                                                               .metrics = parts.metrics,
+                                                                               .timers = parts.surroundings.timers,
+                                                                               .log = parts.surroundings.log}));
+  }
+}
+
+policy::AppProtections ResourceGroup::protections(const config::Component& component, config::TargetKind kind,
+                                                  config::Direction direction) const {
+  policy::AppProtections all;
+  for (const auto& [app_id, resilience] : resilience_) {
+    if (component.visible_to(app_id)) all.add(app_id, resilience->component(component.name, kind, direction));
+  }
+  return all;
 }
 
 void ResourceGroup::make_secret_stores(std::vector<config::Component>& components, const GroupParts& parts,
@@ -210,6 +246,18 @@ bool ResourceGroup::make_binding(const config::Component& component, const Group
   if (!entry) return false;
   if (entry->input != nullptr) loaded.capabilities.emplace_back("INPUT_BINDING");
   if (entry->output != nullptr) loaded.capabilities.emplace_back("OUTPUT_BINDING");
+  using enum config::Direction;
+  if (entry->output != nullptr) {
+    if (auto outbound = protections(component, config::TargetKind::kBinding, kOutbound); !outbound.empty()) {
+      entry->output = std::make_unique<policy::ResilientOutputBinding>(std::move(entry->output), std::move(outbound));
+    }
+  }
+  if (entry->input != nullptr) {
+    const auto inbound = protections(component, config::TargetKind::kBinding, kInbound);
+    for (const std::string& app_id : parts.app_ids) {
+      if (const policy::Protection* own = inbound.find(app_id)) input_protections_[app_id][component.name] = *own;
+    }
+  }
   if (Status added = bindings_.add(std::move(*entry)); !added) {
     found.error(component.position(), added.error().message);
     return false;
@@ -246,6 +294,10 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   } else if (component.block() == "state") {
     if (auto entry = parts.catalog.make_store(component, surroundings_of(component, parts), found)) {
       loaded.capabilities = capabilities_of(component.type, *entry);
+      auto outbound = protections(component, config::TargetKind::kStateStore, config::Direction::kOutbound);
+      if (!outbound.empty()) {
+        entry->store = std::make_unique<policy::ResilientStore>(std::move(entry->store), std::move(outbound));
+      }
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       entry->store = policy::encrypt_values(std::move(entry->store), component, found);
@@ -260,6 +312,12 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   } else if (component.block() == "pubsub") {
     if (auto entry = parts.catalog.make_broker(component, surroundings_of(component, parts), found)) {
       loaded.capabilities = entry->capabilities;
+      auto outbound = protections(component, config::TargetKind::kPubsub, config::Direction::kOutbound);
+      if (!outbound.empty()) {
+        entry->broker = std::make_unique<policy::ResilientBroker>(std::move(entry->broker), std::move(outbound));
+      }
+      event_policies_.add(component.name,
+                          protections(component, config::TargetKind::kPubsub, config::Direction::kInbound));
       entry->broker = std::make_unique<policy::MeteredBroker>(std::move(entry->broker), parts.metrics, labels);
       if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
@@ -298,6 +356,10 @@ bool ResourceGroup::make_secret_store(const config::Component& component, const 
   auto entry = parts.catalog.make_secret_store(component, parts.surroundings, found);
   if (!entry) return false;
   if (entry->store->features().multiple_values) loaded.capabilities = {"MULTIPLE_KEY_VALUES_PER_SECRET"};
+  auto outbound = protections(component, config::TargetKind::kSecretStore, config::Direction::kOutbound);
+  if (!outbound.empty()) {
+    entry->store = std::make_unique<policy::ResilientSecrets>(std::move(entry->store), std::move(outbound));
+  }
   entry->store =
       std::make_unique<policy::MeteredSecrets>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
   const Status added = secrets_.add(std::move(*entry));
@@ -309,6 +371,10 @@ bool ResourceGroup::make_configuration_store(const config::Component& component,
                                              const telemetry::ComponentLabels& labels, config::Diagnostics& found) {
   auto entry = parts.catalog.make_configuration_store(component, parts.surroundings, found);
   if (!entry) return false;
+  auto outbound = protections(component, config::TargetKind::kConfiguration, config::Direction::kOutbound);
+  if (!outbound.empty()) {
+    entry->store = std::make_unique<policy::ResilientConfiguration>(std::move(entry->store), std::move(outbound));
+  }
   entry->store =
       std::make_unique<policy::MeteredConfiguration>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
   const Status added = configuration_.add(std::move(*entry));
@@ -339,7 +405,32 @@ std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) 
   return visible;
 }
 
+policy::Resilience* ResourceGroup::resilience(std::string_view app_id) const {
+  const auto found = resilience_.find(app_id);
+  return found == resilience_.end() ? nullptr : found->second.get();
+}
+
+std::vector<std::string> ResourceGroup::resiliencies(std::string_view app_id) const {
+  std::vector<std::string> names;
+  for (const config::Resiliency& one : resiliencies_) {
+    if (one.visible_to(app_id)) names.push_back(one.name);
+  }
+  return names;
+}
+
+policy::ResilientInputSink::Protections ResourceGroup::input_protections(std::string_view app_id) const {
+  const auto found = input_protections_.find(app_id);
+  return found == input_protections_.end() ? policy::ResilientInputSink::Protections() : found->second;
+}
+
+void ResourceGroup::stop_events() {
+  for (const auto& [app_id, resilience] : resilience_) resilience->shut(config::Direction::kInbound);
+  bindings_.stop_all();
+  pubsub_.stop_subscriptions();
+}
+
 void ResourceGroup::close(SteadyTime deadline) {
+  for (const auto& [app_id, resilience] : resilience_) resilience->shut(config::Direction::kOutbound);
   bindings_.close(deadline);
   configuration_.close(deadline);
   pubsub_.close(deadline);

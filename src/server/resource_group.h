@@ -5,8 +5,10 @@
 // server's thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "blocks/bindings/binding_service.h"
@@ -18,6 +20,9 @@
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
 #include "policy/binding_meter.h"
+#include "policy/event_policies.h"
+#include "policy/resilience.h"
+#include "policy/resilient_bindings.h"
 #include "server/process_options.h"
 #include "telemetry/metrics.h"
 
@@ -62,13 +67,26 @@ class ResourceGroup final {
   std::vector<LoadedComponent> components(std::string_view app_id) const;
   // Names of the HTTPEndpoint resources that are for this app, in the order of their declaration.
   std::vector<std::string> http_endpoints(std::string_view app_id) const;
+  // The resiliency policies of this app; null: it has none.
+  policy::Resilience* resilience(std::string_view app_id) const;
+  // The names of its Resiliency resources, in the order of their declaration.
+  std::vector<std::string> resiliencies(std::string_view app_id) const;
+  // The policies for events of input bindings on their way to this app.
+  policy::ResilientInputSink::Protections input_protections(std::string_view app_id) const;
   // Of the Configuration, sorted.
   const std::vector<std::string>& enabled_features() const { return enabled_features_; }
   bool uses_defaults() const { return uses_defaults_; }
 
+  // No new events; those under way finish, without further attempts.
+  void stop_events();
   void close(SteadyTime deadline);
 
  private:
+  void make_resilience(std::vector<config::Resiliency> resources, const GroupParts& parts,
+                       config::Diagnostics& diagnostics);
+  // Of the apps that may use the component.
+  policy::AppProtections protections(const config::Component& component, config::TargetKind kind,
+                                     config::Direction direction) const;
   // Secret stores, each after the one that its own secrets are in.
   void make_secret_stores(std::vector<config::Component>& components, const GroupParts& parts,
                           config::Diagnostics& diagnostics);
@@ -88,6 +106,10 @@ class ResourceGroup final {
   const std::vector<std::string> folders_;
   const bool uses_defaults_;
   std::vector<std::string> enabled_features_;
+  std::vector<config::Resiliency> resiliencies_;
+  std::map<std::string, std::unique_ptr<policy::Resilience>, std::less<>> resilience_;  // by app
+  policy::EventPolicies event_policies_;
+  std::map<std::string, policy::ResilientInputSink::Protections, std::less<>> input_protections_;  // by app
   state::StateService state_;
   pubsub::PubsubService pubsub_;
   secrets::SecretService secrets_;

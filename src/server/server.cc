@@ -13,6 +13,7 @@
 #include "components/grpc/pluggable_sockets.h"
 #include "net/grpc/passing_service.h"
 #include "net/held_sockets.h"
+#include "policy/invoke_policies.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_runtime.h"
@@ -82,6 +83,7 @@ class Server::Impl final {
  private:
   void warn_of_idle_keys() const;
   Status load_resources();
+  void guard_invocations();
   Status serve_urls();
   void stop_events();
   Status listen();
@@ -108,6 +110,7 @@ class Server::Impl final {
   std::unique_ptr<components::Catalog> catalog_;
   std::unique_ptr<components::grpc::PluggableSockets> pluggable_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
+  std::unique_ptr<policy::InvokePolicies> invoke_policies_;  // none: no app has any
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   AppRoutes routes_{invoke_};
   // What guests may reach by full URLs, by app id.
@@ -183,7 +186,10 @@ Status Server::Impl::load_resources() {
                                                                      .http_paths = wanted.http_paths,
                                                                      .http_methods = !wanted.http_methods_excluded});
   serve_metrics_ = options_.metrics_port.has_value() && wanted.enabled;
-  auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_);
+  auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_,
+                           [this](std::string_view caller, std::string_view callee) {
+                             return invoke_policies_ && invoke_policies_->names(caller, callee);
+                           });
   if (peers) {
     peers_ = std::move(*peers);
     routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
@@ -213,6 +219,7 @@ Status Server::Impl::load_resources() {
                                                    *metrics_, app_ids, options_.without_folders, invoke_},
                                         diagnostics));
   }
+  guard_invocations();
   for (const config::Diagnostic& one : diagnostics.all()) {
     if (one.severity == config::Severity::kWarning) {
       log_.warn("tandem.config", fmt::format("{}:{}: {}", one.position.file, one.position.line, one.message));
@@ -222,6 +229,18 @@ Status Server::Impl::load_resources() {
     return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
   }
   return {};
+}
+
+void Server::Impl::guard_invocations() {
+  std::vector<TimedExecutor*> workers;
+  for (std::size_t i = 0; i < workers_->size(); ++i) workers.push_back(&(*workers_)[i]);
+  auto policies = std::make_unique<policy::InvokePolicies>(std::move(workers));
+  for (const config::AppSpec& app : options_.apps) {
+    if (policy::Resilience* own = group_of(app).resilience(app.app_id)) policies->add(app.app_id, *own);
+  }
+  if (policies->empty()) return;
+  invoke_policies_ = std::move(policies);
+  invoke_.set_guard(*invoke_policies_);
 }
 
 Status Server::Impl::serve_urls() {
@@ -366,8 +385,7 @@ std::vector<AppAddress> Server::Impl::addresses() const {
 void Server::Impl::stop_events() {
   for (const auto& app : apps_) app->refuse_events();
   for (const auto& group : groups_) {
-    group->bindings().stop_all();
-    group->pubsub().stop_subscriptions();
+    group->stop_events();
     group->configuration().stop_subscriptions();
   }
 }

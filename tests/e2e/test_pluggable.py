@@ -31,6 +31,19 @@ def component(name, kind, scopes="", more="", **metadata):
             "---\n")
 
 
+# A component that has a secret of another one.
+SECRETS_IN_VAULT = """apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: { name: guarded }
+spec:
+  type: state.parts
+  version: v1
+  metadata: [{ name: password, secretKeyRef: { name: login, key: password } }]
+auth: { secretStore: vault }
+---
+"""
+
+
 class Parts:
     """The program with the components, and the folder of its sockets; a path of a socket has to be short."""
 
@@ -45,7 +58,7 @@ class Parts:
             socket.unlink()
         self.process = subprocess.Popen(self.command, env=environment({"DAPR_COMPONENT_SOCKETS_FOLDER": str(self.folder)}),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: len(list(self.folder.glob("*.sock"))) == 2, "the sockets")
+        wait_until(lambda: len(list(self.folder.glob("*.sock"))) == 3, "the sockets")
 
     def kill(self):
         self.process.kill()
@@ -90,7 +103,9 @@ class PluggableTest(TandemTest):
     def all_components(self):
         return self.resources(
             component("store", "state.parts", url="here", number="7"), component("other", "state.Parts"),
-            component("hub", "pubsub.parts"), component("bound", "bindings.parts", queue="q", direction="input, output"))
+            component("hub", "pubsub.parts"), component("bound", "bindings.parts", queue="q", direction="input, output"),
+            component("vault", "secretstores.vault", prefix="the "),
+            SECRETS_IN_VAULT)
 
     def program(self, routes=None):
         one = Program({"/dapr/subscribe": lambda _: (200, {"content-type": "application/json"}, json.dumps(
@@ -242,6 +257,18 @@ class PluggableTest(TandemTest):
         self.assertEqual(events[1].headers["from"], "parts")
         # The program hears what the app has answered.
         wait_until(lambda: here.bind("answers").json() == ['{"taken": true}'], "the app's answer")
+
+    def test_a_secret_store(self):
+        here = self.sidecar(self.program())
+        secrets = f"{here.url}/v1.0/secrets/vault"
+        login = {"user": "the ada", "password": "the lovelace"}
+        self.assertEqual(get(secrets + "/login").json(), login)
+        self.assertEqual(get(secrets + "/bulk").json(), {"login": login})
+        got = get(secrets + "/nothing?metadata.version=7")
+        self.assertEqual((got.status, got.json()), (500, {
+            "errorCode": "ERR_SECRET_GET", "message": "failed getting secret with key nothing from secret store vault: "
+                                                      "rpc error: code = NotFound desc = there is no secret nothing7"}))
+        self.assertEqual(here.state(key="asked", store="guarded").json()["properties"], {"password": "the lovelace"})
 
     def test_a_program_that_is_started_again(self):
         app = self.program()

@@ -4,6 +4,7 @@
 #include <grpcpp/server_context.h>
 
 #include "api/grpc/error_map.h"
+#include "blocks/invoke/invoke_service.h"
 
 namespace tandem::api::grpc {
 void InvokeAnswer::on_head(int status, net::Headers headers) {
@@ -33,6 +34,12 @@ void InvokeAnswer::on_end(net::Headers) {
   });
 }
 
-void InvokeAnswer::on_error(Error error) { call_->fail(to_status(invoke_failed(app_id_, error.message))); }
+void InvokeAnswer::on_error(Error error) {
+  if (error.reason == invoke::kStoppedByPolicy) {
+    call_->fail({static_cast<::grpc::StatusCode>(error.code), error.message});
+    return;
+  }
+  call_->fail(to_status(invoke_failed(app_id_, error.message)));
+}
 
 }  // namespace tandem::api::grpc

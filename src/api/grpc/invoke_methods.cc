@@ -117,10 +117,12 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   if (!query.empty()) http.target.append("?").append(query);
   auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response,
                                                api.sampler.enabled() ? context.trace.traceparent : std::string());
-  api.workers[worker]->post([&handler = callee->endpoint->handler(worker), http = std::move(http),
+  // The worker may come to it when the request is gone already.
+  api.workers[worker]->post([&api, worker, target = request.id(), method = *method, http = std::move(http),
                              body = message.data().value(), context = call->context(),
                              answer = std::move(answer)]() mutable {
-    handler.handle(
+    api.invoke.hand_over(
+        api.app_id, target, method, worker,
         net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(answer)));
   });
 }

@@ -119,8 +119,13 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
       .trace = traced ? ForwardedCall::Trace::kTold : ForwardedCall::Trace::kLeftOut,
       .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
   if (!target.query().empty()) call.target.append("?").append(target.query());
-  net::Handler& handler = found->endpoint->handler(api.worker_index);
-  handler.handle(std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
+  api.invoke.hand_over({.caller = api.app_id,
+                        .target = callee.app_id,
+                        .method = *method,
+                        .callee = *found,
+                        .worker = api.worker_index,
+                        .is_external = external.has_value()},
+                       std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
 }
 
 }  // namespace tandem::api::http

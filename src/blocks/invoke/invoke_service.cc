@@ -75,6 +75,37 @@ Result<Endpoint*> InvokeService::resolve(std::string_view target) const {
   return callee->endpoint;
 }
 
+void InvokeService::hand_over(const Invocation& invocation, std::unique_ptr<net::Exchange> exchange) const {
+  net::Handler& handler = invocation.callee.endpoint->handler(invocation.worker);
+  if (guard_ == nullptr) return handler.handle(std::move(exchange));
+  std::string endpoint(invocation.target);
+  if (is_url(invocation.target)) {
+    endpoint.append("/").append(invocation.method);
+  } else {
+    endpoint.append(":").append(invocation.is_external ? invocation.callee.authority : invocation.method);
+  }
+  guard_->pass({.caller = invocation.caller,
+                .target = invocation.target,
+                .endpoint = std::move(endpoint),
+                .next = handler,
+                .worker = invocation.worker},
+               std::move(exchange));
+}
+
+void InvokeService::hand_over(std::string_view caller, std::string_view target, std::string_view method,
+                              std::size_t worker, std::unique_ptr<net::Exchange> exchange) const {
+  const auto external = find_external(caller, target);
+  const Result<Callee> callee = external ? Result<Callee>(*external) : find(target);
+  if (!callee) return exchange->refuse(callee.error());
+  hand_over({.caller = caller,
+             .target = target,
+             .method = method,
+             .callee = *callee,
+             .worker = worker,
+             .is_external = external.has_value()},
+            std::move(exchange));
+}
+
 std::vector<std::string> InvokeService::app_ids() const {
   std::vector<std::string> ids;
   for (const auto& [id, app] : apps_) ids.push_back(id);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,37 @@ struct Callee {
   MethodIn method_in = MethodIn::kPath;
 };
 
+// One invocation that has found its callee.
+struct Invocation {
+  std::string_view caller;  // app id
+  std::string_view target;  // the callee as the caller names it
+  std::string_view method;  // without the leading slash
+  const Callee& callee;
+  std::size_t worker = 0;
+  bool is_external = false;  // found by find_external()
+};
+
+// The reason of an error that is none of the callee's: the caller's own policies have stopped the call. The code and
+// the message are what daprd's gRPC API answers then.
+inline constexpr std::string_view kStoppedByPolicy = "STOPPED_BY_POLICY";
+
+// Stands between a caller and the app that it invokes. Any worker; outlives the service's last call.
+class CallGuard {
+ public:
+  // `endpoint` is the part of the target that is called, by daprd's names for it ("orders:checkout").
+  struct Call {
+    std::string_view caller;
+    std::string_view target;
+    std::string endpoint;
+    net::Handler& next;
+    std::size_t worker;
+  };
+
+  virtual ~CallGuard() = default;
+  // Hands the exchange to `call.next`, or several in its place, one after the other; or refuses it.
+  virtual void pass(const Call& call, std::unique_ptr<net::Exchange> exchange) = 0;
+};
+
 class InvokeService final {
  public:
   // `name_space` is that of the process: "default" where NAMESPACE is not set, as in daprd.
@@ -62,6 +94,13 @@ class InvokeService final {
   // has that id in that namespace, kInvalidArgument when it has more dots.
   Result<Callee> find(std::string_view target) const;
   Result<Endpoint*> resolve(std::string_view target) const;
+  // Brings the exchange to the callee's handler on that worker, past the guard when there is one.
+  void hand_over(const Invocation& invocation, std::unique_ptr<net::Exchange> exchange) const;
+  // The same for a target that was found before, on another thread perhaps; one that is there no more is refused.
+  void hand_over(std::string_view caller, std::string_view target, std::string_view method, std::size_t worker,
+                 std::unique_ptr<net::Exchange> exchange) const;
+  // Before the workers start.
+  void set_guard(CallGuard& guard) { guard_ = &guard; }
   const std::string& name_space() const { return name_space_; }
   std::vector<std::string> app_ids() const;
 
@@ -77,6 +116,7 @@ class InvokeService final {
   std::map<std::string, App, std::less<>> apps_;
   std::map<std::string, std::map<std::string, App, std::less<>>, std::less<>> external_;  // by caller and name
   Endpoint* urls_ = nullptr;
+  CallGuard* guard_ = nullptr;
 };
 
 }  // namespace tandem::invoke

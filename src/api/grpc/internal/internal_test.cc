@@ -118,6 +118,12 @@ TEST(Internal, NobodyIsThere) {
   ASSERT_TRUE(streamed.error);
   EXPECT_THAT(streamed.error->message, ::testing::StartsWith("rpc error: code = Unavailable"));
   EXPECT_EQ(sidecars.names.forgotten.size(), 5u);
+  // The caller has policies of its own.
+  sidecars.has_policies = true;
+  const Answered once = sidecars.call({.target = "/"}, std::string());
+  ASSERT_TRUE(once.error);
+  EXPECT_THAT(once.error->message, ::testing::StartsWith("rpc error: code = Unavailable"));
+  EXPECT_EQ(sidecars.names.forgotten.size(), 6u);
 }
 
 TEST(Internal, AnAppThatMovedIsFoundAgain) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -110,14 +111,21 @@ struct Answered {
 
 class TwoSidecars final {
  public:
+  std::atomic<bool> has_policies = false;  // of the caller for the callee
+
   explicit TwoSidecars(std::chrono::milliseconds retry_delay = std::chrono::milliseconds(1)) {
     (void)invoke.add("callee", app, "127.0.0.1:8080");
     door = listen();
     names.addresses = {address()};
     remote = std::make_unique<RemoteApps>(
         workers, names,
-        RemoteOptions{
-            .name_space = "default", .host_address = "192.0.2.7", .host_name = "here", .retry_delay = retry_delay});
+        RemoteOptions{.name_space = "default",
+                      .host_address = "192.0.2.7",
+                      .host_name = "here",
+                      .retry_delay = retry_delay,
+                      .has_policies = [this](std::string_view caller, std::string_view callee) {
+                        return has_policies && caller == "caller" && callee == "callee";
+                      }});
     workers.start();
   }
   ~TwoSidecars() {
