@@ -1,6 +1,8 @@
 """configuration.redis with a real Redis: items, and updates to an app over HTTP, to a guest and to gRPC clients."""
 
 import json
+import os
+import queue
 import re
 import sys
 import unittest
@@ -15,6 +17,7 @@ import python_sdk  # noqa: E402
 
 sys.path.insert(0, str(python_sdk.site_packages()))
 import grpc  # noqa: E402
+from dapr.clients import DaprClient  # noqa: E402
 from dapr.proto.runtime.v1 import configuration_pb2, dapr_pb2_grpc  # noqa: E402
 
 STORE = """apiVersion: dapr.io/v1alpha1
@@ -26,6 +29,16 @@ spec:
   metadata:
     - {{name: redisHost, value: "127.0.0.1:{port}"}}
     - {{name: redisMaxRetryInterval, value: 100ms}}
+"""
+
+
+ENV = """apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: env}
+spec:
+  type: secretstores.local.env
+  version: v1
+  metadata: [{name: prefix, value: SHOP_}]
 """
 
 
@@ -136,6 +149,26 @@ class ConfigurationTest(TandemTest):
             self.tandem.stop()
             self.assertEqual(list(last), [])
             self.assertEqual(last.code(), grpc.StatusCode.OK)
+
+    def test_the_python_sdk(self):
+        self.write("resources/env.yaml", ENV)
+        self.redis.ask("SET", "colour", "red||1")
+        self.program = Program()
+        self.addCleanup(self.program.close)
+        one = serve_beside(self, self.program.port, env={"SHOP_KEY": "value"},
+                           resources_path=self.folder / "resources")
+        os.environ["DAPR_HTTP_PORT"] = one.app.dapr_url.rsplit(":", 1)[1]
+        updates = queue.Queue()
+        with DaprClient(one.app.dapr_grpc) as client:
+            self.assertEqual(client.get_secret("env", "KEY").secret, {"KEY": "value"})
+            self.assertEqual(client.get_bulk_secret("env").secrets, {"KEY": {"KEY": "value"}})
+            item = client.get_configuration("items", ["colour"]).items["colour"]
+            self.assertEqual((item.value, item.version), ("red", "1"))
+            name = client.subscribe_configuration(
+                "items", ["colour"], lambda id, update: updates.put((id, update.items["colour"].value)))
+            self.redis.ask("SET", "colour", "blue")
+            self.assertEqual(updates.get(timeout=PATIENCE), (name, "blue"))
+            self.assertTrue(client.unsubscribe_configuration("items", name))
 
     def test_a_server_that_is_not_there_is_named(self):
         self.redis.kill()
