@@ -36,6 +36,11 @@ find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 find_library(LDNS_LIBRARY libldns.a REQUIRED)  # static: a shared one is a file more to open at each start
+# Time zones, with gRPC's Abseil; static as there.
+foreach(name time time_zone civil_time int128 strings strings_internal throw_delegate base raw_logging_internal spinlock_wait)
+  find_library(ABSEIL_${name} libabsl_${name}.a REQUIRED)
+  list(APPEND ABSEIL_TIME_LIBRARIES ${ABSEIL_${name}})
+endforeach()
 find_library(NGHTTP2_LIBRARY nghttp2 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
@@ -74,7 +79,7 @@ function(tandem_engine_library)
 endfunction()
 
 # proto/ compiled, and gRPC behind it. Linked statically: the shared libraries (gRPC, protobuf and some fifty of Abseil's)
-# would add more to the start of every `tandem` than all the rest of it takes. Without TLS, which gRPC here has no use for.
+# would add more to the start of every `tandem` than all the rest of it takes.
 function(tandem_proto_library)
   set(folder ${CMAKE_BINARY_DIR}/proto)
   file(GLOB_RECURSE protos CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/proto ${CMAKE_SOURCE_DIR}/proto/*.proto)
@@ -86,7 +91,9 @@ function(tandem_proto_library)
     list(APPEND inputs ${CMAKE_SOURCE_DIR}/proto/${proto})
   endforeach()
   # The files with a service in them.
-  set(services dapr/proto/runtime/v1/dapr dapr/proto/runtime/v1/appcallback dapr/proto/internals/v1/service_invocation)
+  set(services dapr/proto/runtime/v1/dapr dapr/proto/runtime/v1/appcallback dapr/proto/internals/v1/service_invocation
+               dapr/proto/components/v1/state dapr/proto/components/v1/pubsub dapr/proto/components/v1/bindings
+               dapr/proto/components/v1/secretstore)
   list(TRANSFORM services APPEND .proto OUTPUT_VARIABLE service_inputs)
   list(TRANSFORM service_inputs PREPEND ${CMAKE_SOURCE_DIR}/proto/)
   list(TRANSFORM services PREPEND ${folder}/ OUTPUT_VARIABLE service_stems)
@@ -103,13 +110,13 @@ function(tandem_proto_library)
   add_library(tandem_proto STATIC ${generated} ${service_sources})
   target_compile_options(tandem_proto PRIVATE -w)
   target_include_directories(tandem_proto SYSTEM PUBLIC ${folder})
-  foreach(name grpc++_reflection grpc++_unsecure grpc_unsecure upb gpr address_sorting cares re2 protobuf z)
+  foreach(name grpc++_reflection grpc++ grpc upb gpr address_sorting cares re2 protobuf z)
     find_library(GRPC_STATIC_${name} lib${name}.a REQUIRED)
     list(APPEND libraries ${GRPC_STATIC_${name}})
   endforeach()
   cmake_path(GET GRPC_STATIC_gpr PARENT_PATH library_folder)
   file(GLOB abseil ${library_folder}/libabsl_*.a)
-  target_link_libraries(tandem_proto PUBLIC ${libraries} ${abseil} Threads::Threads dl)
+  target_link_libraries(tandem_proto PUBLIC ${libraries} ${abseil} OpenSSL::SSL Threads::Threads dl)
   # What these libraries run before main() lies together then, and touches 2.5 MB less of the file.
   target_link_options(tandem_proto INTERFACE -Wl,-z,keep-text-section-prefix)
 endfunction()

@@ -72,6 +72,13 @@ def sdk_go():
     return [folder / "sdk"]
 
 
+def pluggable():
+    """Components on Dapr's Go SDK for them; their sockets are where DAPR_COMPONENT_SOCKETS_FOLDER says."""
+    folder = built("pluggable", HERE / "pluggable", ["go.mod", "go.sum", "main.go"],
+                   lambda at: run(["go", "build", "-o", "parts", "."], at))
+    return [folder / "parts"]
+
+
 def sdk_java():
     def build(folder):
         run(["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"], folder)

@@ -19,6 +19,11 @@ class Sample:
     p99: float
     user: float
     system: float
+    requests: int
+
+    @property
+    def cpu(self):
+        return self.user + self.system
 
 
 def _latency(text, percentile):
@@ -26,14 +31,17 @@ def _latency(text, percentile):
     return float(value) * UNITS_US[unit]
 
 
-def wrk(server, url, connections, seconds, script=None):
-    """Runs wrk for `seconds`; an answer that is not 2xx or a broken connection makes the figures worthless."""
+def wrk(server, url, connections, seconds, script=None, arguments=()):
+    """Runs wrk for `seconds`; an answer that is not 2xx or a broken connection makes the figures worthless.
+
+    `arguments` are the script's."""
     command = ["wrk", "--latency", "-t", str(min(connections, 2)), "-c", str(connections), "-d", f"{seconds}s"]
     command += ["--timeout", "30s"]
     if script:
         command += ["-s", str(Path(__file__).resolve().parent / script)]
     before = server.cpu_seconds()
-    done = subprocess.run([*command, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command += [url, "--", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     after = server.cpu_seconds()
     text = done.stdout
     total = re.search(r"^\s+(\d+) requests in", text, re.MULTILINE)
@@ -44,4 +52,4 @@ def wrk(server, url, connections, seconds, script=None):
     requests = int(total.group(1))
     rate = float(re.search(r"^Requests/sec:\s+([\d.]+)", text, re.MULTILINE).group(1))
     user, system = ((a - b) * 1e6 / requests for a, b in zip(after, before))
-    return Sample(rate, _latency(text, 50), _latency(text, 99), user, system)
+    return Sample(rate, _latency(text, 50), _latency(text, 99), user, system, requests)

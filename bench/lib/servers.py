@@ -67,7 +67,7 @@ class Server:
                 self.lines.append(line.rstrip())
                 found = [pattern.search(line) for pattern in patterns]
                 if all(found):
-                    self.ports = [int(match.group(1)) for match in found]
+                    self.ports = [int(match.group(1)) for match in found if match.groups()]
                     break
             else:
                 raise Failed(f"{name} did not start: {command}\n" + "\n".join(self.lines[-20:]))

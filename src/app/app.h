@@ -2,20 +2,23 @@
 // that speaks HTTP (external_app.h) or gRPC.
 //
 // The server makes it before the workers start and destroys it after they have stopped. As an invoke::Endpoint it gives
-// one handler a worker: what Dapr, and other apps through it, ask of the app. As a pubsub::EventSink it takes events on
-// any thread. The other functions are the server's, each with a thread and a way to fail of its own.
+// one handler a worker: what Dapr, and other apps through it, ask of the app. As a pubsub::EventSink and a
+// bindings::InputSink it takes events on any thread. The other functions are the server's, each with a thread and a way
+// to fail of its own.
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <vector>
 
+#include "blocks/bindings/binding_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "config/subscription.h"
 
 namespace tandem::app {
 
-class App : public invoke::Endpoint, public pubsub::EventSink {
+class App : public invoke::Endpoint, public pubsub::EventSink, public bindings::InputSink {
  public:
   // Events, and Tandem's own questions below, go to the app by these handlers instead of its own, which they lead to.
   // Before the workers start; `endpoint` lives until they have stopped.
@@ -33,6 +36,11 @@ class App : public invoke::Endpoint, public pubsub::EventSink {
   // The topics that the app itself asks for; an app that has no such answer asks for none. On worker 0's thread, after
   // warm_up(); `done` runs there, within a time that the app has for its answer.
   virtual void list_subscriptions(Completion<std::vector<config::Subscription>> done) = 0;
+
+  // Which of these input bindings the app takes events of, by name; one that cannot be asked takes none, and the log
+  // says so. On worker 0's thread, after warm_up(); `done` runs there, after three seconds for each at the latest.
+  virtual void list_bindings(std::vector<bindings::BindingService::Input> offered,
+                             Completion<std::vector<std::string>> done) = 0;
 
   // One probe of the app's health: success, or why it is not healthy. On worker 0's thread, after warm_up(); `done`
   // runs there, when `timeout` has passed at the latest.

@@ -3,15 +3,12 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include "app/collect_sink.h"
-#include "net/in_process.h"
+#include "app/ask_app.h"
 
 namespace tandem::app {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;
 
 }  // namespace
 
@@ -31,19 +28,11 @@ Result<AppConfig> parse_app_config(std::string_view text) {
 
 void fetch_app_config(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
                       Completion<AppConfig> done) {
-  net::OwnedRequest request;
-  request.authority = app_id;
-  request.target = "/dapr/config";
-  request.headers = {{"content-type", "application/json"}, {"dapr-app-id", app_id}};
-  CallContext context;
-  context.deadline = std::chrono::steady_clock::now() + timeout;
-  auto sink =
-      std::make_unique<CollectSink>(kMaxAnswerBytes, [done = std::move(done)](Result<CollectedAnswer> answer) mutable {
-        if (!answer) return done(fail(std::move(answer.error())));
-        if (answer->status != 200) return done(AppConfig{});
-        done(parse_app_config(answer->body));
-      });
-  handler.handle(net::make_in_process_exchange(std::move(request), std::string(), std::move(context), std::move(sink)));
+  ask_app(handler, app_id, "/dapr/config", timeout, [done = std::move(done)](Result<CollectedAnswer> answer) mutable {
+    if (!answer) return done(fail(std::move(answer.error())));
+    if (answer->status != 200) return done(AppConfig{});
+    done(parse_app_config(answer->body));
+  });
 }
 
 }  // namespace tandem::app

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/app_config.h"
+#include "app/binding_event.h"
 #include "app/countdown.h"
 #include "app/delivery.h"
 #include "app/health_probe.h"
@@ -96,6 +97,14 @@ void ExternalApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict>
   });
 }
 
+void ExternalApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
+  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % lanes_.size();
+  workers_[chosen].post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
+    post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
+               std::move(done));
+  });
+}
+
 void ExternalApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
   const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % lanes_.size();
   workers_[chosen].post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
@@ -149,6 +158,11 @@ void ExternalApp::load_config(Completion<void> done) {
 
 void ExternalApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
   fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
+}
+
+void ExternalApp::list_bindings(std::vector<bindings::BindingService::Input> offered,
+                                Completion<std::vector<std::string>> done) {
+  ask_for_bindings(deliveries_->handler(0), options_.app_id, log_, std::move(offered), std::move(done));
 }
 
 void ExternalApp::probe_health(milliseconds timeout, Completion<void> done) {

@@ -32,10 +32,13 @@ class ExternalApp final : public App {
   net::Handler& handler(std::size_t worker) override;
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
+  void take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) override;
   void deliver_through(invoke::Endpoint& endpoint) override { deliveries_ = &endpoint; }
   Status warm_up() override;
   void load_config(Completion<void> done) override;
   void list_subscriptions(Completion<std::vector<config::Subscription>> done) override;
+  void list_bindings(std::vector<bindings::BindingService::Input> offered,
+                     Completion<std::vector<std::string>> done) override;
   void probe_health(std::chrono::milliseconds timeout, Completion<void> done) override;
   void stop(SteadyTime deadline) override;
 

@@ -7,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "net/http_head.h"
+#include "base/text.h"
+#include "net/hop_headers.h"
 
 namespace tandem::app {
 namespace {
@@ -16,43 +17,13 @@ constexpr std::chrono::seconds kConnectTimeout{30};  // as Go's client, which da
 constexpr std::chrono::milliseconds kLook{500};      // how often it is looked for a caller that has left
 constexpr std::string_view kApiTokenHeader = "dapr-api-token";
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::any_of(names, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
-}
-
-// RFC 9110, 7.6.1: they mean one connection.
-bool is_hop_by_hop(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames = {
-      "connection",     "keep-alive", "proxy-connection", "transfer-encoding",   "upgrade",
-      "http2-settings", "te",         "trailer",          "proxy-authorization", "proxy-authenticate"};
-  return is_one_of(name, kNames);
-}
-
-// The headers that Connection names, one connection's too.
-std::vector<std::string_view> connection_options(net::Headers headers) {
-  std::vector<std::string_view> names;
-  for (const net::Header& header : headers) {
-    if (!net::equals_ignoring_case(header.name, "connection")) continue;
-    for (std::string_view left = header.value; !left.empty();) {
-      const std::size_t comma = left.find(',');
-      std::string_view name = left.substr(0, comma);
-      while (!name.empty() && (name.front() == ' ' || name.front() == '\t')) name.remove_prefix(1);
-      while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-      if (!name.empty()) names.push_back(name);
-      left = comma == std::string_view::npos ? std::string_view() : left.substr(comma + 1);
-    }
-  }
-  return names;
-}
-
 // An answer's headers on their way to whoever called. A length is the connection's too: daprd counts anew.
 std::vector<net::Header> answer_headers(net::Headers headers) {
-  const std::vector<std::string_view> options = connection_options(headers);
+  const net::HopHeaders hop(headers);
   std::vector<net::Header> kept;
   kept.reserve(headers.size());
   for (const net::Header& header : headers) {
-    if (!is_hop_by_hop(header.name) && !is_one_of(header.name, options) &&
-        !net::equals_ignoring_case(header.name, "content-length")) {
+    if (!hop.contains(header.name) && !net::equals_ignoring_case(header.name, "content-length")) {
       kept.push_back(header);
     }
   }
@@ -69,9 +40,7 @@ bool is_verb(std::string_view method) {
 // "Get", "Post": how Go's client begins its errors.
 std::string capitalized(std::string_view method) {
   std::string text(method);
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] >= 'A' && text[i] <= 'Z') text[i] = static_cast<char>(text[i] - 'A' + 'a');
-  }
+  for (std::size_t i = 1; i < text.size(); ++i) text[i] = to_lower(text[i]);
   return text;
 }
 
@@ -138,12 +107,11 @@ net::ClientRequest ExternalCall::request() {
   out.host = lane_.options.host;
   out.port = lane_.options.port;
   out.target = head.target;
-  const std::vector<std::string_view> options = connection_options(head.headers);
+  const net::HopHeaders hop(head.headers);
   const std::string& token = lane_.options.api_token;
   out.headers.reserve(head.headers.size() + 1);
   for (const net::Header& header : head.headers) {
-    const bool dropped = is_hop_by_hop(header.name) || is_one_of(header.name, options) ||
-                         net::equals_ignoring_case(header.name, "host") ||
+    const bool dropped = hop.contains(header.name) || net::equals_ignoring_case(header.name, "host") ||
                          (!token.empty() && net::equals_ignoring_case(header.name, kApiTokenHeader));
     if (!dropped) out.headers.push_back({std::string(header.name), std::string(header.value)});
   }

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "app/binding_event.h"
 #include "app/countdown.h"
 #include "app/delivery.h"
 #include "app/health_probe.h"
@@ -46,20 +47,29 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
 
 GuestApp::~GuestApp() = default;
 
-void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  // Straight to a worker that has instances.
+std::size_t GuestApp::choose_lane() {
   const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
-  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % pools;
+  return next_.fetch_add(1, std::memory_order_relaxed) % pools;
+}
+
+void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  const std::size_t chosen = choose_lane();
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                std::move(done));
   });
 }
 
+void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
+  const std::size_t chosen = choose_lane();
+  lanes_[chosen]->worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
+    post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
+               std::move(done));
+  });
+}
+
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
-  // Straight to a worker that has instances.
-  const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
-  const std::size_t chosen = next_.fetch_add(1, std::memory_order_relaxed) % pools;
+  const std::size_t chosen = choose_lane();
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                     std::move(done));
@@ -86,6 +96,11 @@ Status GuestApp::warm_up() {
 
 void GuestApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
   fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
+}
+
+void GuestApp::list_bindings(std::vector<bindings::BindingService::Input> offered,
+                             Completion<std::vector<std::string>> done) {
+  ask_for_bindings(deliveries_->handler(0), options_.app_id, log_, std::move(offered), std::move(done));
 }
 
 void GuestApp::probe_health(std::chrono::milliseconds timeout, Completion<void> done) {

@@ -37,11 +37,15 @@ class GuestApp final : public App {
   // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
+  // bindings::InputSink: the same.
+  void take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) override;
 
   // App
   void deliver_through(invoke::Endpoint& endpoint) override { deliveries_ = &endpoint; }
   Status warm_up() override;
   void list_subscriptions(Completion<std::vector<config::Subscription>> done) override;
+  void list_bindings(std::vector<bindings::BindingService::Input> offered,
+                     Completion<std::vector<std::string>> done) override;
   void probe_health(std::chrono::milliseconds timeout, Completion<void> done) override;
   void stop(SteadyTime deadline) override;
 
@@ -55,6 +59,9 @@ class GuestApp final : public App {
     std::unique_ptr<net::Handler> bridge;
     net::Worker* worker = nullptr;
   };
+
+  // Of the next event: a worker that has instances.
+  std::size_t choose_lane();
 
   const GuestOptions options_;
   const std::unique_ptr<engine::Program> program_;

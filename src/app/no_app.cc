@@ -15,7 +15,15 @@ void NoApp::deliver(pubsub::Delivery, Completion<pubsub::Verdict> done) {
   done(fail(Code::kUnavailable, std::string(kWhy)));
 }
 
+void NoApp::take(bindings::AppEvent, Completion<bindings::AppAnswer> done) {
+  done(fail(Code::kUnavailable, std::string(kWhy)));
+}
+
 void NoApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) { done({}); }
+
+void NoApp::list_bindings(std::vector<bindings::BindingService::Input>, Completion<std::vector<std::string>> done) {
+  done({});
+}
 
 void NoApp::probe_health(std::chrono::milliseconds, Completion<void> done) {
   done(fail(Code::kUnavailable, std::string(kWhy)));

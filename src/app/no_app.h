@@ -16,9 +16,12 @@ class NoApp final : public App {
   // App
   net::Handler& handler(std::size_t) override { return door_; }
   void deliver(pubsub::Delivery, Completion<pubsub::Verdict> done) override;
+  void take(bindings::AppEvent, Completion<bindings::AppAnswer> done) override;
   void deliver_through(invoke::Endpoint&) override {}
   Status warm_up() override { return {}; }
   void list_subscriptions(Completion<std::vector<config::Subscription>> done) override;
+  void list_bindings(std::vector<bindings::BindingService::Input> offered,
+                     Completion<std::vector<std::string>> done) override;
   void probe_health(std::chrono::milliseconds timeout, Completion<void> done) override;
   void stop(SteadyTime) override {}
 

@@ -1,11 +1,11 @@
 #include "app/outbound.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/number.h"
 #include "net/in_process.h"
 
 namespace tandem::app {
@@ -40,8 +40,9 @@ bool split_authority(std::string_view text, std::string_view scheme, Authority& 
     }
   }
   if (port.empty()) return !out.host.empty();
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-  return !out.host.empty() && error == std::errc() && end == port.data() + port.size();
+  const std::optional<std::uint16_t> number = parse_number<std::uint16_t>(port);
+  if (number) out.port = *number;
+  return number && !out.host.empty();
 }
 
 bool is_loopback_name(std::string_view host) {

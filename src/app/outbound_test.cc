@@ -3,6 +3,7 @@
 #include "app/outbound.h"
 
 #include "app/testing/test_guests.h"
+#include "net/testing/handlers.h"
 
 namespace tandem::app {
 namespace {
@@ -139,28 +140,6 @@ TEST_F(OutboundTest, AnInstanceThatEndsLeavesItsCallsToThemselves) {
 
 // ---- over a socket ----
 
-// A server outside: streams the request's body back.
-class EchoBack final : public std::enable_shared_from_this<EchoBack> {
- public:
-  explicit EchoBack(std::unique_ptr<net::Exchange> exchange) : exchange_(std::move(exchange)) {}
-  void start() {
-    exchange_->start(200, {});
-    next();
-  }
-
- private:
-  void next() {
-    exchange_->body().read([self = shared_from_this()](Result<std::string_view> piece) {
-      if (!piece) return self->exchange_->abort();
-      if (piece->empty()) return self->exchange_->finish();
-      self->exchange_->write(*piece, [self](Status status) {
-        if (status) self->next();
-      });
-    });
-  }
-  const std::unique_ptr<net::Exchange> exchange_;
-};
-
 struct OutboundSocketTest : OutboundTest {
   OutboundSocketTest()
       : outside([this](std::unique_ptr<net::Exchange> exchange) {
@@ -169,7 +148,7 @@ struct OutboundSocketTest : OutboundTest {
             held = std::move(exchange);
             return;
           }
-          std::make_shared<EchoBack>(std::move(exchange))->start();
+          net::echo(std::move(exchange));
         }),
         client(std::make_unique<net::HttpClient>(rig.workers[0])) {
     allow({"http://127.0.0.1:" + std::to_string(outside.port())});

@@ -5,15 +5,12 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include "app/collect_sink.h"
-#include "net/in_process.h"
+#include "app/ask_app.h"
 
 namespace tandem::app {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;
 
 std::string text_of(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -85,26 +82,21 @@ Result<std::vector<config::Subscription>> parse_subscriptions(std::string_view t
 
 void fetch_subscriptions(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,
                          Completion<std::vector<config::Subscription>> done) {
-  net::OwnedRequest request;
-  request.authority = app_id;
-  request.target = "/dapr/subscribe";
-  request.headers = {{"content-type", "application/json"}, {"dapr-app-id", app_id}};
-  CallContext context;
-  context.deadline = std::chrono::steady_clock::now() + timeout;
-  auto sink = std::make_unique<CollectSink>(
-      kMaxAnswerBytes, [app_id, done = std::move(done)](Result<CollectedAnswer> answer) mutable {
-        if (!answer) return done(fail(std::move(answer.error())));
-        if (answer->status == 404 || answer->status == 204) return done(std::vector<config::Subscription>{});
-        if (answer->status != 200) {
-          return done(fail(Code::kUnavailable,
-                           fmt::format("app {} answered {} to GET /dapr/subscribe", app_id, answer->status)));
-        }
-        // An app that answers every path with a page of its own declares nothing.
-        const std::size_t start = answer->body.find_first_not_of(" \t\r\n");
-        if (start == std::string::npos || answer->body[start] != '[') return done(std::vector<config::Subscription>{});
-        done(parse_subscriptions(answer->body, app_id));
-      });
-  handler.handle(net::make_in_process_exchange(std::move(request), std::string(), std::move(context), std::move(sink)));
+  ask_app(handler, app_id, "/dapr/subscribe", timeout,
+          [app_id, done = std::move(done)](Result<CollectedAnswer> answer) mutable {
+            if (!answer) return done(fail(std::move(answer.error())));
+            if (answer->status == 404 || answer->status == 204) return done(std::vector<config::Subscription>{});
+            if (answer->status != 200) {
+              return done(fail(Code::kUnavailable,
+                               fmt::format("app {} answered {} to GET /dapr/subscribe", app_id, answer->status)));
+            }
+            // An app that answers every path with a page of its own declares nothing.
+            const std::size_t start = answer->body.find_first_not_of(" \t\r\n");
+            if (start == std::string::npos || answer->body[start] != '[') {
+              return done(std::vector<config::Subscription>{});
+            }
+            done(parse_subscriptions(answer->body, app_id));
+          });
 }
 
 }  // namespace tandem::app

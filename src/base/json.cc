@@ -5,18 +5,13 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tandem {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (Unicode 15, table 3-7).
 std::size_t utf8_length(std::string_view text) {
@@ -64,15 +59,20 @@ class Checker final {
   explicit Checker(std::string_view text) : text_(text) {}
 
   Result<std::string_view> check() {
-    skip_space();
-    const std::size_t begin = at_;
-    if (!value()) return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: {}", at_, mistake_));
-    const std::size_t end = at_;
+    auto found = check_prefix();
+    if (!found) return found;
     skip_space();
     if (at_ != text_.size()) {
       return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: text after the value", at_));
     }
-    return text_.substr(begin, end - begin);
+    return found;
+  }
+
+  Result<std::string_view> check_prefix() {
+    skip_space();
+    const std::size_t begin = at_;
+    if (!value()) return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: {}", at_, mistake_));
+    return text_.substr(begin, at_ - begin);
   }
 
  private:
@@ -266,6 +266,7 @@ std::uint32_t four_hex(std::string_view text) {
 }  // namespace
 
 Result<std::string_view> parse_json(std::string_view text) { return Checker(text).check(); }
+Result<std::string_view> parse_json_prefix(std::string_view text) { return Checker(text).check_prefix(); }
 
 JsonKind json_kind(std::string_view value) {
   switch (value.front()) {

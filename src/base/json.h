@@ -1,9 +1,9 @@
 // Reading JSON without a document: a request body is checked once, then cut into spans of itself.
 //
-// State values and events go to their stores as the bytes that were sent, so a tree of nodes would only lose them
-// (number precision, order of members). parse_json() is the only function that takes unchecked text; all others take
-// spans that it returned, or spans that the cursors below cut out of those. Spans live as long as the text. Any thread,
-// never throws. Grammar: RFC 8259, UTF-8 only, nothing but white space around the value.
+// Events go to their brokers as the bytes that were sent, so a tree of nodes would only lose them (number precision,
+// order of members). parse_json() and parse_json_prefix() are the only functions that take unchecked text; all others
+// take spans that these returned, or spans that the cursors below cut out of those. Spans live as long as the text. Any
+// thread, never throws. Grammar: RFC 8259, UTF-8 only.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,8 @@ enum class JsonKind { kNull, kBool, kNumber, kString, kArray, kObject };
 
 // The one value in `text` without the white space around it. Fails with kInvalidArgument and the offset of the mistake.
 Result<std::string_view> parse_json(std::string_view text);
+// The value that `text` begins with, whatever follows it: so Go's json.Decoder reads most bodies of Dapr's API.
+Result<std::string_view> parse_json_prefix(std::string_view text);
 
 JsonKind json_kind(std::string_view value);
 

@@ -7,6 +7,13 @@
 namespace tandem {
 namespace {
 
+TEST(Json, TakesTheFirstValueOfAText) {
+  EXPECT_EQ(parse_json_prefix(" [1] trailing").value(), "[1]");
+  EXPECT_EQ(parse_json_prefix("{}{}").value(), "{}");
+  EXPECT_FALSE(parse_json_prefix(" "));
+  EXPECT_FALSE(parse_json_prefix("[1"));
+}
+
 TEST(JsonTest, TakesEveryKindOfValueAndTrimsTheSpaceAroundIt) {
   for (const std::string_view text :
        {"null", "true", "false", "0", "-0", "12.5e-3", "1E+2", "\"\"", "\"a\\u00e9\\n\"", "[]", "{}",
@@ -115,6 +122,14 @@ TEST(JsonTest, EscapesText) {
   std::string out;
   append_json_string(out, std::string_view("\"\\\b\f\n\r\t\x01 <&> \u00e9\u2028\xff\0", 20));
   EXPECT_EQ(out, "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001 \\u003c\\u0026\\u003e \u00e9\\u2028\\ufffd\\u0000\"");
+  const auto quoted = [](std::string_view text) {
+    std::string result;
+    append_json_string(result, text);
+    return result;
+  };
+  EXPECT_EQ(quoted("grüße 🌍"), "\"grüße 🌍\"");
+  EXPECT_EQ(quoted("\xc3"), R"("\ufffd")");
+  EXPECT_EQ(quoted("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")");
   out.clear();
   append_json_map(out, {{"a", "1"}, {"b", "{"}});
   EXPECT_EQ(out, R"({"a":"1","b":"{"})");

@@ -14,6 +14,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tandem {
 namespace {
 
@@ -161,8 +163,7 @@ struct Logger::Output {
 };
 
 Result<LogLevel> parse_log_level(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string lower = to_lower(text);
   if (lower == "debug") return LogLevel::kDebug;
   if (lower == "info") return LogLevel::kInfo;
   if (lower == "warn" || lower == "warning") return LogLevel::kWarn;
@@ -186,12 +187,21 @@ Logger::Logger(Options options) : app_id_(std::move(options.app_id)) {
   output_ = std::make_shared<Output>(std::move(options));
 }
 
-Logger::Logger(std::shared_ptr<Output> output, std::string app_id)
-    : output_(std::move(output)), app_id_(std::move(app_id)) {}
+Logger Logger::for_app(std::string app_id) const {
+  Logger other(*this);
+  other.app_id_ = std::move(app_id);
+  return other;
+}
 
-Logger Logger::for_app(std::string app_id) const { return Logger(output_, std::move(app_id)); }
+Logger Logger::with_level(LogLevel level) const {
+  Logger other(*this);
+  other.own_level_ = level;
+  return other;
+}
 
-bool Logger::enabled(LogLevel level) const noexcept { return level >= output_->level.load(std::memory_order_relaxed); }
+bool Logger::enabled(LogLevel level) const noexcept {
+  return level >= own_level_.value_or(output_->level.load(std::memory_order_relaxed));
+}
 
 void Logger::set_level(LogLevel level) noexcept { output_->level.store(level, std::memory_order_relaxed); }
 
@@ -203,11 +213,13 @@ void Logger::log(LogLevel level, std::string_view scope, std::string_view messag
       std::string key;
       std::string_view value;
       std::size_t limit;
+      LogField::Kind kind = LogField::Kind::kText;
     };
     std::string time = timestamp();
     std::vector<Entry> entries;
     entries.reserve(fields.size() + kOwnKeys.size());
-    for (const LogField& field : fields) entries.push_back({clean_key(field.key), field.value, kMaxValueBytes});
+    for (const LogField& field : fields)
+      entries.push_back({clean_key(field.key), field.value, kMaxValueBytes, field.kind});
     entries.push_back({"app_id", app_id_, kMaxValueBytes});
     entries.push_back({"instance", output_->instance, kMaxValueBytes});
     entries.push_back({"scope", scope, kMaxValueBytes});
@@ -238,7 +250,11 @@ void Logger::log(LogLevel level, std::string_view scope, std::string_view messag
       } else {
         fmt::format_to(std::back_inserter(line), "{}\"{}\":", line.size() > 1 ? "," : "", entry.key);
       }
-      append_value(line, entry.value, entry.limit, output_->format);
+      if (json && entry.kind == LogField::Kind::kNumber) {
+        line += entry.value;
+      } else {
+        append_value(line, entry.value, entry.limit, output_->format);
+      }
     }
     line += json ? "}\n" : "\n";
     output_->write(line);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,8 @@ enum class LogFormat { kText, kJson };
 struct LogField {
   std::string_view key;
   std::string_view value;
+  // kNumber: `value` is a number as JSON writes it, and has no quotes there.
+  enum class Kind { kText, kNumber } kind = Kind::kText;
 };
 
 class Logger final {
@@ -54,6 +57,8 @@ class Logger final {
 
   // The same output and level (also when it changes later), another app id.
   Logger for_app(std::string app_id) const;
+  // The same output and app id, but this level, whatever that of the others is or becomes.
+  Logger with_level(LogLevel level) const;
 
   bool enabled(LogLevel level) const noexcept;
   void set_level(LogLevel level) noexcept;
@@ -88,10 +93,10 @@ class Logger final {
 
  private:
   struct Output;
-  Logger(std::shared_ptr<Output> output, std::string app_id);
 
   std::shared_ptr<Output> output_;
   std::string app_id_;
+  std::optional<LogLevel> own_level_;
 };
 
 }  // namespace tandem

@@ -1,17 +1,15 @@
 #include "base/log.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 #include <thread>
 #include <vector>
 
 #include "base/line_logger.h"
+#include "base/testing/capture.h"
 
 namespace tandem {
 namespace {
@@ -19,31 +17,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
-
-// A file that a logger writes to and a test reads back.
-class Capture final {
- public:
-  Capture() {
-    char pattern[] = "/tmp/tandem-log-XXXXXX";
-    fd_ = ::mkstemp(pattern);
-    path_ = pattern;
-  }
-  ~Capture() {
-    ::close(fd_);
-    ::unlink(path_.c_str());
-  }
-  int fd() const { return fd_; }
-  std::string text() const {
-    std::ifstream in(path_);
-    std::stringstream out;
-    out << in.rdbuf();
-    return out.str();
-  }
-
- private:
-  int fd_ = -1;
-  std::string path_;
-};
 
 Logger make(const Capture& capture, LogFormat format, LogLevel level = LogLevel::kInfo) {
   return Logger({.level = level,
@@ -87,6 +60,32 @@ TEST(Logger, LevelsFilterAndAppsShareThem) {
   EXPECT_THAT(text, Not(HasSubstr("hidden")));
   EXPECT_THAT(text, HasSubstr("level=error msg=shown app_id=receipts"));
   EXPECT_THAT(text, HasSubstr("level=debug msg=\"now too\""));
+}
+
+TEST(Logger, OneWithALevelOfItsOwnKeepsIt) {
+  Capture capture;
+  Logger logger = make(capture, LogFormat::kText, LogLevel::kError);
+  const Logger own = logger.for_app("receipts").with_level(LogLevel::kInfo);
+  own.info("s", "shown");
+  own.debug("s", "hidden");
+  logger.set_level(LogLevel::kDebug);
+  own.debug("s", "hidden too");
+  logger.debug("s", "the others go on as before");
+  const std::string text = capture.text();
+  EXPECT_THAT(text, HasSubstr("level=info msg=shown app_id=receipts"));
+  EXPECT_THAT(text, HasSubstr("the others go on"));
+  EXPECT_THAT(text, Not(HasSubstr("hidden")));
+}
+
+TEST(Logger, NumbersHaveNoQuotesInJson) {
+  constexpr auto kNumber = LogField::Kind::kNumber;
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    Capture capture;
+    make(capture, format).info("s", "m", {{"code", "204", kNumber}, {"text", "204"}});
+    const bool json = format == LogFormat::kJson;
+    EXPECT_THAT(capture.text(), HasSubstr(json ? "\"code\":204," : " code=204 "));
+    EXPECT_THAT(capture.text(), HasSubstr(json ? "\"text\":\"204\"," : " text=204 "));
+  }
 }
 
 TEST(Logger, NothingCanForgeALineOrSteerATerminal) {

@@ -45,6 +45,7 @@ constexpr std::array kRules = {
     Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, "DAPR_SCHEDULER_SCHEDULE_JOB", Resource::kNone,
          Info::kAppAndNamespace},
     Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, "DAPR_SCHEDULER_GET_JOB", Resource::kNone, Info::kAppAndNamespace},
+    Rule{"DAPR_SCHEDULER_LIST_JOBS", Code::kOk, "DAPR_SCHEDULER_LIST_JOBS", Resource::kNone, Info::kAppAndNamespace},
     Rule{"DAPR_SCHEDULER_DELETE_JOB", Code::kOk, "DAPR_SCHEDULER_DELETE_JOB", Resource::kNone, Info::kAppAndNamespace},
 };
 

@@ -10,6 +10,7 @@
 #include <climits>
 #include <vector>
 
+#include "base/text.h"
 #include "cli/flag_values.h"
 #include "config/duration.h"
 #include "config/quantity.h"
@@ -62,11 +63,17 @@ class Reader final {
   void error(std::string message) { errors_.push_back(std::move(message)); }
 
   void refuse_what_is_not_there() {
-    if (flags_.is_on("enable-mtls")) error("--enable-mtls is not supported: Tandem has no certificate authority");
-    if (flags_.is_on("wait")) error("--wait is not supported: ask for /v1.0/healthz/outbound instead");
+    if (flags_.is_on("enable-mtls")) {
+      error(
+          "--enable-mtls is not supported: Tandem gets no certificates from Dapr's Sentry. Leave it out where the "
+          "network "
+          "between the sidecars is one you trust, or use Dapr's own daprd");
+    }
     if (const std::string mode = flags_.text("mode"); mode != "standalone") {
       error(mode == "kubernetes"
-                ? std::string("--mode kubernetes is not supported: Tandem reads resources from folders (standalone)")
+                ? std::string("--mode kubernetes is not supported: Tandem does not speak to Dapr's control plane. In a "
+                              "pod start it with --mode standalone, its resources and Configuration in a mounted "
+                              "ConfigMap (--resources-path, --config), or let Dapr inject its own daprd")
                 : fmt::format("--mode: \"{}\" is not standalone, the only mode here", printable(mode)));
     }
   }
@@ -80,12 +87,14 @@ class Reader final {
     } else if (std::string why = config::check_app_id(app.app_id); !why.empty()) {
       error("--app-id: " + why);
     }
+    // Given as false it goes before the Configuration, too.
+    if (flags_.given("enable-api-logging")) app.enable_api_logging = flags_.is_on("enable-api-logging");
     app.app_port = port("app-port", flags_.text("app-port")).value_or(0);
     if (const long long most = flags_.integer("app-max-concurrency"); most > 0) {
       app.app_max_concurrency = static_cast<int>(most);
     }
-    for (std::string name : flags_.texts("disable-init-endpoints")) {
-      std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    for (const std::string& text : flags_.texts("disable-init-endpoints")) {
+      const std::string name = to_lower(text);
       if (name == "config") {
         app.ask_for_config = false;
       } else if (name == "subscribe") {
@@ -97,9 +106,7 @@ class Reader final {
   }
 
   void read_channel(config::AppSpec& app) {
-    std::string protocol = flags_.text("app-protocol");
-    std::ranges::transform(protocol, protocol.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+    std::string protocol = to_lower(flags_.text("app-protocol"));
     if (protocol.empty()) protocol = "http";
     constexpr std::array<std::string_view, 5> kKnown = {"http", "https", "h2c", "grpc", "grpcs"};
     if (std::ranges::find(kKnown, protocol) == kKnown.end()) {
@@ -178,6 +185,7 @@ class Reader final {
     options.dapr_api_token = environment_("DAPR_API_TOKEN");
     options.app_api_token = environment_("APP_API_TOKEN");
     options.name_space = environment_("NAMESPACE");
+    options.components_sockets_folder = environment_("DAPR_COMPONENTS_SOCKETS_FOLDER");
     options.host_address = environment_("DAPR_HOST_IP");
     options.without_folders = server::ProcessOptions::WithoutFolders::kNothing;
     if (const long long seconds = flags_.integer("dapr-graceful-shutdown-seconds"); seconds >= 0) {

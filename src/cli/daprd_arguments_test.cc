@@ -89,8 +89,11 @@ TEST_F(DaprdArgumentsTest, EveryFormOfAFlag) {
 }
 
 TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
-  environment_ = {
-      {"DAPR_API_TOKEN", "theirs"}, {"APP_API_TOKEN", "ours"}, {"NAMESPACE", "shop"}, {"DAPR_HOST_IP", "192.0.2.7"}};
+  environment_ = {{"DAPR_API_TOKEN", "theirs"},
+                  {"APP_API_TOKEN", "ours"},
+                  {"NAMESPACE", "shop"},
+                  {"DAPR_HOST_IP", "192.0.2.7"},
+                  {"DAPR_COMPONENTS_SOCKETS_FOLDER", "/run/sockets"}};
   const RunArguments out = good({"--app-protocol",
                                  "HTTPS",
                                  "--app-channel-address",
@@ -149,6 +152,7 @@ TEST_F(DaprdArgumentsTest, ValuesReachTheirOptions) {
   EXPECT_EQ(out.options.shutdown_limit, 12s);
   EXPECT_EQ(out.hold_stop, 90s);
   EXPECT_EQ(out.options.dapr_api_token, "theirs");
+  EXPECT_EQ(out.options.components_sockets_folder, "/run/sockets");
   EXPECT_EQ(out.options.app_api_token, "ours");
   EXPECT_EQ(out.options.name_space, "shop");
   EXPECT_EQ(out.options.host_address, "192.0.2.7");
@@ -199,6 +203,18 @@ TEST_F(DaprdArgumentsTest, MistakesAreSaid) {
                            "--disable-init-endpoints: invalid value: all", "'health-probe-timeout' must be smaller"}) {
     EXPECT_THAT(all, HasSubstr(text));
   }
+}
+
+TEST_F(DaprdArgumentsTest, WhatNeedsAControlPlaneIsRefusedWithAWayOut) {
+  EXPECT_THAT(error({"--app-id", "a", "--mode", "kubernetes"}), HasSubstr("start it with --mode standalone"));
+  EXPECT_THAT(error({"--app-id", "a", "--enable-mtls"}), HasSubstr("or use Dapr's own daprd"));
+  EXPECT_THAT(error({"--app-id", "a", "--mode", "x"}), HasSubstr("\"x\" is not standalone"));
+}
+
+TEST_F(DaprdArgumentsTest, ApiLoggingHasThreeStates) {
+  EXPECT_EQ(app({}).enable_api_logging, std::nullopt);
+  EXPECT_EQ(app({"--enable-api-logging"}).enable_api_logging, true);
+  EXPECT_EQ(app({"--enable-api-logging=false"}).enable_api_logging, false);
 }
 
 TEST_F(DaprdArgumentsTest, HelpNamesEveryFlag) {

@@ -39,7 +39,7 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"app-id", kText, "", kTaken, "the app's name; required"},
     {"app-max-concurrency", kInteger, "-1", kTaken, "calls in the app at once, the others wait; -1: no limit"},
     {"app-port", kText, "", kTaken, "the port that the app listens on"},
-    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http, https, h2c or grpc"},
+    {"app-protocol", kText, "http", kTaken, "how the app is spoken to: http, https, h2c, grpc or grpcs"},
     {"app-ssl", kSwitch, "false", kTaken, "deprecated: the same as --app-protocol https"},
     {"build-info", kSwitch, "false", kTaken, "print what was built and stop"},
     {"components-path", kText, "", kTaken, "deprecated: the same as --resources-path"},
@@ -60,10 +60,10 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"dapr-public-port", kText, "", kTaken, "port with health and metadata only, without a token"},
     {"disable-builtin-k8s-secret-store", kSwitch, "false", kIdle, "Tandem has no secret store of Kubernetes"},
     {"disable-init-endpoints", kTexts, "", kTaken, "what the app is not asked at its start: config, subscribe"},
-    {"enable-api-logging", kSwitch, "false", kIdle, "this version does not log calls of the API"},
+    {"enable-api-logging", kSwitch, "false", kTaken, "a log line for each call of the APIs"},
     {"enable-app-health-check", kSwitch, "false", kTaken, "probe the app's health"},
     {"enable-metrics", kSwitch, "true", kTaken, "Prometheus's /metrics"},
-    {"enable-mtls", kSwitch, "false", kTaken, "not supported: Tandem has no certificate authority"},
+    {"enable-mtls", kSwitch, "false", kTaken, "not supported: Tandem is no client of Dapr's Sentry"},
     {"enable-profiling", kSwitch, "false", kIdle, kNoProfiling},
     {"log-as-json", kSwitch, "false", kTaken, "log lines as JSON"},
     {"log-file", kText, "", kTaken, "a file that the log is appended to, instead of standard output"},
@@ -83,7 +83,7 @@ constexpr auto kFlags = std::to_array<DaprdFlag>({
     {"sentry-request-jwt-audiences", kTexts, "", kIdle, kNoControlPlane},
     {"unix-domain-socket", kText, "", kTaken, "a folder: the APIs listen on files in it, not on ports"},
     {"version", kSwitch, "false", kTaken, "print the version and stop"},
-    {"wait", kSwitch, "false", kTaken, "not supported: ask for /v1.0/healthz/outbound instead"},
+    {"wait", kSwitch, "false", kTaken, "wait until the sidecar at --dapr-http-port can call out, and stop"},
 });
 
 const DaprdFlag* find(std::string_view name) {
@@ -138,7 +138,8 @@ std::string daprd_help() {
       "somebody else. The same binary does this when it is called daprd.\n\n"
       "Usage: tandem daprd --app-id ID [FLAGS]\n\n"
       "Also from the environment: DAPR_API_TOKEN, which callers of the APIs must then send; APP_API_TOKEN, which the\n"
-      "app is sent; NAMESPACE; DAPR_HOST_IP, the address by which other sidecars reach this one.\n\nFlags:\n";
+      "app is sent; NAMESPACE; DAPR_HOST_IP, the address by which other sidecars reach this one;\n"
+      "DAPR_COMPONENTS_SOCKETS_FOLDER, where pluggable components have their sockets.\n\nFlags:\n";
   for (const DaprdFlag& flag : kFlags) {
     std::string left = fmt::format("  --{}", flag.name);
     if (flag.type != kSwitch) left += flag.type == kInteger ? " COUNT" : flag.type == kDuration ? " TIME" : " VALUE";

@@ -166,4 +166,15 @@ std::string FlagSet::help() const {
   return out;
 }
 
+std::optional<int> parse_or_end(FlagSet& flags, Arguments arguments) {
+  const Result<Parsed> parsed = flags.parse(arguments);
+  if (!parsed) {
+    print_error(parsed.error().message);
+    return 1;
+  }
+  if (*parsed == Parsed::kArguments) return std::nullopt;
+  print(flags.help());
+  return 0;
+}
+
 }  // namespace tandem::cli

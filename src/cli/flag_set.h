@@ -73,4 +73,8 @@ class FlagSet final {
   std::vector<std::string> operands_;
 };
 
+// Parses for a command that has nothing more to do when --help was asked for or the flags are wrong: says so, and
+// returns the exit status. Nothing: the command goes on.
+std::optional<int> parse_or_end(FlagSet& flags, Arguments arguments);
+
 }  // namespace tandem::cli

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <filesystem>
 #include <system_error>
 
+#include "base/number.h"
 #include "config/duration.h"
 #include "config/ip_address.h"
 #include "config/quantity.h"
@@ -34,13 +34,12 @@ Result<bool> parse_boolean(std::string_view text) {
 }
 
 Result<std::int64_t> parse_integer(std::string_view text, std::int64_t least, std::int64_t most) {
-  std::int64_t value = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+  const std::optional<std::int64_t> value = parse_number<std::int64_t>(text);
+  if (!value || *value < least || *value > most) {
     return fail(Code::kInvalidArgument,
                 fmt::format("\"{}\" is not a whole number from {} to {}", printable(text), least, most));
   }
-  return value;
+  return *value;
 }
 
 Result<std::uint16_t> parse_port(std::string_view text) {

@@ -87,7 +87,7 @@ Result<ModuleFacts> look_at(const std::string& path, std::string cache_folder) {
   facts.kind = (*module)->kind();
   facts.names = (*module)->names();
   facts.missing = (*linker)->missing(**module);
-  if (facts.missing.empty() && facts.kind == engine::ModuleKind::kHttp) {
+  if (facts.missing.empty() && facts.kind != engine::ModuleKind::kLibrary && facts.kind != engine::ModuleKind::kCore) {
     if (auto program = engine::Program::make(**module, **linker, {}); !program) {
       facts.link_error = program.error().message;
     }
@@ -99,15 +99,7 @@ Result<ModuleFacts> look_at(const std::string& path, std::string cache_folder) {
 
 int inspect_command(Arguments arguments) {
   FlagSet flags(kText, kFlags);
-  auto parsed = flags.parse(arguments);
-  if (!parsed) {
-    print_error(parsed.error().message);
-    return 1;
-  }
-  if (*parsed == Parsed::kHelp) {
-    print(flags.help());
-    return 0;
-  }
+  if (const std::optional<int> status = parse_or_end(flags, arguments)) return *status;
   if (flags.operands().size() != 1) {
     print_error("tandem inspect takes the path of one .wasm (tandem inspect --help)");
     return 1;

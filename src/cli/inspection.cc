@@ -149,13 +149,17 @@ void classify(const ModuleFacts& facts, Inspection& out) {
 void judge(const ModuleFacts& facts, Inspection& out) {
   if (!facts.missing.empty()) {
     out.verdict = fmt::format("it cannot run here: Tandem lacks {} of its imports", facts.missing.size());
-  } else if (facts.kind != ModuleKind::kHttp) {
-    out.verdict = "it cannot run here: tandem run serves HTTP components";
+  } else if (facts.kind == ModuleKind::kLibrary || facts.kind == ModuleKind::kCore) {
+    out.verdict = "it cannot run here: tandem run serves HTTP components and commands";
   } else if (!facts.link_error.empty()) {
     out.verdict = fmt::format("it cannot run here: {}", facts.link_error);
   } else {
     out.runs = true;
-    out.verdict = fmt::format("it can run here: tandem run {}", config::printable(facts.file));
+    out.verdict = fmt::format("it can run here{}: tandem run {}",
+                              facts.kind == ModuleKind::kHttp
+                                  ? ""
+                                  : ", once for each request, whose body is its stdin, and its stdout the answer's",
+                              config::printable(facts.file));
   }
 }
 

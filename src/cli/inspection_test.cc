@@ -70,19 +70,21 @@ TEST(Inspection, AnImportOfAnotherTypeIsSaid) {
   EXPECT_THAT(inspect(facts).verdict, HasSubstr("types differ"));
 }
 
-TEST(Inspection, CommandsAreBlueprintOneAndDoNotServe) {
+TEST(Inspection, CommandsAreBlueprintOneAndRunOnceARequest) {
   ModuleFacts facts{
       .file = "c.wasm", .bytes = 1, .kind = ModuleKind::kP1Command, .names = {}, .missing = {}, .link_error = {}};
   facts.names = {{Name::Direction::kImport, "function", "wasi_snapshot_preview1.fd_write"},
                  {Name::Direction::kExport, "function", "_start"}};
   Inspection out = inspect(facts);
   EXPECT_EQ(out.blueprint, 1);
-  EXPECT_FALSE(out.runs);
+  EXPECT_TRUE(out.runs);
+  EXPECT_THAT(out.verdict, HasSubstr("once for each request"));
   ASSERT_EQ(out.given.size(), 1u);
   EXPECT_EQ(out.given[0].package, "wasi_snapshot_preview1");
   EXPECT_THAT(out.given[0].names, ElementsAre("fd_write"));
   facts.kind = ModuleKind::kCommand;
   EXPECT_EQ(inspect(facts).blueprint, 1);
+  EXPECT_TRUE(inspect(facts).runs);
 }
 
 TEST(Inspection, AnHttpWasmHandlerIsKnown) {
@@ -106,6 +108,8 @@ TEST(Inspection, OtherModulesHaveNoBlueprint) {
   EXPECT_THAT(inspect(facts).reason, HasSubstr("WASI 0.3"));
   facts.kind = ModuleKind::kCore;
   EXPECT_THAT(inspect(facts).reason, HasSubstr("no component"));
+  EXPECT_FALSE(inspect(facts).runs);
+  EXPECT_THAT(inspect(facts).verdict, HasSubstr("serves HTTP components and commands"));
 }
 
 TEST(Inspection, JsonHasTheSame) {

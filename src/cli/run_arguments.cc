@@ -130,7 +130,7 @@ config::AppSpec read_app(FlagReader& reader, const std::string& module) {
   app.resources_paths = reader.take_all("--resources-path", as_it_is);
   for (std::string& path : reader.flags().values("--components-path")) app.resources_paths.push_back(std::move(path));
   app.config_file_path = reader.take("--config", as_it_is).value_or("");
-  app.enable_api_logging = reader.flags().is_on("--enable-api-logging");
+  if (reader.flags().is_on("--enable-api-logging")) app.enable_api_logging = true;
   for (auto& [name, value] : reader.take_all("--env", parse_variable)) app.env[name] = std::move(value);
   app.files = reader.take_all("--mount", parse_mount);
   app.allowed_outbound_hosts = reader.take_all("--allow-outbound", parse_outbound);
@@ -158,6 +158,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   options.dapr_api_token = reader.environment("DAPR_API_TOKEN");
   options.app_api_token = reader.environment("APP_API_TOKEN");
   options.name_space = reader.environment("NAMESPACE");
+  options.components_sockets_folder = reader.environment("DAPR_COMPONENTS_SOCKETS_FOLDER");
   if (auto port = reader.take("--metrics-port", "DAPR_METRICS_PORT", parse_port)) options.metrics_port = *port;
   if (reader.flags().is_off("--enable-metrics") || reader.flags().is_on("--no-metrics")) options.metrics_port.reset();
   if (auto count = reader.take("--workers", integer(0, kMostWorkers)))

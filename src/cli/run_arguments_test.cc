@@ -153,7 +153,7 @@ TEST_F(RunArgumentsTest, EveryFlagReachesItsOption) {
   EXPECT_EQ(app.request_timeout, std::chrono::seconds(2));
   EXPECT_EQ(app.dapr_http_max_request_size, 16u << 20);
   EXPECT_EQ(app.dapr_http_read_buffer_size, 8u << 10);
-  EXPECT_TRUE(app.enable_api_logging);
+  EXPECT_EQ(app.enable_api_logging, true);
   EXPECT_EQ(out.log_level, LogLevel::kDebug);
   EXPECT_EQ(out.log_format, LogFormat::kJson);
   EXPECT_EQ(out.options.metrics_port, 9003);
@@ -191,6 +191,7 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
                        {"DAPR_GRPC_PORT", "9103"},
                        {"DAPR_API_TOKEN", "secret"},
                        {"NAMESPACE", "prod"},
+                       {"DAPR_COMPONENTS_SOCKETS_FOLDER", "/run/sockets"},
                        {"XDG_CACHE_HOME", "/xdg"}});
   RunArguments out = good({module_, "--dapr-http-port", "9200"});
   ASSERT_EQ(out.options.apps.size(), 1u);
@@ -204,6 +205,7 @@ TEST_F(RunArgumentsTest, TheEnvironmentGivesDefaults) {
               HasSubstr("--dapr-http-port and --dapr-grpc-port are both 9200"));
   EXPECT_EQ(out.options.dapr_api_token, "secret");
   EXPECT_EQ(out.options.name_space, "prod");
+  EXPECT_EQ(out.options.components_sockets_folder, "/run/sockets");
   EXPECT_EQ(out.options.cache_folder, "/xdg/tandem/modules");
   environment_["DAPR_HTTP_PORT"] = "http";
   EXPECT_THAT(error({module_}), HasSubstr("DAPR_HTTP_PORT (environment): \"http\" is not a port"));
@@ -374,7 +376,7 @@ TEST_F(RunFileTest, AnAppOutsideHasAPortAndNoModule) {
   EXPECT_EQ(out.options.apps[0].app_protocol, "https");
   EXPECT_TRUE(out.options.apps[0].enable_app_health_check);
   const std::string wrong = file(
-      "  - {appID: b, appPort: 8000, appProtocol: grpcs}\n"
+      "  - {appID: b, module: b.wasm, appProtocol: grpcs}\n"
       "  - {appID: c, appPort: 8001, appHealthProbeInterval: 1, appHealthProbeTimeout: 1001}\n");
   const std::string text = error({"-f", wrong});
   EXPECT_THAT(text, HasSubstr(":3: appProtocol grpcs of \"b\" is not supported yet"));

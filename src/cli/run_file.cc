@@ -69,11 +69,10 @@ void merge_log_level(FlagReader& reader, const config::AppFile& file, RunArgumen
 
 void check_support(const config::AppFile& file, config::Diagnostics& diagnostics) {
   for (const config::AppSpec& app : file.apps) {
-    const bool reached = app.app_protocol == "http" || (app.is_outside() && (app.app_protocol != "grpcs"));
-    if (!reached) {
+    if (app.app_protocol != "http" && !app.is_outside()) {
       diagnostics.error(app.position(),
-                        fmt::format("appProtocol {} of \"{}\" is not supported yet: this version "
-                                    "serves guests over http, and calls apps outside over http, https, h2c or grpc",
+                        fmt::format("appProtocol {} of \"{}\" is not supported yet: this version serves guests over "
+                                    "http; an app without a module may speak https, h2c, grpc or grpcs",
                                     app.app_protocol, app.app_id));
     }
     if (app.app_health_probe_timeout > app.app_health_probe_interval) {

@@ -145,7 +145,9 @@ constexpr CommandText kText = {
         "or later, stops it at once.",
     .closing =
         "Also from the environment, where a flag does not say otherwise: [NAME] above; DAPR_API_TOKEN, which\n"
-        "callers of the Dapr API must then send; NAMESPACE.\n"
+        "callers of the Dapr API must then send; NAMESPACE; DAPR_COMPONENTS_SOCKETS_FOLDER, where pluggable "
+        "components\n"
+        "have their sockets.\n"
         "\n"
         "Examples:\n"
         "  tandem run app.wasm\n"

@@ -37,15 +37,7 @@ constexpr std::string_view build_type() {
 
 int version_command(Arguments arguments) {
   FlagSet flags(kText, kFlags);
-  auto parsed = flags.parse(arguments);
-  if (!parsed) {
-    print_error(parsed.error().message);
-    return 1;
-  }
-  if (*parsed == Parsed::kHelp) {
-    print(flags.help());
-    return 0;
-  }
+  if (const std::optional<int> status = parse_or_end(flags, arguments)) return *status;
   if (!flags.operands().empty()) {
     print_error("tandem version takes flags only (tandem version --help)");
     return 1;

@@ -8,9 +8,18 @@
 #include <utility>
 #include <vector>
 
+#include "components/bindings/cron/cron_binding.h"
+#include "components/bindings/direction.h"
+#include "components/bindings/http/http_binding.h"
+#include "components/bindings/localstorage/local_storage.h"
+#include "components/bindings/postgresql/postgresql_binding.h"
+#include "components/bindings/redis/redis_binding.h"
 #include "components/component_schemas.h"
+#include "components/configuration/redis/redis_configuration_store.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
 #include "components/pubsub/redis/redis_broker.h"
+#include "components/secretstores/local_env/local_env_secret_store.h"
+#include "components/secretstores/local_file/local_file_secret_store.h"
 #include "components/state/in_memory/in_memory_state_store.h"
 #include "components/state/postgresql/postgresql_metadata.h"
 #include "components/state/postgresql/postgresql_state_store.h"
@@ -36,6 +45,8 @@ struct Making {
 
 using StoreFactory = Result<std::unique_ptr<state::Store>> (*)(const Making&);
 using BrokerFactory = Result<std::unique_ptr<pubsub::Broker>> (*)(const Making&);
+using SecretFactory = Result<std::unique_ptr<secrets::Store>> (*)(const Making&);
+using ConfigurationFactory = Result<std::unique_ptr<configuration::Store>> (*)(const Making&);
 
 std::chrono::milliseconds milliseconds(const MetadataReader& metadata, std::string_view key) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(metadata.get_duration(key));
@@ -66,6 +77,13 @@ Result<std::unique_ptr<state::Store>> make_sqlite_store(const Making& making) {
 SteadyTime init_deadline(const Making& making) {
   return std::chrono::steady_clock::now() +
          std::chrono::duration_cast<std::chrono::milliseconds>(making.component.init_timeout);
+}
+
+// What a component does about things that are no reason to fail: a line in the log, with this scope.
+std::function<void(const std::string&)> warner(const Making& making, std::string_view scope) {
+  return [log = making.surroundings.log, scope, name = making.component.name](const std::string& problem) {
+    if (log != nullptr) log->warn(scope, problem, {{"component", name}});
+  };
 }
 
 // The log hears of connections that break, and of keys that mean nothing here.
@@ -113,6 +131,35 @@ Result<std::unique_ptr<state::Store>> make_postgresql_store(const Making& making
   return std::move(*store);
 }
 
+Result<std::unique_ptr<secrets::Store>> make_local_env_secrets(const Making& making) {
+  return std::make_unique<LocalEnvSecretStore>(making.metadata.get_string("prefix"),
+                                               warner(making, "tandem.secretstores.local.env"));
+}
+
+Result<std::unique_ptr<secrets::Store>> make_local_file_secrets(const Making& making) {
+  const MetadataReader& metadata = making.metadata;
+  LocalFileSecretOptions options{.secrets_file = metadata.get_string("secretsFile"),
+                                 .multi_valued = metadata.get_bool("multiValued"),
+                                 .warn = warner(making, "tandem.secretstores.local.file")};
+  if (std::string separator = metadata.get_string("nestedSeparator"); !separator.empty()) {
+    options.nested_separator = std::move(separator);
+  }
+  Result<std::unique_ptr<LocalFileSecretStore>> store = LocalFileSecretStore::open(options);
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
+Result<std::unique_ptr<configuration::Store>> make_redis_configuration(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
+  if (!redis) return fail(std::move(redis.error()));
+  watch_redis(making, "tandem.configuration.redis", idle_redis_keys(making.metadata), *redis);
+  Result<std::unique_ptr<RedisConfigurationStore>> store =
+      RedisConfigurationStore::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
+  if (!store) return fail(std::move(store.error()));
+  return std::move(*store);
+}
+
 Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& making) {
   const std::int64_t handlers = making.metadata.get_int("maxConcurrentHandlers", 1);
   if (handlers < 1 || handlers > 10'000) {
@@ -121,6 +168,53 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
   return std::make_unique<InMemoryBroker>(
       making.surroundings.timers,
       InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
+}
+
+using Input = std::unique_ptr<bindings::InputBinding>;
+using Output = std::unique_ptr<bindings::OutputBinding>;
+using InputFactory = Result<Input> (*)(const Making&);
+using OutputFactory = Result<Output> (*)(const Making&);
+
+Result<Input> make_cron_binding(const Making& making) {
+  Result<std::unique_ptr<CronBinding>> binding =
+      CronBinding::make(making.component.name, making.metadata.get_string("schedule"), making.surroundings.timers,
+                        making.surroundings.log);
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
+Result<Output> make_http_binding(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<HttpBindingOptions> options = read_http_binding_options(making.metadata);
+  if (!options) return fail(std::move(options.error()));
+  return std::make_unique<HttpBinding>(std::move(*options), *making.surroundings.workers);
+}
+
+Result<Output> make_local_storage(const Making& making) {
+  Result<std::unique_ptr<LocalStorage>> storage = LocalStorage::open(making.metadata.get_string("rootPath"));
+  if (!storage) return fail(std::move(storage.error()));
+  return std::move(*storage);
+}
+
+Result<Output> make_postgresql_binding(const Making& making) {
+  Result<std::unique_ptr<PostgresqlBinding>> binding = PostgresqlBinding::open(
+      making.metadata, init_deadline(making),
+      [log = making.surroundings.log, name = making.component.name](const std::string& problem) {
+        if (log != nullptr) log->warn("tandem.bindings.postgresql", problem, {{"component", name}});
+      });
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
+}
+
+Result<Output> make_redis_binding(const Making& making) {
+  if (making.surroundings.workers == nullptr) return fail(Code::kFailedPrecondition, "there are no workers");
+  Result<RedisOptions> redis = read_redis_options(making.metadata);
+  if (!redis) return fail(std::move(redis.error()));
+  watch_redis(making, "tandem.bindings.redis", idle_redis_keys(making.metadata), *redis);
+  Result<std::unique_ptr<RedisBinding>> binding =
+      RedisBinding::open(std::move(*redis), *making.surroundings.workers, init_deadline(making));
+  if (!binding) return fail(std::move(binding.error()));
+  return std::move(*binding);
 }
 
 constexpr std::string_view kRedisPubsubScope = "tandem.pubsub.redis";
@@ -172,6 +266,39 @@ const BrokerLine kBrokers[] = {
     {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
+struct SecretLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  SecretFactory make;
+};
+const SecretLine kSecretStores[] = {
+    {kLocalEnvSecretsSchema, "secretstores.local.env", make_local_env_secrets},
+    {kLocalFileSecretsSchema, "secretstores.local.file", make_local_file_secrets},
+};
+
+struct ConfigurationLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  ConfigurationFactory make;
+};
+const ConfigurationLine kConfigurationStores[] = {
+    {kRedisConfigurationSchema, "configuration.redis", make_redis_configuration},
+};
+
+struct BindingLine {
+  const EmbeddedSchema& schema;
+  std::string_view type;
+  InputFactory input;    // null: it is no input binding
+  OutputFactory output;  // null: it is no output binding
+};
+const BindingLine kBindings[] = {
+    {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
+    {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
+    {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
+    {kPostgresqlBindingSchema, "bindings.postgresql", nullptr, make_postgresql_binding},
+    {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},
+};
+
 // Metadata that the runtime reads, whatever the component.
 std::vector<SchemaField> runtime_fields(std::string_view block) {
   if (block == "state") {
@@ -189,6 +316,14 @@ std::vector<SchemaField> runtime_fields(std::string_view block) {
              .sensitive = true,
              .description = "The primary key before the last rotation: values that it wrote can still be read."}};
   }
+  if (block == "bindings") {
+    return {
+        {.name = "direction",
+         .description = "input, output or both with a comma between: which parts are used, and that the app is not "
+                        "asked whether it takes the events."},
+        {.name = "route", .description = "The path of the app that gets the events; the component's name if not set."}};
+  }
+  if (block != "pubsub") return {};
   return {{.name = "allowedTopics", .description = "The topics that may be used at all, separated by commas."},
           {.name = "protectedTopics", .description = "Topics that only apps with a scope for them may use."},
           {.name = "publishingScopes", .description = "Which app may publish where: app1=topic1,topic2;app2=topic3."},
@@ -218,6 +353,31 @@ void report_failure(const Component& component, const Error& error, Diagnostics&
                     "component \"" + component.name + "\" (" + component.type + "): " + error.message);
 }
 
+// Hands over what was made, or says why it was not.
+template <class Made, class Take>
+Status take(Result<Made> made, Take hand_over) {
+  if (!made) return fail(std::move(made.error()));
+  hand_over(std::move(*made));
+  return {};
+}
+
+// A program of its own has one consumer group, which cannot be named after several apps.
+Result<PluggableBroker> make_pluggable_broker(const Component& component, const MetadataReader& metadata,
+                                              const Surroundings& surroundings) {
+  if (surroundings.app_id.empty() && metadata.get_string("consumerID").empty()) {
+    return fail(
+        Code::kInvalidArgument,
+        "several apps may use it, and a pluggable pub/sub has one consumer group: set consumerID, or scopes with "
+        "one app");
+  }
+  return surroundings.pluggable->make_broker(component, surroundings.app_id);
+}
+
+Pluggable::Parts parts_of(const BindingDirection& direction) {
+  if (direction.input && direction.output) return Pluggable::Parts::kBoth;
+  return direction.input ? Pluggable::Parts::kInput : Pluggable::Parts::kOutput;
+}
+
 }  // namespace
 
 Result<Catalog> Catalog::load() {
@@ -225,6 +385,9 @@ Result<Catalog> Catalog::load() {
   std::vector<const EmbeddedSchema*> embedded;
   for (const StoreLine& line : kStores) embedded.push_back(&line.schema);
   for (const BrokerLine& line : kBrokers) embedded.push_back(&line.schema);
+  for (const SecretLine& line : kSecretStores) embedded.push_back(&line.schema);
+  for (const ConfigurationLine& line : kConfigurationStores) embedded.push_back(&line.schema);
+  for (const BindingLine& line : kBindings) embedded.push_back(&line.schema);
   for (const EmbeddedSchema* text : embedded) {
     Result<ComponentSchema> schema = config::parse_component_schema(text->text, std::string(text->source));
     if (!schema) return fail(std::move(schema.error()));
@@ -243,27 +406,50 @@ const ComponentSchema* Catalog::find(std::string_view type, std::string_view ver
   return found == schemas_.end() ? nullptr : &*found;
 }
 
-const ComponentSchema* Catalog::find_or_report(const Component& component, std::string_view block,
-                                               Diagnostics& diagnostics) const {
-  if (const ComponentSchema* schema = find(component.type, component.version)) {
-    if (schema->type == block) return schema;
+std::optional<Catalog::Source> Catalog::find_or_report(const Component& component, std::string_view block,
+                                                       const Surroundings& surroundings,
+                                                       Diagnostics& diagnostics) const {
+  const ComponentSchema* const built_in = find(component.type, component.version);
+  const bool known = built_in != nullptr && built_in->type == block;
+  if (surroundings.pluggable != nullptr) {
+    const Result<bool> served = surroundings.pluggable->serves(component);
+    if (served && *served) {
+      Source source;
+      source.pluggable = {.type = std::string(block), .name = component.type.substr(component.type.find('.') + 1)};
+      source.pluggable.fields = runtime_fields(block);
+      source.pluggable.keys = ComponentSchema::Keys::kOpen;
+      return source;
+    }
+    if (!served && !known) {
+      report_failure(component, served.error(), diagnostics);
+      return std::nullopt;
+    }
+    if (!served) {
+      diagnostics.warning(component.position(), "component \"" + component.name + "\": the built-in " + component.type +
+                                                    " is used; " + served.error().message);
+    }
   }
-  std::string known;
+  if (known) return Source{.built_in = built_in};
+  std::string names;
   for (const ComponentSchema& schema : schemas_) {
     if (schema.type != block) continue;
-    known += (known.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
+    names += (names.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
   }
-  diagnostics.error(component.position(), "component \"" + component.name + "\": there is no " + component.type + "/" +
-                                              component.version + "; built in: " + known);
-  return nullptr;
+  std::string missing = "component \"" + component.name + "\": there is no " + component.type + "/" +
+                        component.version + "; built in: " + names;
+  if (surroundings.pluggable != nullptr) {
+    missing += "; no socket in " + surroundings.pluggable->folder() + " serves it either";
+  }
+  diagnostics.error(component.position(), std::move(missing));
+  return std::nullopt;
 }
 
 std::optional<state::StoreEntry> Catalog::make_store(const Component& component, const Surroundings& surroundings,
                                                      Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "state", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "state", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (refuse_keys(component, diagnostics) || diagnostics.error_count() > errors) return std::nullopt;
 
   const Result<state::KeyPrefixChoice> prefix = state::parse_key_prefix(metadata.get_string("keyPrefix"));
@@ -271,37 +457,133 @@ std::optional<state::StoreEntry> Catalog::make_store(const Component& component,
     report_failure(component, prefix.error(), diagnostics);
     return std::nullopt;
   }
-  const StoreLine& line = *std::ranges::find(kStores, schema->full_type(), &StoreLine::type);
-  Result<std::unique_ptr<state::Store>> store = line.make({component, metadata, surroundings});
-  if (!store) {
-    report_failure(component, store.error(), diagnostics);
+  state::StoreEntry entry{
+      .name = component.name, .prefix = prefix->prefix, .custom_prefix = prefix->custom, .scopes = component.scopes};
+  Status made;
+  if (source->built_in == nullptr) {
+    made = take(surroundings.pluggable->make_store(component), [&](PluggableStore store) {
+      entry.store = std::move(store.store);
+      entry.capabilities = std::move(store.features);
+    });
+  } else {
+    const StoreLine& line = *std::ranges::find(kStores, source->built_in->full_type(), &StoreLine::type);
+    made = take(line.make({component, metadata, surroundings}), [&](auto store) { entry.store = std::move(store); });
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
     return std::nullopt;
   }
-  return state::StoreEntry{.name = component.name,
-                           .store = std::move(*store),
-                           .prefix = prefix->prefix,
-                           .custom_prefix = prefix->custom,
-                           .scopes = component.scopes};
+  return entry;
 }
 
 std::optional<pubsub::BrokerEntry> Catalog::make_broker(const Component& component, const Surroundings& surroundings,
                                                         Diagnostics& diagnostics) const {
-  const ComponentSchema* schema = find_or_report(component, "pubsub", diagnostics);
-  if (schema == nullptr) return std::nullopt;
+  const auto source = find_or_report(component, "pubsub", surroundings, diagnostics);
+  if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
-  const MetadataReader metadata = config::check(component, *schema, diagnostics);
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
   if (diagnostics.error_count() > errors) return std::nullopt;
 
-  const BrokerLine& line = *std::ranges::find(kBrokers, schema->full_type(), &BrokerLine::type);
-  Result<std::unique_ptr<pubsub::Broker>> broker = line.make({component, metadata, surroundings});
-  if (!broker) {
-    report_failure(component, broker.error(), diagnostics);
+  pubsub::BrokerEntry entry{
+      .name = component.name, .scopes = component.scopes, .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+  Status made;
+  if (source->built_in == nullptr) {
+    made = take(make_pluggable_broker(component, metadata, surroundings), [&](PluggableBroker broker) {
+      entry.broker = std::move(broker.broker);
+      entry.capabilities = std::move(broker.features);
+    });
+  } else {
+    const BrokerLine& line = *std::ranges::find(kBrokers, source->built_in->full_type(), &BrokerLine::type);
+    made = take(line.make({component, metadata, surroundings}), [&](auto broker) { entry.broker = std::move(broker); });
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
     return std::nullopt;
   }
-  return pubsub::BrokerEntry{.name = component.name,
-                             .broker = std::move(*broker),
-                             .scopes = component.scopes,
-                             .topic_scopes = pubsub::parse_topic_scopes(metadata.all())};
+  return entry;
+}
+
+std::optional<bindings::BindingEntry> Catalog::make_binding(const Component& component,
+                                                            const Surroundings& surroundings,
+                                                            Diagnostics& diagnostics) const {
+  const auto source = find_or_report(component, "bindings", surroundings, diagnostics);
+  if (!source) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+
+  const BindingDirection direction = parse_direction(metadata.get_string("direction"));
+  bindings::BindingEntry entry{.name = component.name,
+                               .route = metadata.get_string("route"),
+                               .reader = direction.reader,
+                               .scopes = component.scopes};
+  Status made;
+  if (source->built_in == nullptr) {
+    if (direction.input || direction.output) {
+      made = take(surroundings.pluggable->make_binding(component, parts_of(direction)), [&](PluggableBinding parts) {
+        entry.input = std::move(parts.input);
+        entry.output = std::move(parts.output);
+      });
+    }
+  } else {
+    const BindingLine& line = *std::ranges::find(kBindings, source->built_in->full_type(), &BindingLine::type);
+    const Making making{component, metadata, surroundings};
+    if (line.input != nullptr && direction.input) {
+      made = take(line.input(making), [&](Input input) { entry.input = std::move(input); });
+    }
+    if (made && line.output != nullptr && direction.output) {
+      made = take(line.output(making), [&](Output output) { entry.output = std::move(output); });
+    }
+  }
+  if (!made) {
+    report_failure(component, made.error(), diagnostics);
+    return std::nullopt;
+  }
+  if (entry.input == nullptr && entry.output == nullptr) {
+    diagnostics.warning(component.position(), "component \"" + component.name + "\" (" + component.type +
+                                                  "): its direction leaves nothing of it to use");
+  }
+  return entry;
+}
+
+std::optional<secrets::StoreEntry> Catalog::make_secret_store(const Component& component,
+                                                              const Surroundings& surroundings,
+                                                              Diagnostics& diagnostics) const {
+  const auto source = find_or_report(component, "secretstores", surroundings, diagnostics);
+  if (!source) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+  Result<std::unique_ptr<secrets::Store>> store;
+  if (source->built_in == nullptr) {
+    store = surroundings.pluggable->make_secret_store(component);
+  } else {
+    const SecretLine& line = *std::ranges::find(kSecretStores, source->built_in->full_type(), &SecretLine::type);
+    store = line.make({component, metadata, surroundings});
+  }
+  if (!store) {
+    report_failure(component, store.error(), diagnostics);
+    return std::nullopt;
+  }
+  return secrets::StoreEntry{.name = component.name, .store = std::move(*store), .scopes = component.scopes};
+}
+
+std::optional<configuration::StoreEntry> Catalog::make_configuration_store(const Component& component,
+                                                                           const Surroundings& surroundings,
+                                                                           Diagnostics& diagnostics) const {
+  const auto source = find_or_report(component, "configuration", surroundings, diagnostics);
+  if (!source) return std::nullopt;
+  const std::size_t errors = diagnostics.error_count();
+  const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
+  if (diagnostics.error_count() > errors) return std::nullopt;
+  const ConfigurationLine& line =
+      *std::ranges::find(kConfigurationStores, source->built_in->full_type(), &ConfigurationLine::type);
+  Result<std::unique_ptr<configuration::Store>> store = line.make({component, metadata, surroundings});
+  if (!store) {
+    report_failure(component, store.error(), diagnostics);
+    return std::nullopt;
+  }
+  return configuration::StoreEntry{.name = component.name, .store = std::move(*store), .scopes = component.scopes};
 }
 
 }  // namespace tandem::components

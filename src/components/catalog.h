@@ -1,19 +1,25 @@
 // The catalog: every component that is built in, in one list, and how one is made of a user's YAML.
 //
 // The server owns it and makes components at start and on reload, on its own thread: opening a file may block. A new
-// component is a folder, a line in component_schemas and a line in catalog.cc. Mistakes in the YAML, and a component
-// that cannot start, are reported to Diagnostics with file and line.
+// component is a folder, a line in component_schemas and a line in catalog.cc. A component in a program of its own
+// takes the place of a built-in one of the same type, as in daprd. Mistakes in the YAML, and a component that cannot
+// start, are reported to Diagnostics with file and line.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
+#include "components/pluggable.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
 #include "net/worker.h"
@@ -26,6 +32,10 @@ struct Surroundings {
   const Logger* log = nullptr;
   // Whose loops hold the connections of components with servers of their own; they are refused where it is null.
   net::Workers* workers = nullptr;
+  // Components in programs of their own; null: there are none.
+  const Pluggable* pluggable = nullptr;
+  // The one app that may use the component; empty: several may.
+  std::string app_id;
 };
 
 class Catalog final {
@@ -44,11 +54,29 @@ class Catalog final {
                                               config::Diagnostics& diagnostics) const;
   std::optional<pubsub::BrokerEntry> make_broker(const config::Component& component, const Surroundings& surroundings,
                                                  config::Diagnostics& diagnostics) const;
+  std::optional<secrets::StoreEntry> make_secret_store(const config::Component& component,
+                                                       const Surroundings& surroundings,
+                                                       config::Diagnostics& diagnostics) const;
+  std::optional<configuration::StoreEntry> make_configuration_store(const config::Component& component,
+                                                                    const Surroundings& surroundings,
+                                                                    config::Diagnostics& diagnostics) const;
+
+  // Without what the component's `direction` leaves out.
+  std::optional<bindings::BindingEntry> make_binding(const config::Component& component,
+                                                     const Surroundings& surroundings,
+                                                     config::Diagnostics& diagnostics) const;
 
  private:
   Catalog() = default;
-  const config::ComponentSchema* find_or_report(const config::Component& component, std::string_view block,
-                                                config::Diagnostics& diagnostics) const;
+  // What a component is made by: a line of the catalog, or a program of its own, whose keys are its own.
+  struct Source {
+    const config::ComponentSchema* built_in = nullptr;
+    config::ComponentSchema pluggable;
+
+    const config::ComponentSchema& schema() const { return built_in != nullptr ? *built_in : pluggable; }
+  };
+  std::optional<Source> find_or_report(const config::Component& component, std::string_view block,
+                                       const Surroundings& surroundings, config::Diagnostics& diagnostics) const;
 
   std::vector<config::ComponentSchema> schemas_;
 };

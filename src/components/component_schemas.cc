@@ -10,6 +10,15 @@ extern const char kNotForCcache[] = " .incbin \"\"";
 
 namespace {
 
+constexpr char kRedisConfigurationText[] = {
+#embed "configuration/redis/metadata.yaml"
+    , '\0'};
+constexpr char kLocalEnvSecretsText[] = {
+#embed "secretstores/local_env/metadata.yaml"
+    , '\0'};
+constexpr char kLocalFileSecretsText[] = {
+#embed "secretstores/local_file/metadata.yaml"
+    , '\0'};
 constexpr char kInMemoryStateText[] = {
 #embed "state/in_memory/metadata.yaml"
     , '\0'};
@@ -25,6 +34,21 @@ constexpr char kRedisStateText[] = {
 constexpr char kSqliteStateText[] = {
 #embed "state/sqlite/metadata.yaml"
     , '\0'};
+constexpr char kCronBindingText[] = {
+#embed "bindings/cron/metadata.yaml"
+    , '\0'};
+constexpr char kHttpBindingText[] = {
+#embed "bindings/http/metadata.yaml"
+    , '\0'};
+constexpr char kLocalStorageBindingText[] = {
+#embed "bindings/localstorage/metadata.yaml"
+    , '\0'};
+constexpr char kPostgresqlBindingText[] = {
+#embed "bindings/postgresql/metadata.yaml"
+    , '\0'};
+constexpr char kRedisBindingText[] = {
+#embed "bindings/redis/metadata.yaml"
+    , '\0'};
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
     , '\0'};
@@ -34,6 +58,12 @@ constexpr char kRedisPubsubText[] = {
 
 }  // namespace
 
+constexpr EmbeddedSchema kRedisConfigurationSchema{"src/components/configuration/redis/metadata.yaml",
+                                                   kRedisConfigurationText};
+constexpr EmbeddedSchema kLocalEnvSecretsSchema{"src/components/secretstores/local_env/metadata.yaml",
+                                                kLocalEnvSecretsText};
+constexpr EmbeddedSchema kLocalFileSecretsSchema{"src/components/secretstores/local_file/metadata.yaml",
+                                                 kLocalFileSecretsText};
 constexpr EmbeddedSchema kInMemoryStateSchema{"src/components/state/in_memory/metadata.yaml", kInMemoryStateText};
 constexpr EmbeddedSchema kPostgresqlStateV1Schema{"src/components/state/postgresql/v1/metadata.yaml",
                                                   kPostgresqlStateV1Text};
@@ -41,6 +71,13 @@ constexpr EmbeddedSchema kPostgresqlStateV2Schema{"src/components/state/postgres
                                                   kPostgresqlStateV2Text};
 constexpr EmbeddedSchema kRedisStateSchema{"src/components/state/redis/metadata.yaml", kRedisStateText};
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
+constexpr EmbeddedSchema kCronBindingSchema{"src/components/bindings/cron/metadata.yaml", kCronBindingText};
+constexpr EmbeddedSchema kHttpBindingSchema{"src/components/bindings/http/metadata.yaml", kHttpBindingText};
+constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/localstorage/metadata.yaml",
+                                                    kLocalStorageBindingText};
+constexpr EmbeddedSchema kPostgresqlBindingSchema{"src/components/bindings/postgresql/metadata.yaml",
+                                                  kPostgresqlBindingText};
+constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
 constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};
 

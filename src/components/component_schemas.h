@@ -10,6 +10,9 @@ struct EmbeddedSchema {
   std::string_view text;
 };
 
+extern const EmbeddedSchema kRedisConfigurationSchema;
+extern const EmbeddedSchema kLocalEnvSecretsSchema;
+extern const EmbeddedSchema kLocalFileSecretsSchema;
 extern const EmbeddedSchema kInMemoryStateSchema;
 extern const EmbeddedSchema kPostgresqlStateV1Schema;
 extern const EmbeddedSchema kPostgresqlStateV2Schema;
@@ -17,5 +20,10 @@ extern const EmbeddedSchema kRedisStateSchema;
 extern const EmbeddedSchema kSqliteStateSchema;
 extern const EmbeddedSchema kInMemoryPubsubSchema;
 extern const EmbeddedSchema kRedisPubsubSchema;
+extern const EmbeddedSchema kCronBindingSchema;
+extern const EmbeddedSchema kHttpBindingSchema;
+extern const EmbeddedSchema kLocalStorageBindingSchema;
+extern const EmbeddedSchema kPostgresqlBindingSchema;
+extern const EmbeddedSchema kRedisBindingSchema;
 
 }  // namespace tandem::components

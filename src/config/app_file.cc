@@ -150,7 +150,7 @@ class AppFileReader final {
     if (auto most = in.integer("appMaxConcurrency", -1, INT_MAX)) {
       out.app_max_concurrency = *most > 0 ? std::optional<int>(static_cast<int>(*most)) : std::nullopt;
     }
-    out.enable_api_logging = in.boolean("enableApiLogging").value_or(out.enable_api_logging);
+    if (const auto on = in.boolean("enableApiLogging")) out.enable_api_logging = on;
   }
 
   void read_health(MapReader& in, AppSpec& out) {

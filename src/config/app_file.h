@@ -59,7 +59,8 @@ struct AppSpec {
   std::chrono::nanoseconds app_health_probe_interval = std::chrono::seconds(5);
   std::chrono::nanoseconds app_health_probe_timeout = std::chrono::milliseconds(500);
   int app_health_threshold = 3;
-  bool enable_api_logging = false;
+  // A line in the log for each call of the Dapr API; not given: as the Configuration says.
+  std::optional<bool> enable_api_logging;
   // What an app outside the process is asked at its start.
   bool ask_for_config = true;
   bool ask_for_subscriptions = true;

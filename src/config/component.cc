@@ -37,7 +37,7 @@ bool Component::visible_to(std::string_view app_id) const {
 
 const MetadataItem* Component::find(std::string_view item_name) const {
   for (auto item = metadata.rbegin(); item != metadata.rend(); ++item) {
-    if (equals_folded(item->name, item_name)) return &*item;
+    if (equals_ignoring_case(item->name, item_name)) return &*item;
   }
   return nullptr;
 }

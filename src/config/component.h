@@ -62,8 +62,8 @@ struct Component {
 // Finds a secret's value. `store` is the component's auth.secretStore, possibly empty. Must not throw.
 using SecretResolver = std::function<Result<std::string>(const std::string& store, const SecretKeyRef& ref)>;
 
-// Reads secrets from this process's environment, as Dapr's secretstores.local.env does: the variable is the reference's
-// key when it has one, else its name. Variables that Dapr guards (DAPR_…, APP_API_TOKEN) are refused.
+// Reads secrets from this process's environment, for resources that name no secret store: the variable is the
+// reference's key when it has one, else its name. Variables that Dapr guards (DAPR_…, APP_API_TOKEN) are refused.
 // Answers for an empty store name and for "local.env"; other stores are kNotFound.
 SecretResolver environment_secrets();
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 
+#include "base/number.h"
 #include "config/duration.h"
 #include "config/map_reader.h"
 #include "config/text.h"
@@ -16,17 +16,14 @@ namespace tandem::config {
 namespace {
 
 std::optional<double> to_number(std::string_view text) {
-  double value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-    return std::nullopt;
-  return value;
+  const std::optional<double> value = parse_number<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 std::optional<bool> to_bool(std::string_view text) {
   if (is_truthy(text)) return true;
   for (std::string_view word : {"n", "no", "false", "f", "off", "0", ""}) {
-    if (equals_folded(trim(text), word)) return false;
+    if (equals_ignoring_case(trim(text), word)) return false;
   }
   return std::nullopt;
 }
@@ -48,7 +45,7 @@ std::string refuse_value(const SchemaField& field, std::string_view value) {
   }
   if (!field.allowed_values.empty()) {
     bool listed = std::any_of(field.allowed_values.begin(), field.allowed_values.end(),
-                              [&](std::string_view allowed) { return equals_folded(allowed, value); });
+                              [&](std::string_view allowed) { return equals_ignoring_case(allowed, value); });
     if (!listed) return fmt::format("must be one of {}", fmt::join(field.allowed_values, ", "));
   }
   return {};
@@ -138,7 +135,7 @@ ComponentSchema read_schema(const YamlNode& document, const std::string& source,
 bool is_truthy(std::string_view text) {
   std::string_view word = trim(text);
   for (std::string_view truth : {"y", "yes", "true", "t", "on", "1"}) {
-    if (equals_folded(word, truth)) return true;
+    if (equals_ignoring_case(word, truth)) return true;
   }
   return false;
 }
@@ -149,9 +146,9 @@ bool ComponentSchema::has_capability(std::string_view capability) const {
 
 const SchemaField* ComponentSchema::find(std::string_view field) const {
   for (const SchemaField& candidate : fields) {
-    if (equals_folded(candidate.name, field)) return &candidate;
+    if (equals_ignoring_case(candidate.name, field)) return &candidate;
     for (const std::string& alias : candidate.aliases) {
-      if (equals_folded(alias, field)) return &candidate;
+      if (equals_ignoring_case(alias, field)) return &candidate;
     }
   }
   return nullptr;
@@ -184,11 +181,13 @@ MetadataReader check(const Component& component, const ComponentSchema& schema, 
     if (item.name.empty()) continue;  // reported when it was read
     const SchemaField* field = schema.find(item.name);
     if (field == nullptr) {
-      std::string_view close = closest_match(item.name, names);
-      diagnostics.warning(
-          component.position(item),
-          fmt::format("{} has no metadata \"{}\"; it is ignored{}", component.type, printable(item.name),
-                      close.empty() ? "" : fmt::format(". Did you mean \"{}\"?", close)));
+      if (schema.keys == ComponentSchema::Keys::kListed) {
+        std::string_view close = closest_match(item.name, names);
+        diagnostics.warning(
+            component.position(item),
+            fmt::format("{} has no metadata \"{}\"; it is ignored{}", component.type, printable(item.name),
+                        close.empty() ? "" : fmt::format(". Did you mean \"{}\"?", close)));
+      }
       reader.canonical_.try_emplace(to_lower(item.name), item.name);
       reader.values_[item.name] = item.value;
       reader.given_[item.name] = true;

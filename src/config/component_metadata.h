@@ -43,6 +43,8 @@ struct ComponentSchema {
   std::string description;
   std::vector<std::string> capabilities;
   std::vector<SchemaField> fields;
+  // Whether other keys are the component's own business: kOpen where it is a program that nobody here knows.
+  enum class Keys { kListed, kOpen } keys = Keys::kListed;
 
   std::string full_type() const { return type + "." + name; }
   bool has_capability(std::string_view capability) const;
@@ -76,8 +78,8 @@ class MetadataReader final {
   std::map<std::string, bool> given_;             // canonical name -> written by the user
 };
 
-// Unknown keys are warnings (Dapr ignores them); a bad number, bool or duration, a value that is not allowed and a
-// missing required key are errors. Secrets must have been resolved before.
+// Unknown keys are warnings (Dapr ignores them), unless the schema is open; a bad number, bool or duration, a value
+// that is not allowed and a missing required key are errors. Secrets must have been resolved before.
 MetadataReader check(const Component& component, const ComponentSchema& schema, Diagnostics& diagnostics);
 
 // Dapr's truth: y, yes, true, t, on, 1 in any case. Anything else is false.

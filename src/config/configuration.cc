@@ -12,7 +12,7 @@ bool SecretScope::allows(std::string_view key) const {
   };
   if (!allowed.empty()) return listed(allowed);
   if (listed(denied)) return false;
-  return !equals_folded(default_access, "deny");
+  return !equals_ignoring_case(default_access, "deny");
 }
 
 bool Configuration::feature_enabled(std::string_view feature) const {
@@ -23,8 +23,8 @@ bool Configuration::feature_enabled(std::string_view feature) const {
 bool Configuration::component_denied(std::string_view type, std::string_view version) const {
   return std::any_of(denied_components.begin(), denied_components.end(), [&](std::string_view entry) {
     auto slash = entry.find('/');
-    if (!equals_folded(entry.substr(0, slash), type)) return false;
-    return slash == std::string_view::npos || equals_folded(entry.substr(slash + 1), version);
+    if (!equals_ignoring_case(entry.substr(0, slash), type)) return false;
+    return slash == std::string_view::npos || equals_ignoring_case(entry.substr(slash + 1), version);
   });
 }
 

@@ -92,7 +92,7 @@ struct Configuration {
   std::vector<PipelineHandler> http_pipeline;
   std::vector<PipelineHandler> app_http_pipeline;
   std::map<std::string, bool, std::less<>> features;
-  // spec.logging.apiLogging
+  // spec.logging.apiLogging: `enabled` counts where the app says nothing of its own.
   std::optional<bool> api_logging;
   bool api_logging_obfuscate_urls = false;
   bool api_logging_omit_health_checks = false;

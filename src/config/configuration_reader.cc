@@ -12,9 +12,12 @@ namespace tandem::config {
 namespace {
 
 // The parts of a Configuration that are read and kept and that nothing acts on, because there is nothing here for them
-// to act on: no secret stores, no sidecars. Whoever implements one takes it out here.
-constexpr std::array<std::string_view, 5> kNotActedOn = {
-    "mtls", "secrets", "wasm", "workflow", "features",
+// to act on: no sidecars. Whoever implements one takes it out here.
+constexpr std::array<std::string_view, 4> kNotActedOn = {
+    "mtls",
+    "wasm",
+    "workflow",
+    "features",
 };
 
 class ConfigurationReader final {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "config/decimal.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -52,21 +53,9 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
     rest.remove_prefix(unit_length == std::string_view::npos ? rest.size() : unit_length);
 
     if (number.empty() || number == ".") return refuse(text, "a number is missing");
-    long double value = 0;
-    long double scale = 1;
-    bool fraction = false;
-    for (char c : number) {
-      if (c == '.') {
-        if (fraction) return refuse(text, "two decimal points");
-        fraction = true;
-      } else if (fraction) {
-        scale /= 10;
-        value += static_cast<long double>(c - '0') * scale;
-      } else {
-        value = value * 10 + static_cast<long double>(c - '0');
-      }
-    }
-    total += value * static_cast<long double>(unit);
+    const Result<long double> value = parse_decimal(number);
+    if (!value) return refuse(text, value.error().message);
+    total += *value * static_cast<long double>(unit);
     if (total > 9.2e18L) return refuse(text, "too long");
   }
   auto nanoseconds = static_cast<std::int64_t>(std::llround(total));

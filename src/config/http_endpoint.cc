@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "base/number.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -66,8 +66,8 @@ std::optional<BaseUrl> parse_base_url(std::string_view url) {
   out.port = out.scheme == "https" ? 443 : 80;
   if (port.empty()) return out;
   port.remove_prefix(1);
-  const auto [stop, failure] = std::from_chars(port.data(), port.data() + port.size(), out.port);
-  if (failure != std::errc() || stop != port.data() + port.size() || out.port == 0) return std::nullopt;
+  out.port = parse_number<std::uint16_t>(port).value_or(0);
+  if (out.port == 0) return std::nullopt;
   return out;
 }
 

@@ -3,8 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
+
+#include "base/number.h"
 
 namespace tandem::config {
 namespace {
@@ -95,9 +96,9 @@ std::optional<IpNetwork> IpNetwork::parse(std::string_view text) {
   if (slash == std::string_view::npos) return std::nullopt;
   auto base = IpAddress::parse(text.substr(0, slash));
   std::string_view digits = text.substr(slash + 1);
-  int bits = 0;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-  if (!base || digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  const std::optional<int> length = parse_number<int>(digits);
+  if (!base || !length) return std::nullopt;
+  const int bits = *length;
   int most = base->is_v4() ? 32 : 128;
   if (bits < 0 || bits > most) return std::nullopt;
   IpNetwork network;

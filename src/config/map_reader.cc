@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/number.h"
 #include "config/duration.h"
 #include "config/quantity.h"
 #include "config/text.h"
@@ -101,7 +101,7 @@ std::optional<std::string> MapReader::choice(std::string_view key, const std::ve
   const YamlNode* node = scalar(key, expected);
   if (node == nullptr) return std::nullopt;
   for (std::string_view choice : choices) {
-    if (equals_folded(node->text, choice)) return std::string(choice);
+    if (equals_ignoring_case(node->text, choice)) return std::string(choice);
   }
   wrong(*node, key, expected);
   return std::nullopt;
@@ -124,9 +124,8 @@ std::optional<std::int64_t> MapReader::integer(std::string_view key, std::int64_
   const YamlNode* node = scalar(key, expected);
   if (node == nullptr) return std::nullopt;
   std::string digits = node->quoted ? node->text : resolve_scalar(*node).json;
-  std::int64_t value = 0;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc{} || end != digits.data() + digits.size() || value < min || value > max) {
+  const std::optional<std::int64_t> value = parse_number<std::int64_t>(digits);
+  if (!value || *value < min || *value > max) {
     wrong(*node, key, expected);
     return std::nullopt;
   }
@@ -136,13 +135,8 @@ std::optional<std::int64_t> MapReader::integer(std::string_view key, std::int64_
 std::optional<double> MapReader::number(std::string_view key) {
   const YamlNode* node = scalar(key, "a number");
   if (node == nullptr) return std::nullopt;
-  double value = 0;
-  const std::string& text = node->text;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) {
-    wrong(*node, key, "a number");
-    return std::nullopt;
-  }
+  const std::optional<double> value = parse_number<double>(node->text);
+  if (!value) wrong(*node, key, "a number");
   return value;
 }
 
@@ -220,7 +214,7 @@ void MapReader::finish() {
   for (const auto& pair : node_->pairs) {
     const std::string& key = pair.key->text;
     bool known = std::any_of(known_.begin(), known_.end(), [&](std::string_view name) {
-      return unknown_ == UnknownKeys::kRefuse ? name == key : equals_folded(name, key);
+      return unknown_ == UnknownKeys::kRefuse ? name == key : equals_ignoring_case(name, key);
     });
     if (known) continue;
     std::string message = fmt::format("unknown key \"{}\"", printable(path_of(key)));

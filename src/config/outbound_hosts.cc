@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
+#include "base/number.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -45,11 +45,9 @@ bool is_host_name(std::string_view text) {
 }
 
 std::optional<std::uint32_t> parse_port(std::string_view text) {
-  std::uint32_t port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || port == 0 || port > 65535)
-    return std::nullopt;
-  return port;
+  const std::optional<std::uint16_t> port = parse_number<std::uint16_t>(text);
+  if (!port || *port == 0) return std::nullopt;
+  return *port;
 }
 
 std::string_view without_brackets(std::string_view host) {
@@ -197,7 +195,7 @@ bool OutboundHosts::is_for_sockets(const Entry& entry) {
 }
 
 bool OutboundHosts::door_matches(const Entry& entry, std::string_view scheme, std::uint16_t port) {
-  return (entry.scheme.empty() || equals_folded(entry.scheme, scheme)) && port >= entry.port_begin &&
+  return (entry.scheme.empty() || equals_ignoring_case(entry.scheme, scheme)) && port >= entry.port_begin &&
          port < entry.port_end;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "config/decimal.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -20,20 +21,8 @@ Result<std::uint64_t> parse_quantity(std::string_view text) {
   std::string_view number = rest.substr(0, digits);
   std::string_view suffix = digits == std::string_view::npos ? std::string_view{} : rest.substr(digits);
   if (number.empty() || number == "." || number.size() > 20) return refuse("no number");
-  long double value = 0;
-  long double scale = 1;
-  bool fraction = false;
-  for (char c : number) {
-    if (c == '.') {
-      if (fraction) return refuse("two decimal points");
-      fraction = true;
-    } else if (fraction) {
-      scale /= 10;
-      value += static_cast<long double>(c - '0') * scale;
-    } else {
-      value = value * 10 + static_cast<long double>(c - '0');
-    }
-  }
+  const Result<long double> value = parse_decimal(number);
+  if (!value) return refuse(value.error().message);
   if (suffix.size() > 1 && suffix.back() == 'B') suffix.remove_suffix(1);
   long double factor = 0;
   if (suffix.empty() || suffix == "B") factor = 1;
@@ -46,7 +35,7 @@ Result<std::uint64_t> parse_quantity(std::string_view text) {
   if (suffix == "Gi") factor = 1073741824.0L;
   if (suffix == "Ti") factor = 1099511627776.0L;
   if (factor == 0) return refuse(fmt::format("unknown unit \"{}\"", printable(suffix)));
-  long double bytes = std::ceil(value * factor);
+  long double bytes = std::ceil(*value * factor);
   if (bytes > 9.0e18L) return refuse("too large");
   return static_cast<std::uint64_t>(bytes);
 }

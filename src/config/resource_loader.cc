@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxFiles = 10'000;
 
 // Kinds of Dapr's own resources that this program does not read.
-constexpr std::array<std::string_view, 3> kOtherDaprKinds = {"Resiliency", "WorkflowAccessPolicy", "MCPServer"};
+constexpr std::array<std::string_view, 2> kOtherDaprKinds = {"WorkflowAccessPolicy", "MCPServer"};
 
 struct Header {
   std::string api_version;
@@ -40,6 +40,7 @@ Header read_header(const YamlNode& document) {
 
 bool is_known_kind(std::string_view kind) {
   return kind == "Component" || kind == "Subscription" || kind == "Configuration" || kind == "HTTPEndpoint" ||
+         kind == "Resiliency" ||
          std::find(kOtherDaprKinds.begin(), kOtherDaprKinds.end(), kind) != kOtherDaprKinds.end();
 }
 
@@ -69,6 +70,13 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
       return;
     }
     resources.http_endpoints.push_back(read_http_endpoint(document, file, diagnostics));
+  } else if (header.kind == "Resiliency") {
+    if (header.api_version != "dapr.io/v1alpha1") {
+      diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Resiliency is not known; write dapr.io/v1alpha1",
+                                        printable(header.api_version)));
+      return;
+    }
+    resources.resiliencies.push_back(read_resiliency(document, file, diagnostics));
   } else if (header.kind == "Subscription") {
     if (header.api_version != "dapr.io/v1alpha1" && header.api_version != "dapr.io/v2alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Subscription is not known; write dapr.io/v2alpha1",
@@ -82,7 +90,8 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
     diagnostics.warning(at,
                         fmt::format("kind {} is not supported by this version; the resource is ignored", header.kind));
   } else {
-    std::string_view close = closest_match(header.kind, {"Component", "Subscription", "Configuration", "HTTPEndpoint"});
+    std::string_view close =
+        closest_match(header.kind, {"Component", "Subscription", "Configuration", "HTTPEndpoint", "Resiliency"});
     diagnostics.warning(
         at, fmt::format("kind \"{}\" is not one of Dapr's that this version knows; it is ignored{}",
                         printable(header.kind), close.empty() ? "" : fmt::format(". Did you mean {}?", close)));
@@ -172,6 +181,8 @@ Resources Resources::visible_to(std::string_view app_id) const {
                [&](const Subscription& subscription) { return subscription.visible_to(app_id); });
   std::copy_if(http_endpoints.begin(), http_endpoints.end(), std::back_inserter(out.http_endpoints),
                [&](const HttpEndpoint& endpoint) { return endpoint.visible_to(app_id); });
+  std::copy_if(resiliencies.begin(), resiliencies.end(), std::back_inserter(out.resiliencies),
+               [&](const Resiliency& one) { return one.visible_to(app_id); });
   return out;
 }
 
@@ -194,6 +205,7 @@ Resources load_resources(std::span<const std::string> folders, Diagnostics& diag
   }
   refuse_duplicates("a component", resources.components, diagnostics);
   refuse_duplicates("an HTTPEndpoint", resources.http_endpoints, diagnostics);
+  refuse_duplicates("a Resiliency", resources.resiliencies, diagnostics);
   return resources;
 }
 

@@ -17,6 +17,7 @@
 #include "config/configuration.h"
 #include "config/diagnostics.h"
 #include "config/http_endpoint.h"
+#include "config/resiliency.h"
 #include "config/subscription.h"
 
 namespace tandem::config {
@@ -25,12 +26,13 @@ struct Resources {
   std::vector<Component> components;
   std::vector<Subscription> subscriptions;
   std::vector<HttpEndpoint> http_endpoints;
+  std::vector<Resiliency> resiliencies;
 
   // Those whose scopes include the app.
   Resources visible_to(std::string_view app_id) const;
 };
 
-// A name used by two components, or by two HTTP endpoints, is an error, across files and folders.
+// A name used by two components, two HTTP endpoints or two Resiliency resources is an error, across files and folders.
 Resources load_resources(std::span<const std::string> folders, Diagnostics& diagnostics);
 
 // Adds the resources of one file's text; `file` is only for messages.

@@ -208,7 +208,7 @@ spec:
 TEST(Resources, OtherKindsAndOtherSystemsAreNotRead) {
   Diagnostics diagnostics;
   Resources resources = parse(R"(apiVersion: dapr.io/v1alpha1
-kind: Resiliency
+kind: MCPServer
 metadata: {name: r}
 ---
 apiVersion: apps/v1
@@ -230,7 +230,7 @@ kind: Component
                               diagnostics);
   EXPECT_THAT(resources.components, IsEmpty());
   EXPECT_EQ(diagnostics.to_string(),
-            "r.yaml:1: warning: kind Resiliency is not supported by this version; the resource is ignored\n"
+            "r.yaml:1: warning: kind MCPServer is not supported by this version; the resource is ignored\n"
             "r.yaml:13: warning: kind \"Componant\" is not one of Dapr's that this version knows; it is ignored. Did "
             "you mean "
             "Component?\n"
@@ -417,12 +417,13 @@ spec:
   ASSERT_TRUE(configuration->access_control);
   EXPECT_EQ(configuration->access_control->policies[0].operations[0].http_verbs[0], "GET");
   std::string warnings = diagnostics.to_string();
-  for (std::string_view part : {"tracing.zipkin", "features", "secrets"}) {
+  for (std::string_view part : {"tracing.zipkin", "features"}) {
     EXPECT_THAT(warnings,
                 HasSubstr("warning: spec." + std::string(part) + " is read but not enforced by this version"));
   }
   EXPECT_THAT(warnings, Not(HasSubstr("mtls")));
   EXPECT_THAT(warnings, Not(HasSubstr("spec.api ")));
+  EXPECT_THAT(warnings, Not(HasSubstr("spec.secrets ")));
   // What would keep somebody out is no warning.
   EXPECT_EQ(diagnostics.error_count(), 2U);
   EXPECT_THAT(warnings, HasSubstr("c.yaml:13: spec.appHttpPipeline is not enforced by this version: take it out\n"));

@@ -11,21 +11,26 @@
 namespace tandem::config {
 namespace {
 
-// metadata.name of a resource, and a check of what Dapr checks about it.
-std::string read_name(MapReader& document, const std::string& file, Diagnostics& diagnostics) {
-  const YamlNode* metadata = document.map("metadata");
-  MapReader reader(metadata, "metadata", file, diagnostics, UnknownKeys::kIgnore);
-  if (metadata == nullptr) {
-    if (!document.has("metadata")) diagnostics.error(document.position(), "metadata.name is missing");
-    return {};
-  }
-  std::string name = reader.required_text("name");
-  if (name == "." || name == ".." || name.find_first_of("/%") != std::string::npos) {
-    diagnostics.error(reader.position(*reader.get("name")),
-                      fmt::format("metadata.name \"{}\" cannot be \".\" or \"..\" and cannot contain \"/\" or \"%\"",
-                                  printable(name)));
-  }
-  return name;
+// Where it is and what every kind of resource says of itself.
+template <class Resource>
+Resource begin_resource(const YamlNode& document, MapReader& top, const std::string& file, Diagnostics& diagnostics) {
+  Resource resource;
+  resource.file = file;
+  resource.line = document.line;
+  top.get("apiVersion");
+  top.get("kind");
+  resource.name = read_name(top, file, diagnostics);
+  resource.scopes = top.texts("scopes");
+  return resource;
+}
+
+std::string read_secret_store(MapReader& top, const std::string& file, Diagnostics& diagnostics) {
+  const YamlNode* auth = top.map("auth");
+  if (auth == nullptr) return {};
+  MapReader reader(auth, "auth", file, diagnostics, UnknownKeys::kWarn);
+  std::string store = reader.text_or("secretStore", "");
+  reader.finish();
+  return store;
 }
 
 enum class Naming { kItself, kByItsKey };
@@ -108,20 +113,26 @@ void read_routes(MapReader& spec, Subscription& subscription, const std::string&
 
 }  // namespace
 
+std::string read_name(MapReader& document, const std::string& file, Diagnostics& diagnostics) {
+  const YamlNode* metadata = document.map("metadata");
+  MapReader reader(metadata, "metadata", file, diagnostics, UnknownKeys::kIgnore);
+  if (metadata == nullptr) {
+    if (!document.has("metadata")) diagnostics.error(document.position(), "metadata.name is missing");
+    return {};
+  }
+  std::string name = reader.required_text("name");
+  if (name == "." || name == ".." || name.find_first_of("/%") != std::string::npos) {
+    diagnostics.error(reader.position(*reader.get("name")),
+                      fmt::format("metadata.name \"{}\" cannot be \".\" or \"..\" and cannot contain \"/\" or \"%\"",
+                                  printable(name)));
+  }
+  return name;
+}
+
 Component read_component(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
   MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
-  Component component;
-  component.file = file;
-  component.line = document.line;
-  top.get("apiVersion");
-  top.get("kind");
-  component.name = read_name(top, file, diagnostics);
-  component.scopes = top.texts("scopes");
-  if (const YamlNode* auth = top.map("auth")) {
-    MapReader reader(auth, "auth", file, diagnostics, UnknownKeys::kWarn);
-    component.secret_store = reader.text_or("secretStore", "");
-    reader.finish();
-  }
+  Component component = begin_resource<Component>(document, top, file, diagnostics);
+  component.secret_store = read_secret_store(top, file, diagnostics);
   if (!top.has("spec")) {
     diagnostics.error(top.position(), "spec is missing");
     top.finish();
@@ -160,18 +171,8 @@ Component read_component(const YamlNode& document, const std::string& file, Diag
 
 HttpEndpoint read_http_endpoint(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
   MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
-  HttpEndpoint endpoint;
-  endpoint.file = file;
-  endpoint.line = document.line;
-  top.get("apiVersion");
-  top.get("kind");
-  endpoint.name = read_name(top, file, diagnostics);
-  endpoint.scopes = top.texts("scopes");
-  if (const YamlNode* auth = top.map("auth")) {
-    MapReader reader(auth, "auth", file, diagnostics, UnknownKeys::kWarn);
-    endpoint.secret_store = reader.text_or("secretStore", "");
-    reader.finish();
-  }
+  HttpEndpoint endpoint = begin_resource<HttpEndpoint>(document, top, file, diagnostics);
+  endpoint.secret_store = read_secret_store(top, file, diagnostics);
   if (!top.has("spec")) diagnostics.error(top.position(), "spec is missing");
   MapReader spec(top.get("spec"), "spec", file, diagnostics, UnknownKeys::kWarn);
   if (top.has("spec")) endpoint.base_url = spec.required_text("baseUrl");
@@ -209,13 +210,8 @@ HttpEndpoint read_http_endpoint(const YamlNode& document, const std::string& fil
 
 Subscription read_subscription(const YamlNode& document, const std::string& file, Diagnostics& diagnostics) {
   MapReader top(&document, "", file, diagnostics, UnknownKeys::kWarn);
-  Subscription subscription;
-  subscription.file = file;
-  subscription.line = document.line;
-  std::string version = top.text_or("apiVersion", "");
-  top.get("kind");
-  subscription.name = read_name(top, file, diagnostics);
-  subscription.scopes = top.texts("scopes");
+  const std::string version = top.text_or("apiVersion", "");
+  Subscription subscription = begin_resource<Subscription>(document, top, file, diagnostics);
   if (!top.has("spec")) {
     diagnostics.error(top.position(), "spec is missing");
     top.finish();

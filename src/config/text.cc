@@ -12,34 +12,11 @@
 namespace tandem::config {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool is_name_character(char c) {
   return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 }  // namespace
-
-std::string to_lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = lower(c);
-  return out;
-}
-
-bool equals_folded(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  auto begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 std::vector<std::string> split_and_trim(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -93,7 +70,7 @@ std::optional<std::string> read_text_file(const std::string& path, std::size_t m
       text->append(buffer, static_cast<std::size_t>(count));
     }
     if (text && text->size() > max_bytes) {
-      diagnostics.error({path, 0, 0}, fmt::format("larger than {} bytes, the limit for a YAML file", max_bytes));
+      diagnostics.error({path, 0, 0}, fmt::format("larger than {} bytes, the limit for this file", max_bytes));
       text.reset();
     }
   }

@@ -6,14 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "config/diagnostics.h"
 
 namespace tandem::config {
 
-std::string to_lower(std::string_view text);
-// ASCII letters only.
-bool equals_folded(std::string_view a, std::string_view b);
-std::string_view trim(std::string_view text);
 std::vector<std::string> split_and_trim(std::string_view text, char separator);
 
 // `text` for a message: control characters escaped and at most 120 bytes of it.

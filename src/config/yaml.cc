@@ -14,6 +14,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "base/number.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -273,7 +274,7 @@ const YamlNode* YamlNode::get(std::string_view key) const {
     if (pair.key->text == key) return pair.value.get();
   }
   for (const Pair& pair : pairs) {
-    if (equals_folded(pair.key->text, key)) return pair.value.get();
+    if (equals_ignoring_case(pair.key->text, key)) return pair.value.get();
   }
   return nullptr;
 }
@@ -326,9 +327,7 @@ ScalarValue resolve_scalar(const YamlNode& node) {
     if (looks_like_float(plain)) {
       std::string_view digits = plain;
       if (digits[0] == '+') digits.remove_prefix(1);
-      double value = 0;
-      auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-      if (error == std::errc{} && end == digits.data() + digits.size()) return {ScalarType::kNumber, float_json(value)};
+      if (const auto value = parse_number<double>(digits)) return {ScalarType::kNumber, float_json(*value)};
     }
   }
   return {ScalarType::kString, json_quote(text)};

@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <span>
 #include <utility>
 
+#include "blocks/invoke/caller_headers.h"
 #include "host/guest_caller.h"
+#include "net/hop_headers.h"
 #include "net/http_head.h"
 
 namespace tandem::host {
@@ -19,20 +20,9 @@ std::string explain(std::string_view app_id, std::string_view what) {
   return fmt::format("failed to invoke, id: {}, err: {}", app_id, what);
 }
 
-// They belong to one connection (RFC 9110, 7.6.1), or net/ sets them.
-bool belongs_to_the_hop(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kNames = {"host",    "proxy-connection",    "proxy-authenticate",
-                                                      "te",      "proxy-authorization", "trailer",
-                                                      "upgrade", "http2-settings"};
-  return net::is_framing_header(name) ||
-         std::ranges::any_of(kNames, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
-}
-
-// Who calls whom is the host's to say.
-bool says_who_calls(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kNames = {"dapr-app-id", "dapr-caller-app-id", "dapr-callee-app-id",
-                                                      "dapr-caller-namespace"};
-  return std::ranges::any_of(kNames, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
+// net/ sets them.
+bool is_set_anew(std::string_view name) {
+  return net::equals_ignoring_case(name, "host") || net::equals_ignoring_case(name, "content-length");
 }
 
 bool has(const net::OwnedHeaders& headers, std::string_view name) {
@@ -53,8 +43,9 @@ class GatherSink final : public net::ResponseSink {
 
   void on_head(int status, net::Headers headers) override {
     response_.status = status;
+    const net::HopHeaders hop(headers);
     for (const net::Header& header : headers) {
-      if (belongs_to_the_hop(header.name)) continue;
+      if (hop.contains(header.name) || is_set_anew(header.name)) continue;
       response_.headers.push_back({std::string(header.name), std::string(header.value)});
     }
   }
@@ -110,15 +101,20 @@ void call(void* user, tdm_str id, const tdm_invoke_request* raw, tdm_reply* raw_
   Result<net::OwnedRequest> request = invoke_request(*raw, callee->app_id, guest.context(), limit);
   if (!request) return reply.error(request.error());
   request->authority = callee->authority;
-  request->headers.push_back({"dapr-caller-namespace", services.invoke.name_space()});
+  request->headers.push_back({std::string(invoke::kCallerNamespace), services.invoke.name_space()});
 
-  net::Handler& handler = callee->endpoint->handler(guest.worker_index());
   auto sink = gather_response(app_id, limit, [reply = std::move(reply)](Result<InvokeResponse> result) mutable {
     reply.response(std::move(result));
   });
-  guest.executor().post([&handler, request = std::move(*request), body = std::string(view(raw->body)),
-                         context = guest.context(), sink = std::move(sink)]() mutable {
-    handler.handle(
+  std::string_view method = std::string_view(request->target).substr(0, request->target.find('?'));
+  if (method.starts_with('/')) method.remove_prefix(1);
+  // The guest's memory, and the views of it, may be gone when the worker comes to it.
+  guest.executor().post([&services, worker = guest.worker_index(), app_id, method = std::string(method),
+                         request = std::move(*request), body = std::string(view(raw->body)), context = guest.context(),
+                         sink = std::move(sink)]() mutable {
+    const std::string caller = context.app_id;
+    services.invoke.hand_over(
+        caller, app_id, method, worker,
         net::make_in_process_exchange(std::move(request), std::move(body), std::move(context), std::move(sink)));
   });
 }
@@ -143,14 +139,17 @@ Result<net::OwnedRequest> invoke_request(const tdm_invoke_request& raw, std::str
 
   net::OwnedRequest request{.method = std::string(view(raw.method)), .authority = std::string(app_id)};
   request.target = path.starts_with('/') ? std::string(path) : "/" + std::string(path);
-  for (const tdm_header& header : std::span(raw.headers, raw.headers_count)) {
+  const std::span headers(raw.headers, raw.headers_count);
+  net::HopHeaders hop;
+  for (const tdm_header& header : headers) hop.add(view(header.name), view(header.value));
+  for (const tdm_header& header : headers) {
     const net::Header checked{view(header.name), view(header.value)};
     if (!net::valid_header(checked)) return invalid(fmt::format("the header {} is not one", checked.name));
-    if (belongs_to_the_hop(checked.name) || says_who_calls(checked.name)) continue;
+    if (hop.contains(checked.name) || is_set_anew(checked.name) || invoke::says_who_calls(checked.name)) continue;
     request.headers.push_back({std::string(checked.name), std::string(checked.value)});
   }
-  request.headers.push_back({"dapr-caller-app-id", context.app_id});
-  request.headers.push_back({"dapr-callee-app-id", std::string(app_id)});
+  request.headers.push_back({std::string(invoke::kCallerAppId), context.app_id});
+  request.headers.push_back({std::string(invoke::kCalleeAppId), std::string(app_id)});
   if (!context.trace.traceparent.empty() && !has(request.headers, "traceparent")) {
     request.headers.push_back({"traceparent", context.trace.traceparent});
     if (!context.trace.tracestate.empty()) request.headers.push_back({"tracestate", context.trace.tracestate});

@@ -2,10 +2,11 @@
 
 #include <fmt/chrono.h>
 
-#include <algorithm>
 #include <ctime>
 #include <map>
 #include <span>
+
+#include "base/text.h"
 
 namespace tandem::host {
 namespace {
@@ -42,12 +43,6 @@ class ItemForm final {
   std::string expires_;
   tdm_header header_;
 };
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return lower;
-}
 
 }  // namespace
 
@@ -128,7 +123,7 @@ Metadata metadata_of(const tdm_header* pairs, std::size_t count) {
   Metadata metadata;
   if (count == 0) return metadata;
   std::map<std::string, const tdm_header*> last;
-  for (const tdm_header& pair : std::span(pairs, count)) last.insert_or_assign(lower_case(view(pair.name)), &pair);
+  for (const tdm_header& pair : std::span(pairs, count)) last.insert_or_assign(to_lower(view(pair.name)), &pair);
   for (const auto& [_, pair] : last) metadata.emplace(view(pair->name), view(pair->value));
   return metadata;
 }

@@ -116,7 +116,7 @@ void transact(void* user, tdm_str store, const tdm_state_entry* operations, std:
   GuestCaller& guest = caller_of(user);
   auto made = requests<state::Operation>(operations, count, operation);
   if (!made) return GuestReply(reply).error(made.error());
-  guest.services().state.transact(as_caller(guest), view(store), std::move(*made), nullptr, answer_done(reply));
+  guest.services().state.transact(as_caller(guest), view(store), std::move(*made), answer_done(reply));
 }
 
 void list_keys(void* user, tdm_str store, tdm_str after, std::uint64_t skip, tdm_reply* reply) noexcept {

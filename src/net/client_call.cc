@@ -1,14 +1,13 @@
 #include "net/client_call.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
+#include "net/client_request.h"
 #include "net/http_head.h"
 
 namespace tandem::net {
@@ -20,24 +19,6 @@ constexpr std::size_t kBuffer = 16 * 1024;
 constexpr int kInterimAnswers = 16;  // 1xx answers before the real one
 
 }  // namespace
-
-std::string key_of(const ClientRequest& request) {
-  std::string key = request.scheme + "://" + request.host + ":" + std::to_string(request.port);
-  if (request.verify == ClientVerify::kNothing) key += " unverified";
-  std::transform(key.begin(), key.end(), key.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
-  return key;
-}
-
-ClientRequest with_port(ClientRequest request) {
-  if (request.port == 0) request.port = request.scheme == "https" ? 443 : 80;
-  return request;
-}
-
-bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS" ||
-         method == "TRACE";
-}
 
 ClientCall::ClientCall(std::shared_ptr<ClientPool> pool, ClientRequest request, std::unique_ptr<ResponseSink> sink)
     : pool_(std::move(pool)), request_(with_port(std::move(request))), sink_(std::move(sink)), key_(key_of(request_)) {}
@@ -57,9 +38,9 @@ void ClientCall::start() {
 }
 
 void ClientCall::cancel() {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   finish();
-  if (!in_sink_) sink_.reset();
+  if (!sink_.in_callback()) sink_.drop();
 }
 
 void ClientCall::stop() { fail_with(Code::kCancelled, "the request to " + peer() + " was stopped"); }
@@ -67,54 +48,30 @@ void ClientCall::stop() { fail_with(Code::kCancelled, "the request to " + peer()
 // The end of the call, whatever it is; the sink is still there.
 void ClientCall::finish() {
   const auto self = shared_from_this();
-  phase_ = Phase::kOver;
+  phase_ = CallPhase::kOver;
+  sink_.call_is_over();
   pool_->worker().timeouts().disarm(*this);
   if (connector_) connector_->abandon();
   if (transport_) transport_->close();
   pool_->remove(self);
 }
 
-template <class Callback>
-void ClientCall::tell_sink(Callback callback) {
-  in_sink_ = true;
-  callback(*sink_);
-  in_sink_ = false;
-  if (phase_ == Phase::kOver) sink_.reset();
-}
-
 void ClientCall::fail_with(Code code, std::string message) {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   const auto self = shared_from_this();
   finish();
-  if (in_sink_) return;  // its own callback caused this: it knows
-  tell_sink([&](ResponseSink& sink) { sink.on_error(make_error(code, std::move(message))); });
+  if (sink_.in_callback()) return;  // its own callback caused this: it knows
+  sink_.tell([&](ResponseSink& sink) { sink.on_error(make_error(code, std::move(message))); });
 }
 
 void ClientCall::broken(std::string_view what) { fail_with(Code::kUnavailable, peer() + " " + std::string(what)); }
 
-void ClientCall::arm(std::chrono::milliseconds limit) {
-  if (limit.count() <= 0) {
-    pool_->worker().timeouts().disarm(*this);
-  } else {
-    pool_->worker().timeouts().arm(*this, std::chrono::steady_clock::now() + limit);
-  }
-}
+void ClientCall::arm(std::chrono::milliseconds limit) { pool_->worker().timeouts().arm_within(*this, limit); }
 
 void ClientCall::on_timeout() {
-  const auto after = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()) + " ms"; };
-  switch (phase_) {
-    case Phase::kConnecting:
-      return fail_with(Code::kDeadlineExceeded,
-                       "no connection to " + peer() + " within " + after(request_.connect_timeout));
-    case Phase::kFirstByte:
-      return fail_with(Code::kDeadlineExceeded,
-                       peer() + " did not answer within " + after(request_.first_byte_timeout));
-    case Phase::kBody:
-      return fail_with(Code::kDeadlineExceeded,
-                       peer() + " sent no more of its answer for " + after(request_.between_bytes_timeout));
-    case Phase::kHeldBack:
-    case Phase::kOver: break;
-  }
+  if (phase_ == CallPhase::kHeldBack || phase_ == CallPhase::kOver) return;
+  Error error = overdue(request_, phase_);
+  fail_with(error.code, std::move(error.message));
 }
 
 // The request.
@@ -124,7 +81,7 @@ void ClientCall::connect() {
   const auto connector = std::make_shared<ClientConnector>(
       pool_, request_, [call = weak_from_this()](Result<std::unique_ptr<ClientTransport>> transport) {
         const auto self = call.lock();
-        if (!self || self->phase_ == Phase::kOver) return;
+        if (!self || self->phase_ == CallPhase::kOver) return;
         self->connector_.reset();
         if (!transport) return self->fail_with(transport.error().code, std::move(transport.error().message));
         self->transport_ = std::move(*transport);
@@ -138,29 +95,17 @@ void ClientCall::connect() {
 void ClientCall::build_head() {
   head_ = request_.method + " " + request_.target + " HTTP/1.1\r\n";
   bool has_host = false;
-  std::optional<std::uint64_t> length;
   for (const OwnedHeader& header : request_.headers) {
-    if (equals_ignoring_case(header.name, "content-length")) {
-      std::uint64_t value = 0;
-      const char* end = header.value.data() + header.value.size();
-      if (std::from_chars(header.value.data(), end, value).ptr == end) length = value;
-    }
-    // The body follows at once: nobody waits for a 100, and the protocol is not changed.
-    if (is_framing_header(header.name) || equals_ignoring_case(header.name, "expect") ||
-        equals_ignoring_case(header.name, "upgrade")) {
-      continue;
-    }
+    if (is_clients_own(header.name)) continue;
     has_host = has_host || equals_ignoring_case(header.name, "host");
     append_header(head_, header.name, header.value);
   }
   if (!has_host) append_header(head_, "Host", authority_of(request_));
-  if (const std::string* whole = std::get_if<std::string>(&request_.body)) {
-    const bool usual = request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH";
-    if (!whole->empty() || usual) append_header(head_, "Content-Length", std::to_string(whole->size()));
-  } else if (length) {
-    length_left_ = *length;
-    append_header(head_, "Content-Length", std::to_string(*length));
-  } else {
+  const std::optional<std::uint64_t> whole = whole_length(request_);
+  length_left_ = streamed_length(request_);
+  if (whole || length_left_) {
+    append_header(head_, "Content-Length", std::to_string(whole ? *whole : *length_left_));
+  } else if (!std::holds_alternative<std::string>(request_.body)) {
     chunked_ = true;
     append_header(head_, "Transfer-Encoding", "chunked");
   }
@@ -168,7 +113,7 @@ void ClientCall::build_head() {
 }
 
 void ClientCall::send_request() {
-  phase_ = Phase::kFirstByte;
+  phase_ = CallPhase::kFirstByte;
   ++attempt_;
   arm(request_.first_byte_timeout);
   std::string_view body;
@@ -176,7 +121,7 @@ void ClientCall::send_request() {
   const std::array<asio::const_buffer, 2> parts{asio::buffer(head_), asio::buffer(body.data(), body.size())};
   transport_->write(
       parts, [self = shared_from_this(), attempt = attempt_](const boost::system::error_code& error, std::size_t) {
-        if (self->phase_ == Phase::kOver || attempt != self->attempt_) return;
+        if (self->phase_ == CallPhase::kOver || attempt != self->attempt_) return;
         if (error) return self->write_failed(error);
         self->sent();
       });
@@ -196,26 +141,20 @@ void ClientCall::send_body() {
   auto& source = std::get<std::unique_ptr<BodySource>>(request_.body);
   if (!source) return write_piece({});
   source->read([self = shared_from_this()](Result<std::string_view> piece) {
-    if (self->phase_ == Phase::kOver) return;
+    if (self->phase_ == CallPhase::kOver) return;
     if (!piece) return self->fail_with(piece.error().code, piece.error().message);
     self->write_piece(*piece);
   });
 }
 
 void ClientCall::write_piece(std::string_view piece) {
-  if (!chunked_ && piece.size() > length_left_) {
-    return fail_with(Code::kInvalidArgument,
-                     "the body of the request to " + peer() + " is longer than its Content-Length");
+  if (const Status counted = count_piece(request_, piece.size(), length_left_); !counted) {
+    return fail_with(counted.error().code, counted.error().message);
   }
   if (!chunked_ && piece.empty()) {
-    if (length_left_ > 0) {
-      return fail_with(Code::kInvalidArgument,
-                       "the body of the request to " + peer() + " is shorter than its Content-Length");
-    }
     request_sent_ = true;
     return;
   }
-  length_left_ -= chunked_ ? 0 : piece.size();
   const bool last = piece.empty();
   chunk_head_.clear();
   if (chunked_) append_chunk_size(chunk_head_, piece.size());
@@ -231,9 +170,9 @@ void ClientCall::write_piece(std::string_view piece) {
   const std::array<asio::const_buffer, 3> parts{asio::buffer(chunk_head_), asio::buffer(piece.data(), piece.size()),
                                                 asio::buffer(suffix_)};
   transport_->write(parts, [self = shared_from_this(), last](const boost::system::error_code& error, std::size_t) {
-    if (self->phase_ == Phase::kOver) return;
+    if (self->phase_ == CallPhase::kOver) return;
     if (error) return self->write_failed(error);
-    if (self->phase_ == Phase::kFirstByte) self->arm(self->request_.first_byte_timeout);
+    if (self->phase_ == CallPhase::kFirstByte) self->arm(self->request_.first_byte_timeout);
     if (last) {
       self->request_sent_ = true;
     } else {
@@ -244,7 +183,7 @@ void ClientCall::write_piece(std::string_view piece) {
 
 void ClientCall::write_failed(const boost::system::error_code& error) {
   // The server may have answered and closed without reading all of the request: the reading side finds out.
-  if (reading_ || phase_ == Phase::kHeldBack) return;
+  if (reading_ || phase_ == CallPhase::kHeldBack) return;
   if (try_again()) return;
   broken("closed the connection: " + error.message());
 }
@@ -272,7 +211,7 @@ void ClientCall::read_more() {
   transport_->read_some(
       asio::buffer(buffer_.data() + tail_, buffer_.size() - tail_),
       [self = shared_from_this(), attempt = attempt_](const boost::system::error_code& error, std::size_t bytes) {
-        if (self->phase_ == Phase::kOver || attempt != self->attempt_) return;
+        if (self->phase_ == CallPhase::kOver || attempt != self->attempt_) return;
         self->on_read(error, bytes);
       });
 }
@@ -291,8 +230,8 @@ void ClientCall::on_read(const boost::system::error_code& error, std::size_t byt
       }
     }
     input_ended_ = true;
-  } else if (phase_ == Phase::kFirstByte || phase_ == Phase::kBody) {
-    phase_ = Phase::kBody;
+  } else if (phase_ == CallPhase::kFirstByte || phase_ == CallPhase::kBody) {
+    phase_ = CallPhase::kBody;
     arm(request_.between_bytes_timeout);
   }
   process();
@@ -309,7 +248,7 @@ bool ClientCall::try_again() {
   transport_->close();
   reading_ = false;
   input_ended_ = false;
-  phase_ = Phase::kConnecting;
+  phase_ = CallPhase::kConnecting;
   connect();
   return true;
 }
@@ -318,10 +257,10 @@ void ClientCall::process() {
   if (processing_) return;
   const auto self = shared_from_this();
   processing_ = true;
-  while (phase_ != Phase::kOver && phase_ != Phase::kHeldBack) {
+  while (phase_ != CallPhase::kOver && phase_ != CallPhase::kHeldBack) {
     if (!head_done_) {
       if (parse_head()) continue;
-      if (phase_ == Phase::kOver || phase_ == Phase::kConnecting) break;
+      if (phase_ == CallPhase::kOver || phase_ == CallPhase::kConnecting) break;
       if (input_ended_) {
         if (!try_again())
           broken(received_ == 0 ? "closed the connection before it answered"
@@ -390,8 +329,8 @@ bool ClientCall::parse_head() {
   }
   head_done_ = true;
   if (take_whole()) return true;
-  tell_sink([&](ResponseSink& sink) { sink.on_head(status, headers_); });
-  return phase_ != Phase::kOver;
+  sink_.tell([&](ResponseSink& sink) { sink.on_head(status, headers_); });
+  return phase_ != CallPhase::kOver;
 }
 
 // Offers the answer in one piece when all of it is here. True when it was taken.
@@ -400,26 +339,26 @@ bool ClientCall::take_whole() {
   if (parser_->chunked() || parser_->need_eof() || (!parser_->is_done() && length > tail_ - begin_)) return false;
   const std::string_view body(buffer_.data() + begin_, parser_->is_done() ? 0 : static_cast<std::size_t>(length));
   bool taken = false;
-  tell_sink([&](ResponseSink& sink) { taken = sink.on_whole(parser_->status(), headers_, body); });
-  if (!taken || phase_ == Phase::kOver) return taken;
+  sink_.tell([&](ResponseSink& sink) { taken = sink.on_whole(parser_->status(), headers_, body); });
+  if (!taken || phase_ == CallPhase::kOver) return taken;
   if (!parser_->is_done()) {
     const char* raw = body.data();
     char* out = buffer_.data() + begin_;
     parser_->decode(raw, body.data() + body.size(), out);
     begin_ += body.size();
   }
-  sink_.reset();  // it has heard everything
+  sink_.drop();  // it has heard everything
   return true;
 }
 
 void ClientCall::deliver(std::string_view piece) {
-  phase_ = Phase::kHeldBack;
+  phase_ = CallPhase::kHeldBack;
   pool_->worker().timeouts().disarm(*this);
-  tell_sink([&](ResponseSink& sink) {
+  sink_.tell([&](ResponseSink& sink) {
     sink.on_body(piece, [self = shared_from_this()](Status status) {
-      if (self->phase_ != Phase::kHeldBack) return;
+      if (self->phase_ != CallPhase::kHeldBack) return;
       if (!status) return self->cancel();
-      self->phase_ = Phase::kBody;
+      self->phase_ = CallPhase::kBody;
       self->arm(self->request_.between_bytes_timeout);
       self->process();
     });
@@ -431,7 +370,7 @@ void ClientCall::complete() {
   const bool keep = parser_->keep_alive() && request_sent_ && begin_ == tail_ && !input_ended_ && !reading_;
   if (keep) pool_->give_back(key_, std::move(transport_));
   finish();
-  if (sink_) tell_sink([&](ResponseSink& sink) { sink.on_end(parser_->trailers()); });
+  if (sink_) sink_.tell([&](ResponseSink& sink) { sink.on_end(parser_->trailers()); });
 }
 
 }  // namespace tandem::net

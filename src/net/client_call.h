@@ -12,19 +12,15 @@
 #include <string_view>
 #include <vector>
 
+#include "net/call_phase.h"
 #include "net/client_connector.h"
 #include "net/client_pool.h"
+#include "net/held_sink.h"
 #include "net/http_client.h"
 #include "net/http_parser.h"
 #include "net/timeout_wheel.h"
 
 namespace tandem::net {
-
-// The scheme's own port where a request names none.
-ClientRequest with_port(ClientRequest request);
-// What the connections to a host are kept by.
-std::string key_of(const ClientRequest& request);
-bool is_idempotent(std::string_view method);
 
 class ClientCall final : public PendingCall, public std::enable_shared_from_this<ClientCall>, private TimeoutEntry {
  public:
@@ -36,8 +32,6 @@ class ClientCall final : public PendingCall, public std::enable_shared_from_this
   void stop() override;
 
  private:
-  enum class Phase { kConnecting, kFirstByte, kBody, kHeldBack, kOver };
-
   // The request.
   void connect();
   void build_head();
@@ -61,18 +55,15 @@ class ClientCall final : public PendingCall, public std::enable_shared_from_this
   void broken(std::string_view what);
   void fail_with(Code code, std::string message);
   void finish();
-  template <class Callback>
-  void tell_sink(Callback callback);
   void arm(std::chrono::milliseconds limit);
   void on_timeout() override;
   std::string peer() const;
 
   const std::shared_ptr<ClientPool> pool_;
   ClientRequest request_;
-  std::unique_ptr<ResponseSink> sink_;
+  HeldSink sink_;
   const std::string key_;
-  Phase phase_ = Phase::kConnecting;
-  bool in_sink_ = false;
+  CallPhase phase_ = CallPhase::kConnecting;
 
   std::shared_ptr<ClientConnector> connector_;  // while it connects
   std::unique_ptr<ClientTransport> transport_;
@@ -85,7 +76,7 @@ class ClientCall final : public PendingCall, public std::enable_shared_from_this
   std::string suffix_;  // the end of a chunk, and the trailers after the last one
   std::string_view piece_;
   bool chunked_ = false;
-  std::uint64_t length_left_ = 0;  // of a streamed body with a length
+  std::optional<std::uint64_t> length_left_;  // of a streamed body with a length
   bool request_sent_ = false;
 
   std::vector<char> buffer_;

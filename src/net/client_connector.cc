@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "net/http_head.h"
+#include "net/client_request.h"
 
 namespace tandem::net {
 namespace {
@@ -32,43 +32,6 @@ bool speaks_http2(SSL* tls) {
 }
 
 }  // namespace
-
-std::string peer_of(const ClientRequest& request) { return request.host + ":" + std::to_string(request.port); }
-
-std::string authority_of(const ClientRequest& request) {
-  const bool bare_v6 = request.host.find(':') != std::string::npos && request.host.front() != '[';
-  std::string host = bare_v6 ? "[" + request.host + "]" : request.host;
-  if (request.port != (request.scheme == "https" ? 443 : 80)) host += ":" + std::to_string(request.port);
-  return host;
-}
-
-Status check_request(const ClientRequest& request) {
-  if (request.scheme != "http" && request.scheme != "https") {
-    return fail(Code::kInvalidArgument,
-                "cannot send to \"" + request.scheme + "://\": only http and https are supported");
-  }
-  if (request.host.empty()) return fail(Code::kInvalidArgument, "cannot send a request without a host");
-  for (const char c : request.host) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == '/' || c == '@' || c == '\x7f') {
-      return fail(Code::kInvalidArgument, "the host of the request is not valid");
-    }
-  }
-  if (!valid_token(request.method)) return fail(Code::kInvalidArgument, "the method of the request is not valid");
-  if (request.target.empty() || (request.target.front() != '/' && request.target != "*")) {
-    return fail(Code::kInvalidArgument, "the target of the request to " + peer_of(request) + " is not a path");
-  }
-  for (const char c : request.target) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') {
-      return fail(Code::kInvalidArgument, "the target of the request to " + peer_of(request) + " is not valid");
-    }
-  }
-  for (const OwnedHeader& header : request.headers) {
-    if (!valid_header({header.name, header.value})) {
-      return fail(Code::kInvalidArgument, "a header of the request to " + peer_of(request) + " is not valid");
-    }
-  }
-  return {};
-}
 
 ClientConnector::ClientConnector(std::shared_ptr<ClientPool> pool, const ClientRequest& request, Done done)
     : pool_(std::move(pool)),

@@ -20,13 +20,6 @@
 
 namespace tandem::net {
 
-// What is wrong with a request before it is sent, if anything.
-Status check_request(const ClientRequest& request);
-// "host:port"
-std::string peer_of(const ClientRequest& request);
-// The Host header of a request that has none of its own.
-std::string authority_of(const ClientRequest& request);
-
 class ClientConnector final : public std::enable_shared_from_this<ClientConnector> {
  public:
   using Done = std::move_only_function<void(Result<std::unique_ptr<ClientTransport>>)>;

@@ -43,35 +43,47 @@ void HeldSockets::attach(Workers& workers) {
 void HeldSockets::release() {
   const std::scoped_lock lock(mutex_);
   released_ = true;
-  for (const auto& [place, socket] : sockets_) ::close(socket);
+  for (const auto& [place, kept] : sockets_) ::close(kept.socket);
   sockets_.clear();
 }
 
-int HeldSockets::take(asio::io_context& io, const void* place, std::size_t size) {
-  if (!asio::has_service<Service>(io)) return -1;
+HeldSockets::Held HeldSockets::take(asio::io_context& io, const void* place, std::size_t size) {
+  if (!asio::has_service<Service>(io)) return {};
   return asio::use_service<Service>(io).held->copy_of(key_of(place, size));
 }
 
-void HeldSockets::keep(asio::io_context& io, int socket) {
-  if (asio::has_service<Service>(io)) asio::use_service<Service>(io).held->add(socket);
+void HeldSockets::keep(asio::io_context& io, int socket, const SocketFile* file) {
+  if (asio::has_service<Service>(io)) asio::use_service<Service>(io).held->add(socket, file);
 }
 
-int HeldSockets::copy_of(const std::string& place) {
+HeldSockets::Held HeldSockets::copy_of(const std::string& place) {
   const std::scoped_lock lock(mutex_);
   const auto found = sockets_.find(place);
-  return found == sockets_.end() ? -1 : ::fcntl(found->second, F_DUPFD_CLOEXEC, 0);
+  if (found == sockets_.end()) return {};
+  const Kept& kept = found->second;
+  std::unique_ptr<SocketFile> file;
+  if (kept.file) {
+    file = kept.file->share();
+    if (!file) {
+      ::close(kept.socket);
+      sockets_.erase(found);
+      return {};
+    }
+  }
+  return {::fcntl(kept.socket, F_DUPFD_CLOEXEC, 0), std::move(file)};
 }
 
-void HeldSockets::add(int socket) {
+void HeldSockets::add(int socket, const SocketFile* file) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return;
   const std::scoped_lock lock(mutex_);
   if (released_) return;
-  const int copy = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return;
-  const auto [at, added] = sockets_.try_emplace(key_of(&address, size), copy);
-  if (!added) ::close(copy);
+  Kept kept{::fcntl(socket, F_DUPFD_CLOEXEC, 0), std::nullopt};
+  if (kept.socket < 0) return;
+  if (file != nullptr) kept.file = file->reference();
+  const auto [at, added] = sockets_.try_emplace(key_of(&address, size), kept);
+  if (!added) ::close(kept.socket);
 }
 
 }  // namespace tandem::net

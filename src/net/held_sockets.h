@@ -3,15 +3,18 @@
 //
 // Whoever restarts servers owns it and outlives their Workers. attach() comes before the first listen() on those
 // workers: from then on every listening socket that they open is kept here as well, and opening the same place again
-// gives a copy of the kept socket. Any thread. Nothing fails: a socket that cannot be kept is opened anew the next
-// time, or refused as in use.
+// gives a copy of the kept socket, with a share of its file where it has one. Any thread. Nothing fails: a socket that
+// cannot be kept is opened anew the next time, or refused as in use.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "net/socket_file.h"
 #include "net/worker.h"
 
 namespace tandem::net {
@@ -27,21 +30,31 @@ class HeldSockets final {
   // Closes what is kept and keeps nothing further: connections are refused once the servers have closed theirs.
   void release();
 
+  struct Held {
+    int socket = -1;                   // for the caller to close; -1: none is kept
+    std::unique_ptr<SocketFile> file;  // of a Unix domain socket
+  };
+
   // For whoever opens listening sockets. `place` is the address as bind() takes it, in bytes. A copy of the socket that
-  // listens there, for the caller to close; -1: none is kept.
-  static int take(boost::asio::io_context& io, const void* place, std::size_t size);
-  // Keeps a copy of a socket that has just begun to listen.
-  static void keep(boost::asio::io_context& io, int socket);
+  // listens there. A Unix domain socket whose file is gone, or is another one's, is kept no longer.
+  static Held take(boost::asio::io_context& io, const void* place, std::size_t size);
+  // Keeps a copy of a socket that has just begun to listen, in a file or at an address.
+  static void keep(boost::asio::io_context& io, int socket, const SocketFile* file = nullptr);
 
  private:
   class Service;
 
-  int copy_of(const std::string& place);
-  void add(int socket);
+  struct Kept {
+    int socket;
+    std::optional<SocketFile::Reference> file;
+  };
+
+  Held copy_of(const std::string& place);
+  void add(int socket, const SocketFile* file);
 
   std::mutex mutex_;
   bool released_ = false;
-  std::map<std::string, int> sockets_;  // by the address that they are bound to
+  std::map<std::string, Kept> sockets_;  // by the address that they are bound to
 };
 
 }  // namespace tandem::net

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "net/http_server.h"
+#include "net/listening_socket.h"
 #include "net/testing/raw_client.h"
 
 namespace tandem::net {
@@ -55,6 +59,44 @@ TEST(HeldSocketsTest, ASecondServerTakesThePlaceWhileTheFirstOneServes) {
   EXPECT_THAT(ask(port), testing::HasSubstr("second"));
   other->reset();
   second_workers.stop();
+}
+
+TEST(HeldSocketsTest, AUnixSocketIsHandedOnWithItsFile) {
+  char pattern[] = "/tmp/tandem-held-XXXXXX";
+  const std::filesystem::path folder = ::mkdtemp(pattern);
+  const std::string path = folder / "x.socket";
+  const auto listen_there = [&](Workers& workers) {
+    return open_listeners(workers[0].io(), {.unix_socket = path, .purpose = "a test"});
+  };
+  HeldSockets held;
+  Workers one(1), two(1), strangers(1);
+  held.attach(one);
+  held.attach(two);
+  auto first = listen_there(one);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(listen_there(strangers).error().code, Code::kAlreadyExists);
+  // One that takes the place and goes leaves everything as it was.
+  EXPECT_TRUE(listen_there(two));
+  EXPECT_TRUE(std::filesystem::exists(path));
+  auto second = listen_there(two);
+  ASSERT_TRUE(second) << second.error().message;
+  first = fail(Code::kCancelled, "gone");
+  EXPECT_TRUE(std::filesystem::exists(path));
+  // A file that somebody has removed is made anew, with a socket behind it.
+  std::filesystem::remove(path);
+  auto third = listen_there(one);
+  ASSERT_TRUE(third) << third.error().message;
+  EXPECT_EQ(listen_there(strangers).error().code, Code::kAlreadyExists);
+  second = fail(Code::kCancelled, "gone");
+  EXPECT_TRUE(std::filesystem::exists(path)) << "it is no longer the second one's";
+  auto fourth = listen_there(two);
+  EXPECT_TRUE(fourth) << "the new socket is kept";
+  third = fail(Code::kCancelled, "gone");
+  held.release();
+  EXPECT_TRUE(std::filesystem::exists(path));
+  fourth = fail(Code::kCancelled, "gone");
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(HeldSocketsTest, WhatIsReleasedIsClosedAndWhatIsNotAttachedIsRefused) {

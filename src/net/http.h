@@ -14,6 +14,7 @@
 
 #include "base/call_context.h"
 #include "base/completion.h"
+#include "base/text.h"
 
 namespace tandem::net {
 
@@ -28,8 +29,9 @@ using Headers = std::span<const Header>;
 // The first header called `name`, if any.
 std::optional<std::string_view> find_header(Headers headers, std::string_view name);
 
-// ASCII comparison without regard to case.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
+using tandem::equals_ignoring_case;
+// Compared like that with each of `names`.
+bool is_one_of(std::string_view name, std::span<const std::string_view> names);
 
 struct RequestHead {
   std::string_view method;     // "GET"; any token

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "net/client_call.h"
-#include "net/client_connector.h"
+#include "net/client_request.h"
 #include "net/http2_host.h"
 #include "net/http2_link.h"
 #include "net/http_head.h"
@@ -35,9 +34,9 @@ void Http2Call::start() {
 }
 
 void Http2Call::cancel() {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   finish();
-  if (!in_sink_) sink_.reset();
+  if (!sink_.in_callback()) sink_.drop();
 }
 
 void Http2Call::stop() { fail_with(Code::kCancelled, "the request to " + peer_of(request_) + " was stopped"); }
@@ -45,7 +44,8 @@ void Http2Call::stop() { fail_with(Code::kCancelled, "the request to " + peer_of
 // The end of the call, whatever it is; the sink is still there.
 void Http2Call::finish() {
   const auto self = shared_from_this();
-  phase_ = Phase::kOver;
+  phase_ = CallPhase::kOver;
+  sink_.call_is_over();
   pool_->worker().timeouts().disarm(*this);
   pool_->remove(self);
   if (const auto link = std::exchange(link_, nullptr)) {
@@ -56,57 +56,32 @@ void Http2Call::finish() {
   }
 }
 
-template <class Callback>
-void Http2Call::tell_sink(Callback callback) {
-  in_sink_ = true;
-  callback(*sink_);
-  in_sink_ = false;
-  if (phase_ == Phase::kOver) sink_.reset();
-}
-
 void Http2Call::fail_with(Code code, std::string message) {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   const auto self = shared_from_this();
   finish();
-  if (in_sink_) return;  // its own callback caused this: it knows
-  tell_sink([&](ResponseSink& sink) { sink.on_error(make_error(code, std::move(message))); });
+  if (sink_.in_callback()) return;  // its own callback caused this: it knows
+  sink_.tell([&](ResponseSink& sink) { sink.on_error(make_error(code, std::move(message))); });
 }
 
-void Http2Call::arm(std::chrono::milliseconds limit) {
-  if (limit.count() <= 0) {
-    pool_->worker().timeouts().disarm(*this);
-  } else {
-    pool_->worker().timeouts().arm(*this, std::chrono::steady_clock::now() + limit);
-  }
-}
+void Http2Call::arm(std::chrono::milliseconds limit) { pool_->worker().timeouts().arm_within(*this, limit); }
 
 void Http2Call::on_timeout() {
-  const auto after = [](std::chrono::milliseconds limit) { return std::to_string(limit.count()) + " ms"; };
-  const std::string peer = peer_of(request_);
+  if (phase_ == CallPhase::kHeldBack || phase_ == CallPhase::kOver) return;
   const auto self = shared_from_this();
-  switch (phase_) {
-    case Phase::kConnecting:
-      return fail_with(Code::kDeadlineExceeded,
-                       "no connection to " + peer + " within " + after(request_.connect_timeout));
-    case Phase::kFirstByte:
-      link_->retire();  // it may be dead: the next call makes another
-      return fail_with(Code::kDeadlineExceeded, peer + " did not answer within " + after(request_.first_byte_timeout));
-    case Phase::kBody:
-      return fail_with(Code::kDeadlineExceeded,
-                       peer + " sent no more of its answer for " + after(request_.between_bytes_timeout));
-    case Phase::kHeldBack:
-    case Phase::kOver: break;
-  }
+  if (phase_ == CallPhase::kFirstByte) link_->retire();  // it may be dead: the next call makes another
+  Error error = overdue(request_, phase_);
+  fail_with(error.code, std::move(error.message));
 }
 
 // The request.
 
 void Http2Call::begin(std::shared_ptr<Http2Link> link) {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   const auto self = shared_from_this();
   ++attempts_;
   link_was_used_ = link->used();
-  phase_ = Phase::kFirstByte;
+  phase_ = CallPhase::kFirstByte;
   fields_.emplace();
   closed_ = ended_ = head_done_ = invalid_ = deferred_ = wants_piece_ = false;
   Http2Fields fields;
@@ -124,10 +99,8 @@ void Http2Call::begin(std::shared_ptr<Http2Link> link) {
 // True when a body follows.
 bool Http2Call::add_head(Http2Fields& fields) {
   std::string_view host;
-  length_left_.reset();
   for (const OwnedHeader& header : request_.headers) {
     if (equals_ignoring_case(header.name, "host")) host = header.value;
-    if (equals_ignoring_case(header.name, "content-length")) length_left_ = parse_length(header.value);
   }
   const std::string own = authority_of(request_);
   fields.add(":method", request_.method);
@@ -136,18 +109,14 @@ bool Http2Call::add_head(Http2Fields& fields) {
   fields.add(":path", request_.target);
   for (const OwnedHeader& header : request_.headers) {
     const auto is = [&](std::string_view name) { return equals_ignoring_case(header.name, name); };
-    // The body follows at once: nobody waits for a 100.
-    if (is_framing_header(header.name) || is("host") || is("expect") || is("upgrade")) continue;
+    if (is_clients_own(header.name) || is("host")) continue;
     if (is("te") && !equals_ignoring_case(header.value, "trailers")) continue;
     fields.add(header.name, header.value);
   }
-  if (const std::string* whole = std::get_if<std::string>(&request_.body)) {
-    const bool usual = request_.method == "POST" || request_.method == "PUT" || request_.method == "PATCH";
-    if (!whole->empty() || usual) fields.add_number("content-length", whole->size());
-    return !whole->empty();
-  }
-  if (length_left_) fields.add_number("content-length", *length_left_);
-  return true;
+  const std::optional<std::uint64_t> whole = whole_length(request_);
+  length_left_ = streamed_length(request_);
+  if (whole || length_left_) fields.add_number("content-length", whole ? *whole : *length_left_);
+  return whole.value_or(0) > 0 || !std::holds_alternative<std::string>(request_.body);
 }
 
 ssize_t Http2Call::offer(std::size_t at_most, std::uint32_t& flags) {
@@ -178,7 +147,7 @@ ssize_t Http2Call::offer(std::size_t at_most, std::uint32_t& flags) {
 void Http2Call::append_to(std::string& out, std::size_t bytes) {
   out.append(piece_.substr(0, bytes));
   piece_.remove_prefix(bytes);
-  if (phase_ == Phase::kFirstByte) arm(request_.first_byte_timeout);
+  if (phase_ == CallPhase::kFirstByte) arm(request_.first_byte_timeout);
 }
 
 void Http2Call::read_piece() {
@@ -188,20 +157,14 @@ void Http2Call::read_piece() {
   reading_piece_ = true;
   source->read([self = shared_from_this()](Result<std::string_view> piece) {
     self->reading_piece_ = false;
-    if (self->phase_ != Phase::kOver) self->take_piece(std::move(piece));
+    if (self->phase_ != CallPhase::kOver) self->take_piece(std::move(piece));
   });
 }
 
 void Http2Call::take_piece(Result<std::string_view> piece) {
   if (!piece) return fail_with(piece.error().code, std::move(piece.error().message));
-  if (length_left_ && piece->size() > *length_left_) {
-    return fail_with(Code::kInvalidArgument,
-                     "the body of the request to " + peer_of(request_) + " is longer than its Content-Length");
-  }
-  if (length_left_) *length_left_ -= piece->size();
-  if (piece->empty() && length_left_.value_or(0) > 0) {
-    return fail_with(Code::kInvalidArgument,
-                     "the body of the request to " + peer_of(request_) + " is shorter than its Content-Length");
+  if (const Status counted = count_piece(request_, piece->size(), length_left_); !counted) {
+    return fail_with(counted.error().code, counted.error().message);
   }
   source_done_ = piece->empty();
   piece_ = *piece;
@@ -240,7 +203,7 @@ void Http2Call::on_closed(std::uint32_t error_code) {
 }
 
 void Http2Call::on_link_gone(std::string_view why) {
-  if (phase_ == Phase::kOver) return;
+  if (phase_ == CallPhase::kOver) return;
   const auto self = shared_from_this();
   closed_ = true;
   const bool safe = link_was_used_ && !received_ && attempts_ == 1 && is_idempotent(request_.method) &&
@@ -252,7 +215,7 @@ void Http2Call::on_link_gone(std::string_view why) {
 }
 
 void Http2Call::settle() {
-  if (phase_ == Phase::kOver || settling_) return;
+  if (phase_ == CallPhase::kOver || settling_) return;
   const auto self = shared_from_this();
   settling_ = true;
   if (std::exchange(wants_piece_, false) && !reading_piece_) read_piece();
@@ -261,9 +224,9 @@ void Http2Call::settle() {
 }
 
 void Http2Call::look() {
-  if (received_ && phase_ == Phase::kFirstByte) phase_ = Phase::kBody;
-  if (phase_ == Phase::kBody) arm(request_.between_bytes_timeout);
-  while (phase_ == Phase::kBody || (phase_ == Phase::kFirstByte && closed_)) {
+  if (received_ && phase_ == CallPhase::kFirstByte) phase_ = CallPhase::kBody;
+  if (phase_ == CallPhase::kBody) arm(request_.between_bytes_timeout);
+  while (phase_ == CallPhase::kBody || (phase_ == CallPhase::kFirstByte && closed_)) {
     if (too_large_) {
       return fail_with(Code::kInternal, peer_of(request_) + " sent a head larger than " +
                                             std::to_string(pool_->options().max_head_bytes) + " bytes");
@@ -271,9 +234,9 @@ void Http2Call::look() {
     if (invalid_) return fail_with(Code::kInternal, peer_of(request_) + " sent an answer that is not valid HTTP/2");
     if (head_done_ && !head_told_) {
       if (ended_ && take_whole()) return;
-      if (phase_ == Phase::kOver) return;
+      if (phase_ == CallPhase::kOver) return;
       head_told_ = true;
-      tell_sink([&](ResponseSink& sink) { sink.on_head(status_, fields_->headers()); });
+      sink_.tell([&](ResponseSink& sink) { sink.on_head(status_, fields_->headers()); });
     } else if (!arrived_.empty()) {
       deliver();
     } else if (head_done_ && ended_) {
@@ -289,23 +252,23 @@ void Http2Call::look() {
 // Offers the answer in one piece. True when it was taken.
 bool Http2Call::take_whole() {
   bool taken = false;
-  tell_sink([&](ResponseSink& sink) { taken = sink.on_whole(status_, fields_->headers(), arrived_); });
-  if (!taken || phase_ == Phase::kOver) return taken;
-  sink_.reset();  // it has heard everything
+  sink_.tell([&](ResponseSink& sink) { taken = sink.on_whole(status_, fields_->headers(), arrived_); });
+  if (!taken || phase_ == CallPhase::kOver) return taken;
+  sink_.drop();  // it has heard everything
   complete();
   return true;
 }
 
 void Http2Call::deliver() {
-  phase_ = Phase::kHeldBack;
+  phase_ = CallPhase::kHeldBack;
   pool_->worker().timeouts().disarm(*this);
   const std::string piece = std::exchange(arrived_, {});
   delivered_ += piece.size();
-  tell_sink([&](ResponseSink& sink) {
+  sink_.tell([&](ResponseSink& sink) {
     sink.on_body(piece, [self = shared_from_this()](Status status) {
-      if (self->phase_ != Phase::kHeldBack) return;
+      if (self->phase_ != CallPhase::kHeldBack) return;
       if (!status) return self->cancel();
-      self->phase_ = Phase::kBody;
+      self->phase_ = CallPhase::kBody;
       self->arm(self->request_.between_bytes_timeout);
       if (self->link_) self->link_->open_window(self->id_, std::exchange(self->delivered_, 0));
       self->settle();
@@ -316,7 +279,7 @@ void Http2Call::deliver() {
 void Http2Call::complete() {
   const auto self = shared_from_this();
   finish();
-  if (sink_) tell_sink([&](ResponseSink& sink) { sink.on_end(trailers_.headers()); });
+  if (sink_) sink_.tell([&](ResponseSink& sink) { sink.on_end(trailers_.headers()); });
 }
 
 // The stream has ended and the answer has not.
@@ -331,7 +294,7 @@ void Http2Call::broken_off() {
 bool Http2Call::try_again() {
   if (attempts_ >= kAttempts || !host_) return false;
   link_.reset();
-  phase_ = Phase::kConnecting;
+  phase_ = CallPhase::kConnecting;
   arm(request_.connect_timeout);
   host_->want(shared_from_this());
   return true;

@@ -12,7 +12,9 @@
 #include <string>
 #include <string_view>
 
+#include "net/call_phase.h"
 #include "net/client_pool.h"
+#include "net/held_sink.h"
 #include "net/http2_library.h"
 #include "net/http_client.h"
 #include "net/timeout_wheel.h"
@@ -50,8 +52,6 @@ class Http2Call final : public PendingCall, public std::enable_shared_from_this<
   void append_to(std::string& out, std::size_t bytes);
 
  private:
-  enum class Phase { kConnecting, kFirstByte, kBody, kHeldBack, kOver };
-
   bool add_head(Http2Fields& fields);
   void read_piece();
   void take_piece(Result<std::string_view> piece);
@@ -62,16 +62,13 @@ class Http2Call final : public PendingCall, public std::enable_shared_from_this<
   void broken_off();
   bool try_again();
   void finish();
-  template <class Callback>
-  void tell_sink(Callback callback);
   void arm(std::chrono::milliseconds limit);
   void on_timeout() override;
 
   const std::shared_ptr<ClientPool> pool_;
   ClientRequest request_;
-  std::unique_ptr<ResponseSink> sink_;
-  Phase phase_ = Phase::kConnecting;
-  bool in_sink_ = false;
+  HeldSink sink_;
+  CallPhase phase_ = CallPhase::kConnecting;
   bool settling_ = false;
   std::shared_ptr<Http2Host> host_;
   std::shared_ptr<Http2Link> link_;

@@ -9,7 +9,9 @@
 
 #include "net/http_client.h"
 #include "net/in_process.h"
+#include "net/testing/client_fixture.h"
 #include "net/testing/frames_server.h"
+#include "net/testing/handlers.h"
 #include "net/testing/http2_peer.h"
 #include "net/testing/raw_client.h"
 #include "net/testing/scripted_server.h"
@@ -19,42 +21,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-
-struct Outcome {
-  int status = 0;
-  std::string headers;
-  std::string body;
-  std::string trailers;
-  std::optional<Error> error;
-};
-
-class CollectingSink final : public ResponseSink {
- public:
-  explicit CollectingSink(std::promise<Outcome> promise) : promise_(std::move(promise)) {}
-  void on_head(int status, Headers headers) override {
-    outcome_.status = status;
-    append(outcome_.headers, headers);
-  }
-  void on_body(std::string_view piece, Completion<void> resume) override {
-    outcome_.body += piece;
-    resume({});
-  }
-  void on_end(Headers trailers) override {
-    append(outcome_.trailers, trailers);
-    promise_.set_value(std::move(outcome_));
-  }
-  void on_error(Error error) override {
-    outcome_.error = std::move(error);
-    promise_.set_value(std::move(outcome_));
-  }
-
- private:
-  static void append(std::string& text, Headers headers) {
-    for (const Header& header : headers) text.append(header.name).append("=").append(header.value).append(";");
-  }
-  std::promise<Outcome> promise_;
-  Outcome outcome_;
-};
 
 // Takes one piece and asks for no more until it is told to.
 class HoldingSink final : public ResponseSink {
@@ -82,95 +48,18 @@ class HoldingSink final : public ResponseSink {
   bool released_ = false;
 };
 
-class Http2ClientTest : public testing::Test {
+class Http2ClientTest : public ClientFixture {
  protected:
-  Http2ClientTest() {
-    workers_.start();
-    make_client({});
-  }
-  ~Http2ClientTest() override {
-    run([&] { client_.reset(); });
-    workers_.stop();
-  }
-
-  void make_client(ClientOptions options) {
-    run([&] { client_ = std::make_unique<HttpClient>(workers_[0], std::move(options)); });
-  }
-  template <class Function>
-  void run(Function function) {
-    std::promise<void> done;
-    workers_[0].post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  std::future<Outcome> start(ClientRequest request) {
-    std::promise<Outcome> promise;
-    std::future<Outcome> outcome = promise.get_future();
-    workers_[0].post([this, request = std::move(request), promise = std::move(promise)]() mutable {
-      handle_ = client_->send(std::move(request), std::make_unique<CollectingSink>(std::move(promise)));
-    });
-    return outcome;
-  }
-  static Outcome wait(std::future<Outcome> outcome) {
-    if (outcome.wait_for(std::chrono::seconds(10)) != std::future_status::ready) {
-      return Outcome{.error = make_error(Code::kUnknown, "the test waited too long")};
-    }
-    return outcome.get();
-  }
-  Outcome send(ClientRequest request) { return wait(start(std::move(request))); }
   static ClientRequest to(std::uint16_t port, std::string target = "/") {
-    ClientRequest request;
-    request.protocol = ClientProtocol::kHttp2;
-    request.host = "127.0.0.1";
-    request.port = port;
-    request.target = std::move(target);
-    return request;
+    return request_to(ClientProtocol::kHttp2, port, std::move(target));
   }
-  static ServerOptions http2(ServerOptions options = {}) {
-    options.http2 = Http2::kOn;
-    return options;
-  }
-
-  Workers workers_{1};
-  std::unique_ptr<HttpClient> client_;
-  ClientHandle handle_;
 };
 
 void describe(std::unique_ptr<Exchange> exchange) {
-  const RequestHead& head = exchange->head();
-  std::string text = std::string(head.method) + " " + std::string(head.scheme) + " " + std::string(head.authority) +
-                     " " + std::string(head.target) + " ";
-  for (const Header& header : head.headers) text.append(header.name).append("=").append(header.value).append(";");
-  text += " " + std::string(exchange->body().take_whole().value_or("(streamed)"));
+  const std::string text = description_of(*exchange);
   const Header type{"Content-Type", "text/plain"};
   exchange->respond(200, {&type, 1}, text);
 }
-
-// Sends back what comes, piece by piece, and the trailers.
-class Echo final : public std::enable_shared_from_this<Echo> {
- public:
-  explicit Echo(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
-  void start() {
-    exchange_->start(200, {});
-    read();
-  }
-
- private:
-  void read() {
-    exchange_->body().read([self = shared_from_this()](Result<std::string_view> piece) {
-      if (!piece) return self->exchange_->abort();
-      if (piece->empty()) return self->exchange_->finish(self->exchange_->body().trailers());
-      self->exchange_->write(*piece, [self](Status status) {
-        if (status) self->read();
-      });
-    });
-  }
-  std::unique_ptr<Exchange> exchange_;
-};
-
-void echo(std::unique_ptr<Exchange> exchange) { std::make_shared<Echo>(std::move(exchange))->start(); }
 
 class Pieces final : public BodySource {
  public:
@@ -206,9 +95,7 @@ TEST_F(Http2ClientTest, SendsManyRequestsOverOneConnection) {
     EXPECT_THAT(outcome.headers, HasSubstr("content-type=text/plain;"));
   }
   EXPECT_EQ(server.server().connections(), 1u);
-  std::size_t idle = 0;
-  run([&] { idle = client_->idle_connections(); });
-  EXPECT_EQ(idle, 1u);
+  EXPECT_EQ(idle(), 1u);
 }
 
 TEST_F(Http2ClientTest, StreamsBodiesBothWaysWithTrailers) {

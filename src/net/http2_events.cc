@@ -1,10 +1,10 @@
 // What nghttp2 tells of a server's connection, frame by frame. No handler runs in here: changes are noted for settle().
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "net/http2_connection.h"
+#include "net/http2_session.h"
 #include "net/http2_stream.h"
 
 namespace tandem::net {
@@ -21,7 +21,7 @@ constexpr int kMaxInvalidFrames = 100;
 
 struct Http2Events {
   static Http2Connection& connection(void* data) { return *static_cast<Http2Connection*>(data); }
-  static Http2Stream* stream(nghttp2_session* session, std::int32_t id) {
+  static Http2Stream* stream(nghttp2_session* session, std::int32_t id, void*) {
     return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
   }
 
@@ -29,21 +29,6 @@ struct Http2Events {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return connection(data).on_begin_head(frame->hd.stream_id);
     connection(data).head_of_ = frame->hd.stream_id;
-    return 0;
-  }
-
-  static int header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t* name,
-                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t, void*) {
-    if (Http2Stream* const stream = Http2Events::stream(session, frame->hd.stream_id)) {
-      stream->add_field({reinterpret_cast<const char*>(name), name_size},
-                        {reinterpret_cast<const char*>(value), value_size});
-    }
-    return 0;
-  }
-
-  static int invalid_header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
-                            const std::uint8_t*, std::size_t, std::uint8_t, void*) {
-    if (Http2Stream* const stream = Http2Events::stream(session, frame->hd.stream_id)) stream->refuse_field();
     return 0;
   }
 
@@ -102,36 +87,19 @@ struct Http2Events {
 };
 
 void Http2Connection::open_session() {
-  nghttp2_session_callbacks* made = nullptr;
-  nghttp2_session_callbacks_new(&made);
-  const Http2Callbacks callbacks(made);
-  nghttp2_session_callbacks_set_on_begin_headers_callback(made, Http2Events::begin_headers);
-  nghttp2_session_callbacks_set_on_header_callback(made, Http2Events::header);
-  nghttp2_session_callbacks_set_on_invalid_header_callback(made, Http2Events::invalid_header);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(made, Http2Events::frame_received);
-  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, Http2Events::invalid_frame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Http2Events::data_received);
-  nghttp2_session_callbacks_set_on_frame_send_callback(made, Http2Events::frame_sent);
-  nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Http2Events::frame_not_sent);
-  nghttp2_session_callbacks_set_send_data_callback(made, Http2Events::send_data);
-  nghttp2_session_callbacks_set_on_stream_close_callback(made, Http2Events::stream_closed);
-
-  nghttp2_option* settings = nullptr;
-  nghttp2_option_new(&settings);
-  const Http2Option option(settings);
-  nghttp2_option_set_no_auto_window_update(settings, 1);
-  nghttp2_option_set_no_closed_streams(settings, 1);
-  nghttp2_option_set_max_outbound_ack(settings, kMaxWaitingAcks);
-  nghttp2_option_set_max_send_header_block_length(settings, kMaxAnswerHead);
-
-  nghttp2_session* session = nullptr;
-  nghttp2_session_server_new2(&session, made, this, settings);
-  session_.reset(session);
-  const std::array<nghttp2_settings_entry, 2> entries{
+  const Http2Callbacks callbacks = make_http2_callbacks<Http2Events>();
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks.get(), Http2Events::begin_headers);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks.get(), Http2Events::frame_sent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks.get(), Http2Events::frame_not_sent);
+  const std::array<nghttp2_settings_entry, 2> settings{
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(shard_->options().max_head_bytes)}}};
-  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
-  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  session_ = make_http2_session({.end = Http2End::kServer,
+                                 .max_head_bytes = kMaxAnswerHead,
+                                 .max_waiting_acks = kMaxWaitingAcks,
+                                 .connection_window = kConnectionWindow,
+                                 .settings = settings},
+                                callbacks, this);
 }
 
 std::shared_ptr<Http2Stream> Http2Connection::stream(std::int32_t id) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "net/http_head.h"
 
 namespace tandem::net {
@@ -32,7 +33,7 @@ void Http2Fields::add(std::string_view name, std::string_view value) {
   while (is_blank(value.empty() ? 'x' : value.front())) value.remove_prefix(1);
   while (is_blank(value.empty() ? 'x' : value.back())) value.remove_suffix(1);
   places_.push_back({text_.size(), name.size(), value.size()});
-  for (const char c : name) text_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  for (const char c : name) text_ += to_lower(c);
   text_ += value;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "net/http_server.h"
+#include "net/testing/handlers.h"
 #include "net/testing/http2_peer.h"
 #include "net/testing/raw_client.h"
 
@@ -17,29 +18,6 @@ using std::chrono::milliseconds;
 constexpr auto kCalm = static_cast<std::uint32_t>(NGHTTP2_ENHANCE_YOUR_CALM);
 constexpr auto kProtocol = static_cast<std::uint32_t>(NGHTTP2_PROTOCOL_ERROR);
 constexpr std::uint8_t kEndBoth = NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS;
-
-ServerOptions http2(ServerOptions options = {}) {
-  options.http2 = Http2::kOn;
-  return options;
-}
-
-void ok(std::unique_ptr<Exchange> exchange) { exchange->respond(200, {}, "ok"); }
-
-// Reads the body and answers with how that went.
-void report_read(std::unique_ptr<Exchange> exchange) {
-  auto held = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
-  auto next = std::make_shared<std::function<void()>>();
-  *next = [held, next] {
-    (*held)->body().read([held, next](Result<std::string_view> piece) {
-      if (piece && !piece->empty()) return (*next)();
-      (*held)->respond(piece ? 200 : 400, {}, piece ? "complete" : code_name(piece.error().code));
-      held->reset();
-      *next = nullptr;
-    });
-  };
-  const auto first = *next;
-  first();
-}
 
 std::string request_block(const std::vector<std::pair<std::string, std::string>>& more = {}) {
   std::vector<std::pair<std::string, std::string>> fields{

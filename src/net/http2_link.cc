@@ -9,6 +9,7 @@
 #include "net/client_pool.h"
 #include "net/http2_call.h"
 #include "net/http2_host.h"
+#include "net/http2_session.h"
 
 namespace tandem::net {
 namespace {
@@ -28,19 +29,8 @@ constexpr std::size_t kMaxWaitingFrames = 10'000;
 struct Http2LinkEvents {
   static Http2Link& link(void* data) { return *static_cast<Http2Link*>(data); }
 
-  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* data) {
-    if (const auto call = link(data).call(frame->hd.stream_id)) {
-      call->on_field({reinterpret_cast<const char*>(name), name_size},
-                     {reinterpret_cast<const char*>(value), value_size});
-    }
-    return 0;
-  }
-
-  static int invalid_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
-                            const std::uint8_t*, std::size_t, std::uint8_t, void* data) {
-    if (const auto call = link(data).call(frame->hd.stream_id)) call->on_invalid();
-    return 0;
+  static std::shared_ptr<Http2Call> stream(nghttp2_session*, std::int32_t id, void* data) {
+    return link(data).call(id);
   }
 
   static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* data) {
@@ -108,35 +98,18 @@ Http2Link::Http2Link(std::shared_ptr<Http2Host> host, std::unique_ptr<ClientTran
 Http2Link::~Http2Link() = default;
 
 void Http2Link::open_session() {
-  nghttp2_session_callbacks* made = nullptr;
-  nghttp2_session_callbacks_new(&made);
-  const Http2Callbacks callbacks(made);
-  nghttp2_session_callbacks_set_on_header_callback(made, Http2LinkEvents::header);
-  nghttp2_session_callbacks_set_on_invalid_header_callback(made, Http2LinkEvents::invalid_header);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(made, Http2LinkEvents::frame_received);
-  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, Http2LinkEvents::invalid_frame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Http2LinkEvents::data_received);
-  nghttp2_session_callbacks_set_send_data_callback(made, Http2LinkEvents::send_data);
-  nghttp2_session_callbacks_set_on_stream_close_callback(made, Http2LinkEvents::stream_closed);
-
-  nghttp2_option* settings = nullptr;
-  nghttp2_option_new(&settings);
-  const Http2Option option(settings);
-  nghttp2_option_set_no_auto_window_update(settings, 1);
-  nghttp2_option_set_no_closed_streams(settings, 1);
-  nghttp2_option_set_max_send_header_block_length(settings, kMaxRequestHead);
-
-  nghttp2_session* session = nullptr;
-  nghttp2_session_client_new2(&session, made, this, settings);
-  session_.reset(session);
   const auto head_limit = static_cast<std::uint32_t>(
       std::min<std::size_t>(host_->pool().options().max_head_bytes, std::numeric_limits<std::uint32_t>::max()));
-  const std::array<nghttp2_settings_entry, 3> entries{{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                                       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
-                                                       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, head_limit}}};
-  nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries.data(), entries.size());
+  const std::array<nghttp2_settings_entry, 3> settings{{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+                                                        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
+                                                        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, head_limit}}};
   // A call that is held back holds back no other: each has its own window, and their number is the client's choice.
-  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, std::numeric_limits<std::int32_t>::max());
+  session_ = make_http2_session({.end = Http2End::kClient,
+                                 .max_head_bytes = kMaxRequestHead,
+                                 .max_waiting_acks = std::nullopt,
+                                 .connection_window = std::numeric_limits<std::int32_t>::max(),
+                                 .settings = settings},
+                                make_http2_callbacks<Http2LinkEvents>(), this);
 }
 
 std::shared_ptr<Http2Call> Http2Link::call(std::int32_t id) const {

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "net/http_server.h"
+#include "net/testing/handlers.h"
 #include "net/testing/http2_peer.h"
 #include "net/testing/raw_client.h"
 
@@ -20,45 +21,12 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-ServerOptions http2(ServerOptions options = {}) {
-  options.http2 = Http2::kOn;
-  return options;
-}
-
 void describe(std::unique_ptr<Exchange> exchange) {
-  const RequestHead& head = exchange->head();
-  std::string text = std::string(head.method) + " " + std::string(head.scheme) + " " + std::string(head.authority) +
-                     " " + std::string(head.target) + " ";
-  for (const Header& header : head.headers) text.append(header.name).append("=").append(header.value).append(";");
-  text += " " + std::string(exchange->body().take_whole().value_or("(streamed)"));
+  const std::string text = description_of(*exchange);
   const std::array<Header, 3> headers{
       {{"Content-Type", "text/plain"}, {"X-Answer", " spaced "}, {"Connection", "keep-alive"}}};
   exchange->respond(200, headers, text);
 }
-
-// Sends back what comes, piece by piece, and the trailers.
-class Echo final : public std::enable_shared_from_this<Echo> {
- public:
-  explicit Echo(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
-  void start() {
-    exchange_->start(200, {});
-    read();
-  }
-
- private:
-  void read() {
-    exchange_->body().read([self = shared_from_this()](Result<std::string_view> piece) {
-      if (!piece) return self->exchange_->abort();
-      if (piece->empty()) return self->exchange_->finish(self->exchange_->body().trailers());
-      self->exchange_->write(*piece, [self](Status status) {
-        if (status) self->read();
-      });
-    });
-  }
-  std::unique_ptr<Exchange> exchange_;
-};
-
-void echo(std::unique_ptr<Exchange> exchange) { std::make_shared<Echo>(std::move(exchange))->start(); }
 
 TEST(Http2Server, AnswersRequestsOnOneConnection) {
   TestServer server(describe, http2());

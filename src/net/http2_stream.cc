@@ -20,7 +20,7 @@ Http2Stream::~Http2Stream() = default;
 
 // Frames that have come.
 
-void Http2Stream::add_field(std::string_view name, std::string_view value) {
+void Http2Stream::on_field(std::string_view name, std::string_view value) {
   const ServerOptions& options = connection_->shard().options();
   Http2Received& into = head_done_ ? trailer_fields_ : fields_;
   if (head_too_large_ || into.add(name, value, options.max_head_bytes, options.max_headers + kPseudoHeaders)) return;
@@ -74,16 +74,16 @@ void Http2Stream::on_closed() {
 }
 
 void Http2Stream::take_over(const RequestHead& head, std::string_view body) {
-  add_field(":method", head.method);
-  add_field(":path", head.target);
-  add_field(":scheme", head.scheme);
-  add_field(":authority", head.authority);
+  on_field(":method", head.method);
+  on_field(":path", head.target);
+  on_field(":scheme", head.scheme);
+  on_field(":authority", head.authority);
   for (const Header& header : head.headers) {
     if (equals_ignoring_case(header.name, "connection") || equals_ignoring_case(header.name, "upgrade") ||
         equals_ignoring_case(header.name, "http2-settings")) {
       continue;
     }
-    add_field(header.name, header.value);
+    on_field(header.name, header.value);
   }
   counts_for_window_ = false;
   body_done_ = true;

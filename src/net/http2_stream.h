@@ -1,7 +1,7 @@
 // One request of an HTTP/2 connection and its answer.
 //
 // Kept alive by its connection while the stream is open, and by the exchange that a handler holds. The shard's worker
-// only. Frames reach it inside the session's callbacks (add_field() to on_closed()), where no handler may run: what
+// only. Frames reach it inside the session's callbacks (on_field() to on_closed()), where no handler may run: what
 // they lead to happens in settle(). Bytes of a body open the peer's window when the handler takes them; bytes of an
 // answer wait here until the peer's window lets them go. A broken stream ends alone.
 #pragma once
@@ -30,8 +30,8 @@ class Http2Stream final : public std::enable_shared_from_this<Http2Stream>, priv
   std::int32_t id() const { return id_; }
 
   // Frames that have come.
-  void add_field(std::string_view name, std::string_view value);
-  void refuse_field() { malformed_ = true; }
+  void on_field(std::string_view name, std::string_view value);
+  void on_invalid() { malformed_ = true; }
   void on_head();
   void on_body(std::string_view bytes);
   void on_end();

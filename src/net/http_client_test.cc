@@ -8,6 +8,7 @@
 #include <future>
 
 #include "net/in_process.h"
+#include "net/testing/client_fixture.h"
 #include "net/testing/raw_client.h"
 #include "net/testing/scripted_server.h"
 
@@ -18,96 +19,11 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Outcome {
-  int status = 0;
-  std::string headers;
-  std::string body;
-  std::string trailers;
-  std::optional<Error> error;
-};
-
-class CollectingSink final : public ResponseSink {
- public:
-  explicit CollectingSink(std::promise<Outcome> promise) : promise_(std::move(promise)) {}
-  void on_head(int status, Headers headers) override {
-    outcome_.status = status;
-    append(outcome_.headers, headers);
-  }
-  void on_body(std::string_view piece, Completion<void> resume) override {
-    outcome_.body += piece;
-    resume({});
-  }
-  void on_end(Headers trailers) override {
-    append(outcome_.trailers, trailers);
-    promise_.set_value(std::move(outcome_));
-  }
-  void on_error(Error error) override {
-    outcome_.error = std::move(error);
-    promise_.set_value(std::move(outcome_));
-  }
-
- private:
-  static void append(std::string& text, Headers headers) {
-    for (const Header& header : headers) text.append(header.name).append("=").append(header.value).append(";");
-  }
-  std::promise<Outcome> promise_;
-  Outcome outcome_;
-};
-
-class HttpClientTest : public testing::Test {
+class HttpClientTest : public ClientFixture {
  protected:
-  HttpClientTest() { make_client({}); }
-  ~HttpClientTest() override { workers_.stop(); }
-
-  void make_client(ClientOptions options) {
-    if (!started_) workers_.start();
-    started_ = true;
-    run([&] { client_ = std::make_unique<HttpClient>(workers_[0], std::move(options)); });
-  }
-
-  // Runs on the worker and waits.
-  template <class Function>
-  void run(Function function) {
-    std::promise<void> done;
-    workers_[0].post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-
-  std::future<Outcome> start(ClientRequest request) {
-    std::promise<Outcome> promise;
-    std::future<Outcome> outcome = promise.get_future();
-    workers_[0].post([this, request = std::move(request), promise = std::move(promise)]() mutable {
-      handle_ = client_->send(std::move(request), std::make_unique<CollectingSink>(std::move(promise)));
-    });
-    return outcome;
-  }
-  Outcome send(ClientRequest request) {
-    std::future<Outcome> outcome = start(std::move(request));
-    if (outcome.wait_for(std::chrono::seconds(10)) != std::future_status::ready) {
-      return Outcome{.error = make_error(Code::kUnknown, "the test waited too long")};
-    }
-    return outcome.get();
-  }
   static ClientRequest to(std::uint16_t port, std::string target = "/") {
-    ClientRequest request;
-    request.host = "127.0.0.1";
-    request.port = port;
-    request.target = std::move(target);
-    return request;
+    return request_to(ClientProtocol::kHttp1, port, std::move(target));
   }
-  std::size_t idle() {
-    std::size_t count = 0;
-    run([&] { count = client_->idle_connections(); });
-    return count;
-  }
-
-  bool started_ = false;
-  Workers workers_{1};
-  std::unique_ptr<HttpClient> client_;
-  ClientHandle handle_;
 };
 
 void echo(std::unique_ptr<Exchange> exchange) {

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/number.h"
+
 namespace tandem::net {
 namespace {
 
@@ -33,11 +35,14 @@ std::string_view reason_phrase(int status) {
     case 205: return "Reset Content";
     case 206: return "Partial Content";
     case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
     case 300: return "Multiple Choices";
     case 301: return "Moved Permanently";
     case 302: return "Found";
     case 303: return "See Other";
     case 304: return "Not Modified";
+    case 305: return "Use Proxy";
     case 307: return "Temporary Redirect";
     case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
@@ -47,19 +52,21 @@ std::string_view reason_phrase(int status) {
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
     case 408: return "Request Timeout";
     case 409: return "Conflict";
     case 410: return "Gone";
     case 411: return "Length Required";
     case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
+    case 413: return "Request Entity Too Large";
+    case 414: return "Request URI Too Long";
     case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
+    case 416: return "Requested Range Not Satisfiable";
     case 417: return "Expectation Failed";
     case 418: return "I'm a teapot";
     case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
+    case 422: return "Unprocessable Entity";
+    case 423: return "Locked";
     case 424: return "Failed Dependency";
     case 425: return "Too Early";
     case 426: return "Upgrade Required";
@@ -67,14 +74,17 @@ std::string_view reason_phrase(int status) {
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 451: return "Unavailable For Legal Reasons";
-    case 499: return "Client Closed Request";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
     case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
     case 507: return "Insufficient Storage";
+    case 508: return "Loop Detected";
+    case 510: return "Not Extended";
+    case 511: return "Network Authentication Required";
     default: return "";
   }
 }
@@ -101,12 +111,7 @@ bool is_framing_header(std::string_view name) {
   }
 }
 
-std::optional<std::uint64_t> parse_length(std::string_view text) {
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return length;
-}
+std::optional<std::uint64_t> parse_length(std::string_view text) { return parse_number<std::uint64_t>(text); }
 
 void append_number(std::string& out, std::uint64_t number) {
   char digits[24];
@@ -129,7 +134,12 @@ void append_status_line(std::string& out, int status) {
   out += "HTTP/1.1 ";
   append_number(out, static_cast<std::uint64_t>(status));
   out += ' ';
-  out += reason_phrase(status);
+  const std::string_view reason = reason_phrase(status);
+  if (reason.empty()) {
+    out += "status code ";
+    append_number(out, static_cast<std::uint64_t>(status));
+  }
+  out += reason;
   out += "\r\n";
 }
 

@@ -14,7 +14,7 @@
 
 namespace tandem::net {
 
-// "Not Found"; empty for a status without a registered phrase.
+// "Not Found", in the words of Go's HTTP server; empty for a status that it has none for.
 std::string_view reason_phrase(int status);
 
 // A token as the name, and no control character other than a tab in the value.

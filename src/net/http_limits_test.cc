@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "net/http_server.h"
+#include "net/testing/handlers.h"
 #include "net/testing/raw_client.h"
 
 namespace tandem::net {
@@ -16,24 +17,6 @@ using std::chrono::milliseconds;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-void ok(std::unique_ptr<Exchange> exchange) { exchange->respond(200, {}, "ok"); }
-
-// Reads the body and answers with how that went.
-void report_read(std::unique_ptr<Exchange> exchange) {
-  auto held = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
-  auto next = std::make_shared<std::function<void()>>();
-  *next = [held, next] {
-    (*held)->body().read([held, next](Result<std::string_view> piece) {
-      if (piece && !piece->empty()) return (*next)();
-      (*held)->respond(piece ? 200 : 400, {}, piece ? "complete" : code_name(piece.error().code));
-      held->reset();
-      *next = nullptr;
-    });
-  };
-  const auto first = *next;
-  first();
-}
 
 // A byte every ten milliseconds.
 class Trickle final {

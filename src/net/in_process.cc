@@ -1,6 +1,5 @@
 #include "net/in_process.h"
 
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -75,10 +74,8 @@ class InProcessExchange final : public Exchange {
     if (state_ != State::kUnanswered) return;
     state_ = State::kStreaming;
     if (const auto text = find_header(headers, "content-length")) {
-      std::uint64_t length = 0;
-      const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), length);
-      if (text->empty() || error != std::errc() || end != text->data() + text->size()) return answer_invalid();
-      length_left_ = length;
+      length_left_ = parse_length(*text);
+      if (!length_left_) return answer_invalid();
     }
     if (!check_head(status, headers)) return answer_invalid();
     no_body_ = carries_no_body(status);

@@ -53,11 +53,10 @@ std::unexpected<Error> refused(const ListenOn& place, const error_code& error) {
   return cannot_listen(place, Code::kUnavailable, error.message());
 }
 
-template <class Endpoint>
-Result<ListeningSocket> open_one(asio::io_context& io, const Endpoint& endpoint, const asio::ip::v6_only* only_v6,
-                                 error_code& error) {
+ListeningSocket open_one(asio::io_context& io, const tcp::endpoint& endpoint, const asio::ip::v6_only* only_v6,
+                         error_code& error) {
   ListeningSocket listener(io);
-  if (const int held = HeldSockets::take(io, endpoint.data(), endpoint.size()); held >= 0) {
+  if (const int held = HeldSockets::take(io, endpoint.data(), endpoint.size()).socket; held >= 0) {
     listener.assign(endpoint.protocol(), held, error);
     return listener;
   }
@@ -89,7 +88,7 @@ Result<Listeners> open_at(asio::io_context& io, const ListenOn& place, const std
     }
     if (!error && out.port == 0) {
       tcp::endpoint bound;
-      const auto local = listener->local_endpoint(error);
+      const auto local = listener.local_endpoint(error);
       bound.resize(local.size());
       std::memcpy(bound.data(), local.data(), local.size());
       out.port = bound.port();
@@ -100,7 +99,7 @@ Result<Listeners> open_at(asio::io_context& io, const ListenOn& place, const std
       named.address = names[i];
       return refused(named, error);
     }
-    out.sockets.push_back(std::move(*listener));
+    out.sockets.push_back(std::move(listener));
   }
   if (!out.sockets.empty()) return out;
   ListenOn named = place;
@@ -142,31 +141,29 @@ Result<Listeners> open_unix(asio::io_context& io, const ListenOn& place) {
     return cannot_listen(place, Code::kInvalidArgument,
                          "the name is longer than " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
   }
-  if (Status cleared = clear_path(place); !cleared) return fail(std::move(cleared.error()));
+  const asio::local::stream_protocol::endpoint endpoint(place.unix_socket);
   error_code error;
-  auto listener = open_one(io, asio::local::stream_protocol::endpoint(place.unix_socket), nullptr, error);
-  if (error) return refused(place, error);
+  ListeningSocket listener(io);
   Listeners out;
-  out.sockets.push_back(std::move(*listener));
-  out.file = std::make_unique<SocketFile>(place.unix_socket);
+  if (auto held = HeldSockets::take(io, endpoint.data(), endpoint.size()); held.socket >= 0) {
+    out.file = std::move(held.file);
+    listener.assign(endpoint.protocol(), held.socket, error);
+    if (error) return refused(place, error);
+  } else {
+    if (Status cleared = clear_path(place); !cleared) return fail(std::move(cleared.error()));
+    listener.open(endpoint.protocol(), error);
+    if (!error) listener.bind(endpoint, error);
+    if (error) return refused(place, error);
+    out.file = std::make_unique<SocketFile>(place.unix_socket);
+    listener.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return refused(place, error);
+    HeldSockets::keep(io, listener.native_handle(), out.file.get());
+  }
+  out.sockets.push_back(std::move(listener));
   return out;
 }
 
 }  // namespace
-
-SocketFile::SocketFile(std::string path) : path_(std::move(path)) {
-  struct stat made{};
-  if (::lstat(path_.c_str(), &made) != 0) return;
-  device_ = made.st_dev;
-  inode_ = made.st_ino;
-}
-
-void SocketFile::remove() {
-  if (removed_.exchange(true)) return;
-  struct stat now{};
-  if (::lstat(path_.c_str(), &now) != 0 || now.st_dev != device_ || now.st_ino != inode_) return;
-  ::unlink(path_.c_str());
-}
 
 std::unexpected<Error> cannot_listen(const ListenOn& place, Code code, std::string why) {
   const std::string address = literal(place.address);

@@ -3,9 +3,6 @@
 // No SO_REUSEPORT: a second start on the same port fails. Plain functions, any thread that may use the io_context.
 #pragma once
 
-#include <sys/types.h>
-
-#include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
@@ -15,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/socket_file.h"
 
 namespace tandem::net {
 
@@ -28,25 +26,6 @@ struct ListenOn {
   std::string unix_socket;  // a file name: in place of the addresses
   std::string purpose;      // for errors: "the Dapr HTTP API"
   std::string hint;         // for errors: "choose another with --dapr-http-port"
-};
-
-// The file of a Unix domain socket that listens. Removed at the end of its life or before, unless another has taken its
-// place. remove() from any thread, also several times.
-class SocketFile final {
- public:
-  // `path`: has just been made by bind().
-  explicit SocketFile(std::string path);
-  SocketFile(const SocketFile&) = delete;
-  SocketFile& operator=(const SocketFile&) = delete;
-  ~SocketFile() { remove(); }
-
-  void remove();
-
- private:
-  const std::string path_;
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
-  std::atomic<bool> removed_ = false;
 };
 
 struct Listeners {

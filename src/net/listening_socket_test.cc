@@ -14,6 +14,7 @@
 #include <fstream>
 #include <string>
 
+#include "net/testing/handlers.h"
 #include "net/testing/raw_client.h"
 
 namespace tandem::net {
@@ -21,8 +22,6 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
-
-void ok(std::unique_ptr<Exchange> exchange) { exchange->respond(200, {}, "ok"); }
 
 // The answer to a GET over a socket that is connected to `to`; empty when there is no connection.
 std::string get(const sockaddr* to, socklen_t size) {

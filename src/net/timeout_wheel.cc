@@ -52,6 +52,11 @@ void TimeoutWheel::arm(TimeoutEntry& entry, std::chrono::steady_clock::time_poin
   if (first) wake_();
 }
 
+void TimeoutWheel::arm_within(TimeoutEntry& entry, std::chrono::milliseconds limit) {
+  if (limit.count() <= 0) return disarm(entry);
+  arm(entry, std::chrono::steady_clock::now() + limit);
+}
+
 void TimeoutWheel::disarm(TimeoutEntry& entry) { entry.deadline_ = kNever; }
 
 void TimeoutWheel::place(TimeoutEntry& entry) {

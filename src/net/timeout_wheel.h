@@ -56,6 +56,8 @@ class TimeoutWheel final {
 
   // Fires `entry` at `deadline`, instead of any time it was armed for before.
   void arm(TimeoutEntry& entry, std::chrono::steady_clock::time_point deadline);
+  // From now on. Zero or less: there is no limit, and it is disarmed.
+  void arm_within(TimeoutEntry& entry, std::chrono::milliseconds limit);
   void disarm(TimeoutEntry& entry);
 
   void advance(std::chrono::steady_clock::time_point now);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/in_process.h"
+#include "net/testing/handlers.h"
 #include "net/testing/raw_client.h"
 
 namespace tandem::net {
@@ -485,32 +486,8 @@ class BridgedServer final {
   std::unique_ptr<HttpServer> server_;
 };
 
-// Sends every piece of the request back, one after the other.
-class Echo final : public std::enable_shared_from_this<Echo> {
- public:
-  explicit Echo(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
-  void start() {
-    exchange_->start(200, {});
-    next();
-  }
-
- private:
-  void next() {
-    exchange_->body().read([self = shared_from_this()](Result<std::string_view> piece) {
-      if (!piece) return self->exchange_->abort();
-      if (piece->empty()) return self->exchange_->finish();
-      self->exchange_->write(*piece, [self](Status status) {
-        if (status) self->next();
-      });
-    });
-  }
-
-  const std::unique_ptr<Exchange> exchange_;
-};
-
 TEST(WorkerBridge, StreamsOverSocketsOfAllWorkers) {
-  BridgedServer server(
-      [](std::unique_ptr<Exchange> exchange) { std::make_shared<Echo>(std::move(exchange))->start(); });
+  BridgedServer server(echo);
   std::string body;
   while (body.size() < 300'000) body += std::to_string(body.size()) + " ";
   std::vector<std::unique_ptr<RawClient>> clients;

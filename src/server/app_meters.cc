@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "blocks/invoke/caller_headers.h"
+
 namespace tandem::server {
 namespace {
 
@@ -14,7 +16,7 @@ telemetry::HttpCall with_request_bytes(telemetry::HttpCall call, const net::Requ
 }
 
 std::optional<std::string_view> caller_of(const net::RequestHead& head) {
-  return net::find_header(head.headers, "dapr-caller-app-id");
+  return net::find_header(head.headers, invoke::kCallerAppId);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "base/version.h"
 #include "config/duration.h"
+#include "server/app_bindings.h"
 #include "server/app_subscriptions.h"
 #include "server/outside_app.h"
 
@@ -33,6 +34,16 @@ Result<T> ask(net::Worker& worker, Question question) {
   } catch (const std::future_error&) {
     return fail(Code::kCancelled, "the workers stopped before there was an answer");
   }
+}
+
+// As the app says; an app that says nothing, as the Configuration says.
+std::unique_ptr<const api::http::ApiLog> make_api_log(const config::AppSpec& spec, const config::Configuration& config,
+                                                      const Logger& log) {
+  using api::http::ApiLog;
+  if (!spec.enable_api_logging.value_or(config.api_logging.value_or(false))) return nullptr;
+  return std::make_unique<const ApiLog>(
+      log, config.api_logging_obfuscate_urls ? ApiLog::Method::kEndpoint : ApiLog::Method::kPath,
+      config.api_logging_omit_health_checks ? ApiLog::HealthChecks::kOmitted : ApiLog::HealthChecks::kLogged);
 }
 
 // What `dapr run` tells a daprd about the app that it has started.
@@ -71,7 +82,8 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       services_{resources.state(), resources.pubsub(), parts.invoke},
       labels_(labels_of(spec_)),
       guest_metrics_(parts.metrics, spec_.app_id),
-      meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))) {}
+      meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))),
+      api_log_(make_api_log(spec_, parts.configuration, log_)) {}
 
 AppRuntime::~AppRuntime() = default;
 
@@ -80,6 +92,9 @@ api::http::ApiOptions AppRuntime::api_options(std::size_t worker, std::uint64_t 
       .app_id = spec_.app_id,
       .state = resources_.state(),
       .pubsub = resources_.pubsub(),
+      .secrets = resources_.secrets(),
+      .configuration = resources_.configuration(),
+      .bindings = resources_.bindings(),
       .invoke = parts_.invoke,
       .metadata = *this,
       .health = *this,
@@ -91,6 +106,7 @@ api::http::ApiOptions AppRuntime::api_options(std::size_t worker, std::uint64_t 
       .allowed_origins = parts_.options.allowed_origins,
       .access = parts_.http_access,
       .sampler = parts_.sampler,
+      .log = api_log_.get(),
       .request_shutdown = parts_.request_stop,
   };
 }
@@ -184,6 +200,9 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                           {.app_id = spec_.app_id,
                                            .state = resources_.state(),
                                            .pubsub = resources_.pubsub(),
+                                           .secrets = resources_.secrets(),
+                                           .configuration = resources_.configuration(),
+                                           .bindings = resources_.bindings(),
                                            .invoke = parts_.invoke,
                                            .routes = &parts_.routes,
                                            .metadata = *this,
@@ -192,6 +211,8 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
                                            .max_message_bytes = max_body,
                                            .access = parts_.grpc_access,
                                            .api_token = parts_.options.dapr_api_token,
+                                           .sampler = parts_.sampler,
+                                           .log = api_log_ ? &log_ : nullptr,
                                            .request_shutdown = parts_.request_stop});
   if (!door) return fail(std::move(door.error()));
   grpc_door_ = std::move(*door);
@@ -222,6 +243,9 @@ Status AppRuntime::attach_outside() {
 
 Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   app_ = std::move(app);
+  if (auto protections = resources_.input_protections(spec_.app_id); !protections.empty()) {
+    input_sink_ = std::make_unique<policy::ResilientInputSink>(*app_, std::move(protections));
+  }
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
   const auto check = health_check();
   gate_ = std::make_unique<policy::AppGate>(*app_, *app_, parts_.workers.size(),
@@ -231,7 +255,10 @@ Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   parts_.routes.set_health(spec_.app_id, [this] { return gate_->is_open(); });
   if (is_outside() || check) watch_ = std::make_unique<AppWatch>(log_, check, watch_steps());
   const std::string_view host = is_outside() ? std::string_view(spec_.app_channel_address) : kChannelAddress;
-  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app));
+  // An app that speaks gRPC is given the method itself.
+  const bool grpc = is_outside() && spec_.app_protocol.starts_with("grpc");
+  return parts_.invoke.add(spec_.app_id, *channel_, fmt::format("{}:{}", host, ports_.app),
+                           grpc ? invoke::MethodIn::kEscaped : invoke::MethodIn::kPath);
 }
 
 std::optional<HealthCheck> AppRuntime::health_check() const {
@@ -251,9 +278,14 @@ AppWatch::Steps AppRuntime::watch_steps() {
               },
           .told =
               [this](bool healthy) {
-                if (!healthy) return gate_->close();
+                if (!healthy) {
+                  // As in daprd, what an input binding has meanwhile is lost, or waits where it comes from.
+                  resources_.bindings().stop(spec_.app_id);
+                  return gate_->close();
+                }
                 gate_->open();
-                if (!connected_.load(std::memory_order_acquire)) connect();
+                if (!connected_.load(std::memory_order_acquire)) return connect();
+                read_bindings();
               }};
 }
 
@@ -292,13 +324,34 @@ void AppRuntime::connect() {
       log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
-  const std::lock_guard lock(events_mutex_);
-  // As in daprd, an app that cannot be called gets nothing.
-  if (ports_.app != 0 && !events_refused_) {
-    subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
-                                      resources_.subscriptions(spec_.app_id), std::move(own));
+  {
+    const std::lock_guard lock(events_mutex_);
+    // As in daprd, an app that cannot be called gets nothing.
+    if (ports_.app != 0 && !events_refused_) {
+      subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
+                                        resources_.subscriptions(spec_.app_id), std::move(own));
+    }
+    connected_.store(true, std::memory_order_release);
   }
-  connected_.store(true, std::memory_order_release);
+  read_bindings();
+}
+
+void AppRuntime::read_bindings() {
+  if (ports_.app == 0) return;
+  AskForBindings may_ask;
+  if (serves_http_) {
+    may_ask = [this](std::vector<bindings::BindingService::Input> offered) {
+      using Names = std::vector<std::string>;
+      return ask<Names>(parts_.workers[0],
+                        [&](Completion<Names> done) { app_->list_bindings(std::move(offered), std::move(done)); })
+          .value_or(Names());
+    };
+  }
+  const std::vector<std::string> wanted = wanted_inputs(spec_.app_id, log_, resources_.bindings(), may_ask);
+  const std::lock_guard lock(events_mutex_);
+  if (events_refused_) return;
+  bindings::InputSink& sink = input_sink_ ? static_cast<bindings::InputSink&>(*input_sink_) : *app_;
+  start_inputs(spec_.app_id, log_, resources_.bindings(), sink, wanted);
 }
 
 void AppRuntime::refuse_events() {
@@ -378,6 +431,7 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   }
   metadata.enabled_features = resources_.enabled_features();
   metadata.http_endpoints = resources_.http_endpoints(app_id);
+  metadata.resiliencies = resources_.resiliencies(app_id);
   if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
   for (api::http::SubscriptionInfo& stream : open_streams(app_id, resources_.pubsub())) {
     metadata.subscriptions.push_back(std::move(stream));

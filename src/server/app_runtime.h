@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/grpc/grpc_door.h"
+#include "api/http/api_log.h"
 #include "api/http/dapr_api.h"
 #include "api/http/public_door.h"
 #include "app/app.h"
@@ -20,6 +21,7 @@
 #include "net/http_server.h"
 #include "policy/app_gate.h"
 #include "policy/metered_endpoint.h"
+#include "policy/resilient_bindings.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_watch.h"
@@ -45,6 +47,7 @@ struct ProcessParts {
   const telemetry::Sampler& sampler;
   const config::ApiAccess& http_access;
   const config::ApiAccess& grpc_access;
+  const config::Configuration& configuration;
   std::function<void()> request_stop;
 };
 
@@ -108,8 +111,10 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   Status attach(std::unique_ptr<app::App> app);
   std::optional<HealthCheck> health_check() const;
   AppWatch::Steps watch_steps();
-  // What follows when the app can take calls for the first time: its configuration, its subscriptions.
+  // What follows when the app can take calls for the first time: its configuration, its subscriptions, its bindings.
   void connect();
+  // Starts the input bindings that the app takes events of; those that are started go on.
+  void read_bindings();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
@@ -122,15 +127,17 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   api::http::AppLabels labels_;
   GuestMetricsObserver guest_metrics_;
   AppMeters& meters_;
+  const std::unique_ptr<const api::http::ApiLog> api_log_;  // null: calls of the API are not logged
   // One a worker: the Dapr API, the door to it, the door to the app.
   std::vector<std::unique_ptr<api::http::DaprApi>> apis_;
   std::vector<std::unique_ptr<policy::MeteredHandler>> api_doors_;
   std::vector<std::unique_ptr<Door>> app_doors_;
   std::vector<std::unique_ptr<api::http::PublicDoor>> public_doors_;
   std::unique_ptr<app::App> app_;
-  std::unique_ptr<policy::AppGate> gate_;             // shut while the app is not healthy
-  std::unique_ptr<policy::MeteredEndpoint> channel_;  // how Dapr reaches the app
-  std::unique_ptr<net::HttpServer> app_server_;       // of a guest
+  std::unique_ptr<policy::ResilientInputSink> input_sink_;  // none: no policies for events of bindings
+  std::unique_ptr<policy::AppGate> gate_;                   // shut while the app is not healthy
+  std::unique_ptr<policy::MeteredEndpoint> channel_;        // how Dapr reaches the app
+  std::unique_ptr<net::HttpServer> app_server_;             // of a guest
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;

@@ -2,44 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <map>
-#include <sstream>
+
+#include "base/testing/capture.h"
 
 namespace tandem::server {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// A file that a logger writes to and a test reads back.
-class Capture final {
- public:
-  Capture() {
-    char pattern[] = "/tmp/tandem-subscriptions-XXXXXX";
-    fd_ = ::mkstemp(pattern);
-    path_ = pattern;
-  }
-  ~Capture() {
-    ::close(fd_);
-    ::unlink(path_.c_str());
-  }
-  int fd() const { return fd_; }
-  // The first line with this in it.
-  std::string line_with(std::string_view what) const {
-    std::ifstream in(path_);
-    for (std::string line; std::getline(in, line);) {
-      if (line.find(what) != std::string::npos) return line;
-    }
-    return {};
-  }
-
- private:
-  int fd_ = -1;
-  std::string path_;
-};
 
 class TopicBroker final : public pubsub::Broker {
  public:

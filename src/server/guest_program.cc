@@ -1,6 +1,7 @@
 #include "server/guest_program.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,6 +40,13 @@ Result<std::unique_ptr<engine::Module>> load_module(engine::Runtime& runtime, co
   auto module = engine::Module::load(runtime, *bytes);
   if (!module) {
     return fail(module.error().code, fmt::format("app {}: {}: {}", app.app_id, app.module, module.error().message));
+  }
+  if ((*module)->kind() == engine::ModuleKind::kCore) {
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format("app {}: {}: a core module without _start: there is nothing to run; give an HTTP component or "
+                    "a command (tandem inspect {} says what is in it)",
+                    app.app_id, app.module, app.module));
   }
   const auto elapsed =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
@@ -83,6 +91,8 @@ Result<std::vector<std::unique_ptr<engine::Module>>> load_modules(engine::Runtim
     if (!module) return fail(std::move(module.error()));
     modules.push_back(std::move(*module));
   }
+  // The threads that compiled have freed hundreds of megabytes, which the allocator would keep for them.
+  if (!std::ranges::all_of(modules, [](const auto& module) { return module->was_cached(); })) malloc_trim(0);
   return modules;
 }
 

@@ -33,6 +33,7 @@ app::ExternalOptions external_options(const config::AppSpec& spec, const Process
 app::grpc::GrpcAppOptions grpc_options(const config::AppSpec& spec, const ProcessOptions& options) {
   app::grpc::GrpcAppOptions grpc;
   grpc.app_id = spec.app_id;
+  if (spec.app_protocol == "grpcs") grpc.protocol = app::grpc::GrpcAppOptions::Protocol::kGrpcs;
   grpc.host = spec.app_channel_address;
   grpc.port = static_cast<std::uint16_t>(*spec.app_port);
   grpc.api_token = options.app_api_token;
@@ -55,13 +56,13 @@ Result<std::unique_ptr<app::App>> make_outside_app(const config::AppSpec& spec, 
   if (spec.app_protocol == "http" || spec.app_protocol == "https" || spec.app_protocol == "h2c") {
     return std::make_unique<app::ExternalApp>(external_options(spec, options), log, workers);
   }
-  if (spec.app_protocol == "grpc") {
+  if (spec.app_protocol == "grpc" || spec.app_protocol == "grpcs") {
     auto app = std::make_unique<app::grpc::GrpcApp>(grpc_options(spec, options), log, workers);
     routes.add(app->route());
     return app;
   }
   return fail(Code::kUnimplemented, fmt::format("app {}: the app protocol {} is not supported yet: an app outside the "
-                                                "process is reached over http, https, h2c or grpc",
+                                                "process is reached over http, https, h2c, grpc or grpcs",
                                                 spec.app_id, spec.app_protocol));
 }
 

@@ -20,7 +20,8 @@ std::uint64_t body_limit(const config::AppSpec& app) { return app.dapr_http_max_
 }  // namespace
 
 Result<std::unique_ptr<Peers>> Peers::make(const ProcessOptions& options, const config::Configuration& configuration,
-                                           net::Workers& workers, invoke::InvokeService& invoke, const Logger& log) {
+                                           net::Workers& workers, invoke::InvokeService& invoke, const Logger& log,
+                                           HasPolicies has_policies) {
   std::unique_ptr<Peers> peers(new Peers(options, workers, invoke, log));
   auto resolver = components::make_name_resolver(
       configuration.name_resolution, {.workers = workers, .log = log, .host_address = options.host_address});
@@ -35,7 +36,8 @@ Result<std::unique_ptr<Peers>> Peers::make(const ProcessOptions& options, const 
           .name_space = invoke.name_space(),
           .host_address = options.host_address.empty() ? net::host_address() : options.host_address,
           .host_name = net::host_name(),
-          .max_message_bytes = longest});
+          .max_message_bytes = longest,
+          .has_policies = std::move(has_policies)});
   invoke.set_elsewhere(*peers->remote_);
   return peers;
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/grpc/internal/internal_door.h"
@@ -28,9 +29,13 @@ namespace tandem::server {
 
 class Peers final {
  public:
-  // All of it outlives this. Fails when the Configuration asks for a resolver that is not there.
+  using HasPolicies = std::function<bool(std::string_view caller, std::string_view callee)>;
+
+  // All of it outlives this. `has_policies`: whether an app has resiliency policies of its own for another one. Fails
+  // when the Configuration asks for a resolver that is not there.
   static Result<std::unique_ptr<Peers>> make(const ProcessOptions& options, const config::Configuration& configuration,
-                                             net::Workers& workers, invoke::InvokeService& invoke, const Logger& log);
+                                             net::Workers& workers, invoke::InvokeService& invoke, const Logger& log,
+                                             HasPolicies has_policies);
   ~Peers();
 
   // Takes the internal port of an app. `others` takes what is not an invocation; it outlives this. Fails when the port

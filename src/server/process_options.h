@@ -54,6 +54,8 @@ struct ProcessOptions {
   std::string app_api_token;    // APP_API_TOKEN: apps outside the process are sent it
   std::string allowed_origins;  // of the Dapr API; empty: no CORS, as daprd
   std::string name_space;       // NAMESPACE
+  // DAPR_COMPONENTS_SOCKETS_FOLDER: where pluggable components have their sockets; empty: where Dapr has them.
+  std::string components_sockets_folder;
   // What an app that names no resource folder has: a state store and a broker in memory, or, as with daprd, nothing.
   enum class WithoutFolders { kInMemory, kNothing } without_folders = WithoutFolders::kInMemory;
 

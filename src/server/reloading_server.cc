@@ -48,9 +48,6 @@ Result<std::unique_ptr<ReloadingServer>> ReloadingServer::start(ProcessOptions o
 }
 
 Status ReloadingServer::reload() {
-  if (!options_.unix_socket_folder.empty()) {
-    return fail(Code::kUnimplemented, "a reload (SIGHUP) is not supported with --unix-domain-socket: restart instead");
-  }
   log_.info("tandem.server", "reloading: resources and configuration are read again");
   auto next = Server::start(options_, log_, request_stop_);
   if (!next) {

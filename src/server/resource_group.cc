@@ -3,11 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <set>
 #include <utility>
 
 #include "policy/encrypted_store.h"
 #include "policy/metered_broker.h"
+#include "policy/metered_configuration.h"
+#include "policy/metered_secrets.h"
 #include "policy/metered_store.h"
+#include "policy/resilient_broker.h"
+#include "policy/resilient_configuration.h"
+#include "policy/resilient_secrets.h"
+#include "policy/resilient_store.h"
 
 namespace tandem::server {
 namespace {
@@ -25,15 +33,45 @@ spec: { type: pubsub.in-memory, version: v1 }
 
 // The words, and their order, that daprd has for the store of that type: its clients look for them. ACTOR says that the
 // store could keep actors' state.
-std::vector<std::string> capabilities_of(std::string_view type, const state::Features& features) {
+std::vector<std::string> capabilities_of(std::string_view type, const state::StoreEntry& entry) {
+  const state::Features features = entry.store->features();
+  const bool for_actors = features.etag && features.transactional;
   std::vector<std::string> names;
+  if (entry.capabilities) {
+    names = *entry.capabilities;
+    if (for_actors) names.emplace_back("ACTOR");
+    return names;
+  }
   if (features.etag) names.emplace_back("ETAG");
   if (features.transactional) names.emplace_back("TRANSACTIONAL");
   if (features.ttl) names.emplace_back("TTL");
   if (type == "state.in-memory") names.emplace_back("DELETE_WITH_PREFIX");
   names.emplace_back("KEYS_LIKE");
-  if (features.etag && features.transactional) names.emplace_back("ACTOR");
+  if (for_actors) names.emplace_back("ACTOR");
   return names;
+}
+
+// What components are made with, one that only one app may use with that app.
+components::Surroundings surroundings_of(const config::Component& component, const GroupParts& parts) {
+  components::Surroundings surroundings = parts.surroundings;
+  for (const std::string& app_id : parts.app_ids) {
+    if (!component.visible_to(app_id)) continue;
+    if (!surroundings.app_id.empty()) {
+      surroundings.app_id.clear();
+      break;
+    }
+    surroundings.app_id = app_id;
+  }
+  return surroundings;
+}
+
+constexpr std::chrono::milliseconds kDefaultInitTimeout = config::Component::kDefaultInitTimeout;
+
+// The secret store that a component's own secrets are in; empty where it has none.
+std::string_view source_of_secrets(const config::Component& component) {
+  const bool has_secrets = std::ranges::any_of(
+      component.metadata, [](const config::MetadataItem& item) { return item.secret_key_ref.has_value(); });
+  return has_secrets ? std::string_view(component.secret_store) : std::string_view();
 }
 
 // One component serves several apps here, so it cannot be named after one of them.
@@ -65,7 +103,13 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log, &parts.surroundings.timers) {
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers, &event_policies_),
+      secrets_(parts.configuration.secret_scopes),
+      configuration_(parts.surroundings.log),
+      binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
+      bindings_({.log = parts.surroundings.log,
+                 .observer = &binding_meter_,
+                 .sampler = telemetry::Sampler(parts.configuration.tracing.sampling_rate)}) {
   for (const auto& [feature, enabled] : parts.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }
@@ -75,6 +119,8 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   } else {
     resources = config::load_resources(folders_, diagnostics);
   }
+  make_resilience(std::move(resources.resiliencies), parts, diagnostics);
+  make_secret_stores(resources.components, parts, diagnostics);
   for (config::Component& component : resources.components) {
     make_component(std::move(component), parts, diagnostics);
   }
@@ -84,9 +130,103 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   subscriptions_ = std::move(resources.subscriptions);
 }
 
+void ResourceGroup::make_resilience(std::vector<config::Resiliency> resources, const GroupParts& parts,
+                                    config::Diagnostics& diagnostics) {
+  resiliencies_ = std::move(resources);
+  std::set<std::pair<int, std::string>> said;  // what is wrong for several apps is said once
+  for (const std::string& app_id : parts.app_ids) {
+    config::Diagnostics found;
+    auto set = config::ResiliencySet::of(resiliencies_, app_id, found);
+    for (const config::Diagnostic& one : found.all()) {
+      if (!said.emplace(one.position.line, one.position.file + one.message).second) continue;
+      diagnostics.error(one.position, one.message);
+    }
+    if (set.empty()) continue;
+    resilience_.emplace(
+        app_id, std::make_unique<policy::Resilience>(policy::Resilience::Parts{.app_id = app_id,
+                                                                               .set = std::move(set),
+                                                                               .metrics = parts.metrics,
+                                                                               .timers = parts.surroundings.timers,
+                                                                               .log = parts.surroundings.log}));
+  }
+}
+
+policy::AppProtections ResourceGroup::protections(const config::Component& component, config::TargetKind kind,
+                                                  config::Direction direction) const {
+  policy::AppProtections all;
+  for (const auto& [app_id, resilience] : resilience_) {
+    if (component.visible_to(app_id)) all.add(app_id, resilience->component(component.name, kind, direction));
+  }
+  return all;
+}
+
+void ResourceGroup::make_secret_stores(std::vector<config::Component>& components, const GroupParts& parts,
+                                       config::Diagnostics& diagnostics) {
+  std::vector<config::Component> waiting;
+  std::vector<config::Component> others;
+  for (config::Component& component : components) {
+    const bool is_store = component.block() == "secretstores";
+    if (is_store) declared_secret_stores_.push_back(component.name);
+    (is_store ? waiting : others).push_back(std::move(component));
+  }
+  components = std::move(others);
+  // The stores that wait for nobody who waits.
+  while (!waiting.empty()) {
+    const auto ready = std::ranges::find_if(waiting, [&](const config::Component& store) {
+      const std::string_view source = source_of_secrets(store);
+      return std::ranges::find(waiting, source, &config::Component::name) == waiting.end();
+    });
+    if (ready == waiting.end()) break;
+    config::Component store = std::move(*ready);
+    waiting.erase(ready);
+    make_component(std::move(store), parts, diagnostics);
+  }
+  for (const config::Component& store : waiting) {
+    config::Diagnostics found;
+    found.error(store.position(),
+                fmt::format("component {}: its secrets are in secret store \"{}\" (auth.secretStore), but these secret "
+                            "stores wait for each other in a circle: one of them must do without",
+                            store.name, store.secret_store));
+    report(store, found, diagnostics);
+  }
+  for (const config::SecretScope& scope : parts.configuration.secret_scopes) {
+    if (secrets_.has_store(scope.store_name)) continue;
+    diagnostics.warning(
+        {parts.configuration.file, parts.configuration.line, 0},
+        fmt::format("spec.secrets.scopes names the secret store \"{}\", which is not there", scope.store_name));
+  }
+}
+
+config::SecretResolver ResourceGroup::secrets_for(const std::vector<std::string>& scopes, const GroupParts& parts,
+                                                  SteadyTime deadline) const {
+  return [this, &scopes, &parts, deadline](const std::string& store,
+                                           const config::SecretKeyRef& ref) -> Result<std::string> {
+    if (secrets_.has_store(store)) {
+      for (const std::string& app_id : parts.app_ids) {
+        const bool sees = scopes.empty() || std::ranges::find(scopes, app_id) != scopes.end();
+        if (!sees || secrets_.visible_to(store, app_id)) continue;
+        return fail(Code::kPermissionDenied,
+                    fmt::format("secret store \"{}\" is out of the scope of app {}, which uses this", store, app_id));
+      }
+      return secrets_.resolve(store, ref, parts.name_space, deadline);
+    }
+    if (std::ranges::find(declared_secret_stores_, store) != declared_secret_stores_.end()) {
+      return fail(Code::kFailedPrecondition, fmt::format("secret store \"{}\" could not be made", store));
+    }
+    if (store == "kubernetes") {
+      return fail(Code::kUnimplemented,
+                  "the built-in secret store \"kubernetes\" is not supported: name a component of type secretstores.… "
+                  "in auth.secretStore");
+    }
+    return config::environment_secrets()(store, ref);
+  };
+}
+
 void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupParts& parts,
                                   config::Diagnostics& diagnostics) {
-  config::resolve_secrets(resource, config::environment_secrets(), diagnostics);
+  config::resolve_secrets(resource,
+                          secrets_for(resource.scopes, parts, std::chrono::steady_clock::now() + kDefaultInitTimeout),
+                          diagnostics);
   const auto report = [&](const Error& error) {
     diagnostics.error(resource.position(), fmt::format("HTTPEndpoint {}: {}", resource.name, error.message));
   };
@@ -100,6 +240,31 @@ void ResourceGroup::make_endpoint(config::HttpEndpoint resource, const GroupPart
   endpoints_.push_back({std::move(resource.name), std::move(resource.scopes), std::move(*endpoint)});
 }
 
+bool ResourceGroup::make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                                 config::Diagnostics& found) {
+  auto entry = parts.catalog.make_binding(component, parts.surroundings, found);
+  if (!entry) return false;
+  if (entry->input != nullptr) loaded.capabilities.emplace_back("INPUT_BINDING");
+  if (entry->output != nullptr) loaded.capabilities.emplace_back("OUTPUT_BINDING");
+  using enum config::Direction;
+  if (entry->output != nullptr) {
+    if (auto outbound = protections(component, config::TargetKind::kBinding, kOutbound); !outbound.empty()) {
+      entry->output = std::make_unique<policy::ResilientOutputBinding>(std::move(entry->output), std::move(outbound));
+    }
+  }
+  if (entry->input != nullptr) {
+    const auto inbound = protections(component, config::TargetKind::kBinding, kInbound);
+    for (const std::string& app_id : parts.app_ids) {
+      if (const policy::Protection* own = inbound.find(app_id)) input_protections_[app_id][component.name] = *own;
+    }
+  }
+  if (Status added = bindings_.add(std::move(*entry)); !added) {
+    found.error(component.position(), added.error().message);
+    return false;
+  }
+  return true;
+}
+
 void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
                                    config::Diagnostics& diagnostics) {
   config::Diagnostics found;
@@ -108,7 +273,11 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
                 fmt::format("component {}: type {} is denied by the configuration's components.deny", component.name,
                             component.type));
   }
-  config::resolve_secrets(component, config::environment_secrets(), found);
+  config::resolve_secrets(component,
+                          secrets_for(component.scopes, parts,
+                                      std::chrono::steady_clock::now() +
+                                          std::chrono::ceil<std::chrono::milliseconds>(component.init_timeout)),
+                          found);
   config::TemplateValues values;
   if (!parts.name_space.empty()) values.namespace_name = parts.name_space;
   if (parts.app_ids.size() == 1) {
@@ -123,8 +292,12 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
   if (found.has_errors()) {
     // A component without its secret is not tried.
   } else if (component.block() == "state") {
-    if (auto entry = parts.catalog.make_store(component, parts.surroundings, found)) {
-      loaded.capabilities = capabilities_of(component.type, entry->store->features());
+    if (auto entry = parts.catalog.make_store(component, surroundings_of(component, parts), found)) {
+      loaded.capabilities = capabilities_of(component.type, *entry);
+      auto outbound = protections(component, config::TargetKind::kStateStore, config::Direction::kOutbound);
+      if (!outbound.empty()) {
+        entry->store = std::make_unique<policy::ResilientStore>(std::move(entry->store), std::move(outbound));
+      }
       entry->store =
           std::make_unique<policy::MeteredStore>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
       entry->store = policy::encrypt_values(std::move(entry->store), component, found);
@@ -137,7 +310,14 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       }
     }
   } else if (component.block() == "pubsub") {
-    if (auto entry = parts.catalog.make_broker(component, parts.surroundings, found)) {
+    if (auto entry = parts.catalog.make_broker(component, surroundings_of(component, parts), found)) {
+      loaded.capabilities = entry->capabilities;
+      auto outbound = protections(component, config::TargetKind::kPubsub, config::Direction::kOutbound);
+      if (!outbound.empty()) {
+        entry->broker = std::make_unique<policy::ResilientBroker>(std::move(entry->broker), std::move(outbound));
+      }
+      event_policies_.add(component.name,
+                          protections(component, config::TargetKind::kPubsub, config::Direction::kInbound));
       entry->broker = std::make_unique<policy::MeteredBroker>(std::move(entry->broker), parts.metrics, labels);
       if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
@@ -145,9 +325,16 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
         made = true;
       }
     }
+  } else if (component.block() == "bindings") {
+    made = make_binding(component, parts, loaded, found);
+  } else if (component.block() == "secretstores") {
+    made = make_secret_store(component, parts, labels, loaded, found);
+  } else if (component.block() == "configuration") {
+    made = make_configuration_store(component, parts, labels, found);
   } else {
     found.error(component.position(),
-                fmt::format("component {}: type {} is not supported: this version has state and pubsub components",
+                fmt::format("component {}: type {} is not supported: this version has state, pubsub, bindings, "
+                            "secretstores and configuration components",
                             component.name, component.type));
   }
   report(component, found, diagnostics);
@@ -161,6 +348,38 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
     }
   }
   if (made) components_.push_back(std::move(loaded));
+}
+
+bool ResourceGroup::make_secret_store(const config::Component& component, const GroupParts& parts,
+                                      const telemetry::ComponentLabels& labels, LoadedComponent& loaded,
+                                      config::Diagnostics& found) {
+  auto entry = parts.catalog.make_secret_store(component, parts.surroundings, found);
+  if (!entry) return false;
+  if (entry->store->features().multiple_values) loaded.capabilities = {"MULTIPLE_KEY_VALUES_PER_SECRET"};
+  auto outbound = protections(component, config::TargetKind::kSecretStore, config::Direction::kOutbound);
+  if (!outbound.empty()) {
+    entry->store = std::make_unique<policy::ResilientSecrets>(std::move(entry->store), std::move(outbound));
+  }
+  entry->store =
+      std::make_unique<policy::MeteredSecrets>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
+  const Status added = secrets_.add(std::move(*entry));
+  if (!added) found.error(component.position(), added.error().message);
+  return added.has_value();
+}
+
+bool ResourceGroup::make_configuration_store(const config::Component& component, const GroupParts& parts,
+                                             const telemetry::ComponentLabels& labels, config::Diagnostics& found) {
+  auto entry = parts.catalog.make_configuration_store(component, parts.surroundings, found);
+  if (!entry) return false;
+  auto outbound = protections(component, config::TargetKind::kConfiguration, config::Direction::kOutbound);
+  if (!outbound.empty()) {
+    entry->store = std::make_unique<policy::ResilientConfiguration>(std::move(entry->store), std::move(outbound));
+  }
+  entry->store =
+      std::make_unique<policy::MeteredConfiguration>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
+  const Status added = configuration_.add(std::move(*entry));
+  if (!added) found.error(component.position(), added.error().message);
+  return added.has_value();
 }
 
 std::vector<config::Subscription> ResourceGroup::subscriptions(std::string_view app_id) const {
@@ -186,9 +405,37 @@ std::vector<std::string> ResourceGroup::http_endpoints(std::string_view app_id) 
   return visible;
 }
 
+policy::Resilience* ResourceGroup::resilience(std::string_view app_id) const {
+  const auto found = resilience_.find(app_id);
+  return found == resilience_.end() ? nullptr : found->second.get();
+}
+
+std::vector<std::string> ResourceGroup::resiliencies(std::string_view app_id) const {
+  std::vector<std::string> names;
+  for (const config::Resiliency& one : resiliencies_) {
+    if (one.visible_to(app_id)) names.push_back(one.name);
+  }
+  return names;
+}
+
+policy::ResilientInputSink::Protections ResourceGroup::input_protections(std::string_view app_id) const {
+  const auto found = input_protections_.find(app_id);
+  return found == input_protections_.end() ? policy::ResilientInputSink::Protections() : found->second;
+}
+
+void ResourceGroup::stop_events() {
+  for (const auto& [app_id, resilience] : resilience_) resilience->shut(config::Direction::kInbound);
+  bindings_.stop_all();
+  pubsub_.stop_subscriptions();
+}
+
 void ResourceGroup::close(SteadyTime deadline) {
+  for (const auto& [app_id, resilience] : resilience_) resilience->shut(config::Direction::kOutbound);
+  bindings_.close(deadline);
+  configuration_.close(deadline);
   pubsub_.close(deadline);
   state_.close(deadline);
+  secrets_.close(deadline);
 }
 
 }  // namespace tandem::server

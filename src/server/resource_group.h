@@ -5,15 +5,24 @@
 // server's thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
+#include "policy/binding_meter.h"
+#include "policy/event_policies.h"
+#include "policy/resilience.h"
+#include "policy/resilient_bindings.h"
 #include "server/process_options.h"
 #include "telemetry/metrics.h"
 
@@ -50,26 +59,64 @@ class ResourceGroup final {
   const std::vector<std::string>& folders() const { return folders_; }
   state::StateService& state() { return state_; }
   pubsub::PubsubService& pubsub() { return pubsub_; }
+  secrets::SecretService& secrets() { return secrets_; }
+  configuration::ConfigurationService& configuration() { return configuration_; }
+  bindings::BindingService& bindings() { return bindings_; }
   // Declared subscriptions that are for this app.
   std::vector<config::Subscription> subscriptions(std::string_view app_id) const;
   std::vector<LoadedComponent> components(std::string_view app_id) const;
   // Names of the HTTPEndpoint resources that are for this app, in the order of their declaration.
   std::vector<std::string> http_endpoints(std::string_view app_id) const;
+  // The resiliency policies of this app; null: it has none.
+  policy::Resilience* resilience(std::string_view app_id) const;
+  // The names of its Resiliency resources, in the order of their declaration.
+  std::vector<std::string> resiliencies(std::string_view app_id) const;
+  // The policies for events of input bindings on their way to this app.
+  policy::ResilientInputSink::Protections input_protections(std::string_view app_id) const;
   // Of the Configuration, sorted.
   const std::vector<std::string>& enabled_features() const { return enabled_features_; }
   bool uses_defaults() const { return uses_defaults_; }
 
+  // No new events; those under way finish, without further attempts.
+  void stop_events();
   void close(SteadyTime deadline);
 
  private:
+  void make_resilience(std::vector<config::Resiliency> resources, const GroupParts& parts,
+                       config::Diagnostics& diagnostics);
+  // Of the apps that may use the component.
+  policy::AppProtections protections(const config::Component& component, config::TargetKind kind,
+                                     config::Direction direction) const;
+  // Secret stores, each after the one that its own secrets are in.
+  void make_secret_stores(std::vector<config::Component>& components, const GroupParts& parts,
+                          config::Diagnostics& diagnostics);
+  // Where secretKeyRef of a resource with these scopes leads. `deadline`: when a store must have answered.
+  config::SecretResolver secrets_for(const std::vector<std::string>& scopes, const GroupParts& parts,
+                                     SteadyTime deadline) const;
   void make_component(config::Component component, const GroupParts& parts, config::Diagnostics& diagnostics);
+  // Each adds one, and its capabilities to `loaded`. False: `found` says why not.
+  bool make_binding(const config::Component& component, const GroupParts& parts, LoadedComponent& loaded,
+                    config::Diagnostics& found);
+  bool make_secret_store(const config::Component& component, const GroupParts& parts,
+                         const telemetry::ComponentLabels& labels, LoadedComponent& loaded, config::Diagnostics& found);
+  bool make_configuration_store(const config::Component& component, const GroupParts& parts,
+                                const telemetry::ComponentLabels& labels, config::Diagnostics& found);
   void make_endpoint(config::HttpEndpoint resource, const GroupParts& parts, config::Diagnostics& diagnostics);
 
   const std::vector<std::string> folders_;
   const bool uses_defaults_;
   std::vector<std::string> enabled_features_;
+  std::vector<config::Resiliency> resiliencies_;
+  std::map<std::string, std::unique_ptr<policy::Resilience>, std::less<>> resilience_;  // by app
+  policy::EventPolicies event_policies_;
+  std::map<std::string, policy::ResilientInputSink::Protections, std::less<>> input_protections_;  // by app
   state::StateService state_;
   pubsub::PubsubService pubsub_;
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
+  std::vector<std::string> declared_secret_stores_;
+  policy::BindingMeter binding_meter_;
+  bindings::BindingService bindings_;
   std::vector<LoadedComponent> components_;
   struct LoadedEndpoint {
     std::string name;

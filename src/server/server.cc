@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "base/version.h"
+#include "components/grpc/pluggable_sockets.h"
 #include "net/grpc/passing_service.h"
 #include "net/held_sockets.h"
+#include "policy/invoke_policies.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_runtime.h"
@@ -81,6 +83,7 @@ class Server::Impl final {
  private:
   void warn_of_idle_keys() const;
   Status load_resources();
+  void guard_invocations();
   Status serve_urls();
   void stop_events();
   Status listen();
@@ -100,11 +103,14 @@ class Server::Impl final {
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::vector<std::unique_ptr<AppMeters>> meters_;
   std::unique_ptr<telemetry::Sampler> sampler_;
+  config::Configuration configuration_;
   config::ApiAccess http_access_;
   config::ApiAccess grpc_access_;
   std::unique_ptr<net::Workers> workers_;
   std::unique_ptr<components::Catalog> catalog_;
+  std::unique_ptr<components::grpc::PluggableSockets> pluggable_;
   std::vector<std::unique_ptr<ResourceGroup>> groups_;
+  std::unique_ptr<policy::InvokePolicies> invoke_policies_;  // none: no app has any
   invoke::InvokeService invoke_{options_.name_space.empty() ? "default" : options_.name_space};
   AppRoutes routes_{invoke_};
   // What guests may reach by full URLs, by app id.
@@ -158,7 +164,6 @@ void Server::Impl::warn_of_idle_keys() const {
     const auto warn = [&](std::string_view key) {
       log.warn("tandem.config", fmt::format("{} is accepted and has no effect in this version", key));
     };
-    if (app.enable_api_logging) warn("enableApiLogging");
     if (!app.app_log_destination.empty()) warn("appLogDestination");
     if (!app.is_outside() && app.app_channel_address != config::AppSpec{}.app_channel_address) {
       warn("appChannelAddress");
@@ -171,6 +176,7 @@ Status Server::Impl::load_resources() {
   config::Diagnostics diagnostics;
   auto configuration = load_configuration(options_.apps, diagnostics);
   if (!configuration) return fail(std::move(configuration.error()));
+  configuration_ = *configuration;
   sampler_ = std::make_unique<telemetry::Sampler>(configuration->tracing.sampling_rate);
   http_access_ = config::ApiAccess(*configuration);
   grpc_access_ = config::ApiAccess(*configuration, "grpc");
@@ -180,7 +186,10 @@ Status Server::Impl::load_resources() {
                                                                      .http_paths = wanted.http_paths,
                                                                      .http_methods = !wanted.http_methods_excluded});
   serve_metrics_ = options_.metrics_port.has_value() && wanted.enabled;
-  auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_);
+  auto peers = Peers::make(options_, *configuration, *workers_, invoke_, log_,
+                           [this](std::string_view caller, std::string_view callee) {
+                             return invoke_policies_ && invoke_policies_->names(caller, callee);
+                           });
   if (peers) {
     peers_ = std::move(*peers);
     routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
@@ -192,7 +201,10 @@ Status Server::Impl::load_resources() {
   auto catalog = components::Catalog::load();
   if (!catalog) return fail(std::move(catalog.error()));
   catalog_ = std::make_unique<components::Catalog>(std::move(*catalog));
-  const components::Surroundings surroundings{(*workers_)[0], &log_, workers_.get()};
+  pluggable_ = std::make_unique<components::grpc::PluggableSockets>(components::grpc::PluggableSockets::Options{
+      .folder = options_.components_sockets_folder, .timers = (*workers_)[0], .log = &log_});
+  const components::Surroundings surroundings{
+      .timers = (*workers_)[0], .log = &log_, .workers = workers_.get(), .pluggable = pluggable_.get()};
   for (const config::AppSpec& app : options_.apps) {
     const std::vector<std::string> folders = sorted(app.resources_paths);
     const bool known = std::ranges::any_of(groups_, [&](const auto& group) { return group->folders() == folders; });
@@ -207,6 +219,7 @@ Status Server::Impl::load_resources() {
                                                    *metrics_, app_ids, options_.without_folders, invoke_},
                                         diagnostics));
   }
+  guard_invocations();
   for (const config::Diagnostic& one : diagnostics.all()) {
     if (one.severity == config::Severity::kWarning) {
       log_.warn("tandem.config", fmt::format("{}:{}: {}", one.position.file, one.position.line, one.message));
@@ -216,6 +229,18 @@ Status Server::Impl::load_resources() {
     return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
   }
   return {};
+}
+
+void Server::Impl::guard_invocations() {
+  std::vector<TimedExecutor*> workers;
+  for (std::size_t i = 0; i < workers_->size(); ++i) workers.push_back(&(*workers_)[i]);
+  auto policies = std::make_unique<policy::InvokePolicies>(std::move(workers));
+  for (const config::AppSpec& app : options_.apps) {
+    if (policy::Resilience* own = group_of(app).resilience(app.app_id)) policies->add(app.app_id, *own);
+  }
+  if (policies->empty()) return;
+  invoke_policies_ = std::move(policies);
+  invoke_.set_guard(*invoke_policies_);
 }
 
 Status Server::Impl::serve_urls() {
@@ -242,7 +267,7 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, routes_,
                                                        *metrics_, meters_, *sampler_, http_access_, grpc_access_,
-                                                       request_stop_});
+                                                       configuration_, request_stop_});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
@@ -359,7 +384,10 @@ std::vector<AppAddress> Server::Impl::addresses() const {
 
 void Server::Impl::stop_events() {
   for (const auto& app : apps_) app->refuse_events();
-  for (const auto& group : groups_) group->pubsub().stop_subscriptions();
+  for (const auto& group : groups_) {
+    group->stop_events();
+    group->configuration().stop_subscriptions();
+  }
 }
 
 void Server::Impl::hold_stop(std::chrono::nanoseconds time) {

@@ -18,8 +18,13 @@ Labels component_labels(const ComponentLabels& labels) {
   return {{"app_id", labels.app_id}, {"component", labels.component}, {"namespace", labels.namespace_name}};
 }
 
+OperationMetrics operation_of(Metrics& metrics, std::string_view family, const ComponentLabels& labels,
+                              std::string_view operation) {
+  return OperationMetrics(metrics, family, with(component_labels(labels), "operation", operation));
+}
+
 OperationMetrics state_operation(Metrics& metrics, const ComponentLabels& labels, std::string_view operation) {
-  return OperationMetrics(metrics, "state", with(component_labels(labels), "operation", operation));
+  return operation_of(metrics, "state", labels, operation);
 }
 
 }  // namespace
@@ -35,6 +40,14 @@ OperationMetrics::OperationMetrics(Metrics& metrics, std::string_view family, co
   }
 }
 
+OperationMetrics output_binding_metrics(Metrics& metrics, const ComponentLabels& labels, std::string_view operation) {
+  return OperationMetrics(metrics, "output_binding", with(component_labels(labels), "operation", operation));
+}
+
+OperationMetrics input_binding_metrics(Metrics& metrics, const ComponentLabels& labels) {
+  return OperationMetrics(metrics, "input_binding", component_labels(labels));
+}
+
 StateMetrics::StateMetrics(Metrics& metrics, const ComponentLabels& labels)
     : get(state_operation(metrics, labels, "get")),
       set(state_operation(metrics, labels, "set")),
@@ -43,6 +56,15 @@ StateMetrics::StateMetrics(Metrics& metrics, const ComponentLabels& labels)
       bulk_delete(state_operation(metrics, labels, "bulk_delete")),
       transaction(state_operation(metrics, labels, "transaction")),
       query(state_operation(metrics, labels, "query")) {}
+
+SecretMetrics::SecretMetrics(Metrics& metrics, const ComponentLabels& labels)
+    : get(operation_of(metrics, "secret", labels, "get")),
+      bulk_get(operation_of(metrics, "secret", labels, "bulk_get")) {}
+
+ConfigurationMetrics::ConfigurationMetrics(Metrics& metrics, const ComponentLabels& labels)
+    : get(operation_of(metrics, "configuration", labels, "get")),
+      subscribe(operation_of(metrics, "configuration", labels, "subscribe")),
+      unsubscribe(operation_of(metrics, "configuration", labels, "unsubscribe")) {}
 
 PubsubMetrics::PubsubMetrics(Metrics& metrics, const ComponentLabels& labels, const std::string& topic)
     : publish(metrics, "pubsub_egress", with(component_labels(labels), "topic", topic)),

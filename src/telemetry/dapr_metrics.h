@@ -44,6 +44,11 @@ struct ComponentLabels {
   std::string namespace_name = "default";
 };
 
+// dapr_component_output_binding_*: one an operation of a binding and app; dapr_component_input_binding_*: one a binding
+// and app.
+OperationMetrics output_binding_metrics(Metrics& metrics, const ComponentLabels& labels, std::string_view operation);
+OperationMetrics input_binding_metrics(Metrics& metrics, const ComponentLabels& labels);
+
 // dapr_component_state_*: one a store and app.
 struct StateMetrics {
   StateMetrics(Metrics& metrics, const ComponentLabels& labels);
@@ -54,6 +59,21 @@ struct StateMetrics {
   OperationMetrics bulk_delete;
   OperationMetrics transaction;
   OperationMetrics query;
+};
+
+// dapr_component_secret_*: one a store and app.
+struct SecretMetrics {
+  SecretMetrics(Metrics& metrics, const ComponentLabels& labels);
+  OperationMetrics get;
+  OperationMetrics bulk_get;
+};
+
+// dapr_component_configuration_*: one a store and app.
+struct ConfigurationMetrics {
+  ConfigurationMetrics(Metrics& metrics, const ComponentLabels& labels);
+  OperationMetrics get;
+  OperationMetrics subscribe;
+  OperationMetrics unsubscribe;
 };
 
 // What an app made of a message.

@@ -96,21 +96,20 @@ Sampler::Sampler(double rate) {
   }
 }
 
-bool Sampler::sample(const TraceParent& parent) const {
-  return parent.sampled() || (parent.trace_id_low >> 1) < threshold_;
-}
+bool Sampler::sample(const TraceParent& trace) const { return (trace.trace_id_low >> 1) < threshold_; }
 
 TraceContext begin_trace(std::string_view traceparent, std::string_view tracestate, const Sampler& sampler) {
   TraceContext out;
   TraceParent trace;
   if (auto caller = parse_traceparent(traceparent)) {
     trace = *caller;
+    trace.flags &= 1U;
     out.tracestate = valid_tracestate(tracestate);
   } else {
     trace.trace_id_high = random_id();
     trace.trace_id_low = random_id();
+    trace.flags = sampler.sample(trace) ? 1 : 0;
   }
-  trace.flags = sampler.sample(trace) ? 1 : 0;
   trace.parent_id = random_id();
   out.traceparent = trace.to_string();
   return out;

@@ -35,13 +35,13 @@ std::optional<TraceParent> parse_traceparent(std::string_view header);
 // Empty unless it is a tracestate to pass on: printable ASCII, at most 512 characters and 32 members.
 std::string_view valid_tracestate(std::string_view header);
 
-// Decides for new traces as Dapr's sampler does: a sampled parent is followed; else a share of `rate` by trace id, so
-// that every process with the same rate decides alike.
+// Decides for new traces as Dapr's sampler does: a share of `rate` by trace id, so that every process with the same
+// rate decides alike. What the caller of a trace has decided is followed, either way.
 class Sampler final {
  public:
   // 0 (never) to 1 (always).
   explicit Sampler(double rate);
-  bool sample(const TraceParent& parent) const;
+  bool sample(const TraceParent& trace) const;
   // False at rate 0, which in Dapr switches tracing off.
   bool enabled() const { return threshold_ > 0; }
 

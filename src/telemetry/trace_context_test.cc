@@ -86,6 +86,8 @@ TEST(Sampler, TakesItsShareByTraceId) {
   EXPECT_TRUE(Sampler(0.5).sample(low));
   EXPECT_FALSE(Sampler(0.5).sample(high));
   EXPECT_TRUE(Sampler(1).sample(high));
+  const std::string unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+  EXPECT_TRUE(begin_trace(unsampled, "", Sampler(1)).traceparent.ends_with("-00"));
   int sampled = 0;
   for (int i = 0; i < 4000; ++i) sampled += begin_trace("", "", Sampler(0.25)).traceparent.ends_with("-01") ? 1 : 0;
   EXPECT_NEAR(sampled, 1000, 200);

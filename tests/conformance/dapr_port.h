@@ -25,6 +25,9 @@ class DaprPort final : private api::http::MetadataSource, private api::http::Hea
   std::vector<std::string> unready(std::string_view) const override { return {}; }
   void check_outbound(state::Caller, Completion<void> done) override { done({}); }
 
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
+  bindings::BindingService bindings_{{}};
   invoke::InvokeService invoke_;
   api::http::AppLabels labels_;
   api::http::DaprApi api_;

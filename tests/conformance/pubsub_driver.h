@@ -1,6 +1,7 @@
 // How the pub/sub suite reaches a broker. The suite knows only these interfaces, so that the same cases run through
-// every door: the service itself (service_pubsub.h), the HTTP API with an app behind routes (http_pubsub.h), a guest's
-// host functions with deliveries to a guest (guest_pubsub.h).
+// every door: the service itself (service_pubsub.h), the HTTP API with an app behind routes (http_pubsub.h), the gRPC
+// API with an app that speaks gRPC (grpc_pubsub.h), a guest's host functions with deliveries to a guest
+// (guest_pubsub.h).
 //
 // Used by the test's thread; calls block until the answer is there.
 #pragma once

@@ -39,8 +39,7 @@ class ServiceClient final : public StateClient {
     return wait<void>([&](auto done) { service_.bulk_remove(caller(), store_, std::move(requests), std::move(done)); });
   }
   Result<void> transact(std::vector<state::Operation> operations) override {
-    return wait<void>(
-        [&](auto done) { service_.transact(caller(), store_, std::move(operations), nullptr, std::move(done)); });
+    return wait<void>([&](auto done) { service_.transact(caller(), store_, std::move(operations), std::move(done)); });
   }
 
  private:

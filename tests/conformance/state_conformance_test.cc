@@ -16,6 +16,7 @@
 #include "component_setup.h"
 #include "components/catalog.h"
 #include "config/resource_loader.h"
+#include "grpc_state.h"
 #include "guest_state.h"
 #include "http_state.h"
 #include "service_state.h"
@@ -36,6 +37,7 @@ std::unique_ptr<StateDriver> make_driver(const Way& way) {
   switch (way.door) {
     case Door::kService: return make_service_state(way.folder);
     case Door::kHttp: return make_http_state(way.folder);
+    case Door::kGrpc: return make_grpc_state(way.folder);
     case Door::kGuest: return make_guest_state(way.folder);
   }
   return nullptr;

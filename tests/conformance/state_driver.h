@@ -1,5 +1,6 @@
 // How the state suite reaches a store. The suite knows only these interfaces, so that the same cases run through every
-// door: the service itself (service_state.h), the HTTP API (http_state.h), a guest's host functions (guest_state.h).
+// door: the service itself (service_state.h), the HTTP API (http_state.h), the gRPC API (grpc_state.h), a guest's host
+// functions (guest_state.h).
 //
 // Calls block until the answer is there; each client belongs to one thread.
 #pragma once

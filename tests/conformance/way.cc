@@ -12,6 +12,7 @@ std::string_view door_name(Door door) {
   switch (door) {
     case Door::kService: return "service";
     case Door::kHttp: return "http";
+    case Door::kGrpc: return "grpc";
     case Door::kGuest: return "guest";
   }
   return "unknown";
@@ -35,12 +36,17 @@ std::vector<Way> every_way(const std::string& block) {
   }
   std::ranges::sort(folders);
   std::vector<Way> ways;
-  for (const Door door : {Door::kService, Door::kHttp, Door::kGuest}) {
+  for (const Door door : {Door::kService, Door::kHttp, Door::kGrpc, Door::kGuest}) {
     for (const std::string& folder : folders) ways.push_back({door, folder});
   }
   return ways;
 }
 
-std::string why_closed(Door door) { return door == Door::kGuest ? GuestDoor::missing() : ""; }
+std::string why_closed(Door door) {
+  if (door == Door::kGuest) return GuestDoor::missing();
+  // It hands things from thread to thread where the sanitizer does not see it.
+  if (door == Door::kGrpc && TANDEM_THREAD_SANITIZER) return "gRPC's library is not built with the thread sanitizer";
+  return "";
+}
 
 }  // namespace tandem::conformance

@@ -15,6 +15,7 @@ namespace tandem::conformance {
 enum class Door {
   kService,  // the block itself
   kHttp,     // Dapr's HTTP API
+  kGrpc,     // Dapr's gRPC API
   kGuest,    // the host functions that a guest imports
 };
 

@@ -18,7 +18,7 @@ version: 1
 apps:
   - appID: speaker
     appPort: {port}
-    appProtocol: grpc
+    appProtocol: {protocol}
     daprHTTPPort: 0
     daprGRPCPort: 0
 {more}
@@ -114,10 +114,10 @@ class GrpcAppTest(TandemTest):
         self.addCleanup(lambda: server.stop(0).wait())
         return port
 
-    def run_apps(self, port, more=(), env=None):
+    def run_apps(self, port, more=(), env=None, protocol="grpc"):
         """The app that is served at `port` as "speaker", and a guest that echoes as "web"."""
         lines = "\n".join(f"    {line}" for line in more)
-        return self.run_file(APPS.format(port=port, module=guest("echo"), more=lines), apps=2, env=env)
+        return self.run_file(APPS.format(port=port, protocol=protocol, module=guest("echo"), more=lines), apps=2, env=env)
 
     def channel(self, app):
         channel = grpc.insecure_channel(app.dapr_grpc, options=[("grpc.max_receive_message_length", -1),

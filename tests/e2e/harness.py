@@ -30,6 +30,18 @@ from urllib.parse import urlsplit
 # Compiling a JavaScript guest takes ten seconds on a busy machine, a sanitizer build several times that.
 PATIENCE = float(os.environ.get("TANDEM_TEST_PATIENCE", "120"))
 
+# A Configuration by which an app id is the port of the app's sidecar.
+PORTS_AS_NAMES = """apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: names
+spec:
+  nameResolution:
+    component: nameformat
+    configuration:
+      format: "127.0.0.1:{appid}"
+"""
+
 
 def binary():
     return Path(os.environ["TANDEM_BINARY"])

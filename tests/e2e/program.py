@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -119,6 +120,15 @@ class Program:
         if not good:
             raise AssertionError(f"{path} was not asked for {count} times, but {len(self.of(path))}")
         return self.of(path)
+
+
+def certificate(folder):
+    """One that nobody vouches for: the files of certificate and key."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=nobody"],
+                   check=True, capture_output=True)
+    return certificate, key
 
 
 def daprd_flags(port, **flags):

@@ -185,7 +185,8 @@ class InspectTest(TandemTest):
                 status, said = self.inspect(name)
                 self.assertEqual(said["blueprint"], 1)
                 self.assertEqual(said["kind"], kind)
-                self.assertEqual((status, said["runs"]), (1, False))
+                self.assertEqual((status, said["runs"]), (0, True))
+                self.assertIn("once for each request", said["verdict"])
 
     def test_what_is_missing_is_named(self):
         path = self.write("needs.wat", '(component (import "acme:mail/send@1.0.0" (instance)))')

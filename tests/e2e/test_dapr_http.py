@@ -235,10 +235,9 @@ class SystemTest(DaprTest):
         self.assert_error(get(self.url("/v1.0/invoke/none.other/method/x")), 500, "ERR_DIRECT_INVOKE", "couldn't find")
         self.assert_error(get(self.url("/v1.0/invoke/mine.a.b/method/x")), 500, "ERR_DIRECT_INVOKE", "invalid app id")
 
-    def test_what_does_not_decode_is_named(self):
+    def test_a_path_that_does_not_decode(self):
         answer = get(self.url("/v1.0/state/statestore/%zz"))
-        self.assertEqual(answer.status, 400)
-        self.assertTrue(answer.text.startswith('failed to unescape request parameter "key". Error: '), answer)
+        self.assertEqual((answer.status, answer.text), (400, "400 Bad Request"))
 
     def test_an_invocation_is_streamed(self):
         with RawConnection(self.tandem.app.dapr_url) as raw:

@@ -92,6 +92,69 @@ class H2cTest(TandemTest):
         self.assertTrue(begin and all(one.startswith(b"PRI * HTTP/2.0") for one in begin), begin)
 
 
+class UnixReloadTest(TandemTest):
+    def test_a_reload_keeps_the_sockets_and_refuses_nobody(self):
+        program = Program()
+        self.addCleanup(program.close)
+        component = "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{name: {}}}\n" \
+                    "spec: {{type: state.in-memory, version: v1}}\n"
+        self.write("resources/a.yaml", component.format("first"))
+        one = serve_beside(self, program.port, unix_domain_socket=self.folder,
+                           resources_path=self.folder / "resources")
+        files = [self.folder / f"dapr-prog-{api}.socket" for api in ("http", "grpc")]
+        inodes = [file.stat().st_ino for file in files]
+        end = threading.Event()
+        served, failed = [], []
+
+        def ask():
+            while not end.is_set():
+                connection = UnixConnection(files[0])
+                try:
+                    connection.request("GET", "/v1.0/metadata")
+                    served.append(connection.getresponse().read())
+                except OSError as error:
+                    failed.append(error)
+                finally:
+                    connection.close()
+
+        def components():
+            with grpc.insecure_channel(f"unix:{files[1]}") as channel:
+                stub = dapr_pb2_grpc.DaprStub(channel)
+                answer = stub.GetMetadata(metadata_pb2.GetMetadataRequest(), timeout=PATIENCE)
+            return [component.name for component in answer.registered_components]
+
+        def reload(said="reloaded"):
+            count = len(one.log(msg=said))
+            one.signal(signal.SIGHUP)
+            one.wait_for(lambda: len(one.log(msg=said)) > count, said)
+
+        self.assertEqual(components(), ["first"])
+        asker = threading.Thread(target=ask)
+        asker.start()
+        try:
+            for name in ("second", "third"):
+                self.write("resources/a.yaml", component.format(name))
+                reload()
+                self.assertEqual(components(), [name])
+            self.write("resources/a.yaml", component.format("fourth").replace("in-memory", "nosuch"))
+            reload(said="the reload failed; what was there before goes on")
+            self.assertEqual(components(), ["third"])
+        finally:
+            end.set()
+            asker.join(PATIENCE)
+        self.assertEqual(failed, [])
+        self.assertIn(b"third", served[-1])
+        self.assertEqual([file.stat().st_ino for file in files], inodes)
+        # A file that somebody has removed is there again.
+        self.write("resources/a.yaml", component.format("fifth"))
+        for file in files:
+            file.unlink()
+        reload()
+        self.assertEqual(components(), ["fifth"])
+        one.stop()
+        self.assertEqual([file for file in files if file.exists()], [])
+
+
 class ReloadTest(TandemTest):
     def test_resources_of_a_sidecar_are_read_again(self):
         program = Program()

@@ -5,6 +5,7 @@ import os
 from grpc_apps import Arrivals, GrpcAppTest, free_port, grpc
 from harness import get, post, request
 from observe import wait_until
+from program import certificate
 
 from dapr.clients import DaprClient  # noqa: E402
 from dapr.clients.grpc._response import InvokeMethodResponse, TopicEventResponse  # noqa: E402
@@ -30,6 +31,10 @@ class GrpcAppSdkTest(GrpcAppTest):
         def upper(call):
             self.metadata.add(call.metadata)
             return InvokeMethodResponse(call.data.upper(), "text/own", headers=(("x-own", "header"),))
+
+        @self.app.method(name="odd%41")
+        def odd(call):
+            return InvokeMethodResponse(b"odd", "text/own")
 
         @self.app.subscribe(pubsub_name="pubsub", topic="orders", metadata={"own": "value"})
         def orders(event: SubscriptionMessage):
@@ -85,6 +90,8 @@ class GrpcAppSdkTest(GrpcAppTest):
             self.assertEqual(seen["dapr-content-type"], ["text/x"])
             self.assertEqual(seen["dapr-api-token"], ["for the app"])
             self.assertEqual(len(seen["traceparent"]), 1)
+        # It is given the method itself, which is no path of a URL.
+        self.assertEqual(post(self.invoke_url(app, "odd%2541"), b"").body, b"odd")
         missing = request(self.invoke_url(app, "nothing"), "PUT", b"")
         self.assertIn(missing.status, (500, 501))
         self.assertIn(missing.json()["code"], (2, 12))
@@ -149,6 +156,29 @@ class GrpcAppSdkTest(GrpcAppTest):
         tandem = self.run_both()
         call = self.channel(tandem.apps["web"]).unary_unary("/own.Service/Echo")
         self.assertEqual(call(b"own", metadata=(("dapr-app-id", "speaker"),)), b"own")
+
+    def test_over_tls_whatever_its_certificate_is(self):
+        echo = grpc.method_handlers_generic_handler(
+            "own.Service", {"Echo": grpc.unary_unary_rpc_method_handler(lambda data, context: data)})
+        self.app._server.add_generic_rpc_handlers((echo,))
+        certificates, key = (file.read_bytes() for file in certificate(self.folder))
+        self.app._server.add_secure_port(f"127.0.0.1:{self.port}",
+                                         grpc.ssl_server_credentials([(key, certificates)]))
+        self.app._server.start()
+        self.addCleanup(self.app.stop)
+        tandem = self.run_apps(self.port, protocol="grpcs")
+        self.wait_until_ready(tandem)
+        for app in tandem.apps.values():
+            self.assertEqual(post(self.invoke_url(app, "upper"), b"loud").body, b"LOUD")
+        call = self.channel(tandem.apps["web"]).unary_unary("/own.Service/Echo")
+        self.assertEqual(call(b"own", metadata=(("dapr-app-id", "speaker"),)), b"own")
+        metadata = get(tandem.apps["speaker"].dapr_url + "/v1.0/metadata").json()
+        self.assertEqual(metadata["appConnectionProperties"]["protocol"], "grpcs")
+        self.assertEqual(len(metadata["subscriptions"]), 3)
+        # An app that speaks in the open is none of that kind.
+        plain = self.serve(echo)
+        refused = self.run_apps(plain, protocol="grpcs").apps["speaker"]
+        self.assertEqual(post(self.invoke_url(refused, "upper"), b"x").status, 503)
 
     def test_its_health_is_checked(self):
         tandem = self.run_both(more=["enableAppHealthCheck: true", "appHealthProbeInterval: 1",

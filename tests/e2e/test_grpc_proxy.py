@@ -3,7 +3,7 @@
 import queue
 
 from grpc_apps import GrpcAppTest, StreamingService, free_port, grpc
-from harness import PATIENCE
+from harness import PATIENCE, PORTS_AS_NAMES
 
 TO_SPEAKER = (("dapr-app-id", "speaker"),)
 
@@ -109,17 +109,6 @@ class GrpcProxyTest(GrpcAppTest):
         self.assertEqual(self.tandem.wait(), 0)
 
 
-# The app id is the port of the app's sidecar.
-NAMES = """apiVersion: dapr.io/v1alpha1
-kind: Configuration
-metadata:
-  name: names
-spec:
-  nameResolution:
-    component: nameformat
-    configuration:
-      format: "127.0.0.1:{appid}"
-"""
 THERE = """
 version: 1
 apps:
@@ -140,7 +129,7 @@ class RemoteGrpcProxyTest(GrpcAppTest):
         super().setUp()
         self.service = StreamingService()
         self.app_id = str(free_port())
-        names = self.write("names.yaml", NAMES)
+        names = self.write("names.yaml", PORTS_AS_NAMES)
         self.there = self.run_file(THERE.format(app_id=self.app_id, port=self.serve(self.service.handler())))
         self.here = self.channel(self.run_guest("echo", "--app-id", "here", "--config", names).app)
         self.metadata = (("dapr-app-id", self.app_id),)

@@ -342,19 +342,43 @@ class QueueTest(HostileTest):
         self.assertEqual(tandem.get("/ok", timeout=10).text, "ok")
 
 
-class CommandTest(TandemTest):
+class CommandTest(HostileTest):
     """A command has no HTTP of its own: each request is a run of its own."""
 
-    def test_a_command_is_refused_or_runs(self):
-        one = self.start(guest("counter_cmd"), "--app-id", "counter", "--app-port", "0", "--dapr-http-port", "0",
-                         "--metrics-port", "0", "--cache-folder", cache_folder())
-        wait_until(lambda: one.apps or one.process.poll() is not None, "it to serve or to end")
-        if one.process.poll() is None:
-            answer = one.wait_until_serving().post("/", "one two\nthree\n")
-            self.assertEqual(answer.json(), {"lines": 2, "words": 3, "bytes": 14})
-        else:
-            self.assertEqual(one.wait(), 1)
-            self.assertIn("counter", one.errors)
+    def test_stdin_is_the_request_and_stdout_the_answer(self):
+        for name in ("counter_cmd", "counter_cmd_p2"):
+            with self.subTest(name):
+                one = self.run_guest(name)
+                for _ in range(3):
+                    answer = one.post("/", "one two\nthree\n")
+                    self.assertEqual(answer.status, 200)
+                    self.assertEqual(answer.json(), {"lines": 2, "words": 3, "bytes": 14})
+
+    def test_a_run_that_fails(self):
+        """It is never answered with success, and the next run is served."""
+        exits = """(module
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (memory (export "memory") 1)
+          (func (export "_start") (call $exit (i32.const {status}))))"""
+        traps = '(module (memory (export "memory") 1) (func (export "_start") unreachable))'
+        for name, text, fails in (("ends", exits.format(status=0), False), ("fails", exits.format(status=3), True),
+                                  ("traps", traps, True)):
+            with self.subTest(name):
+                self.write(f"{name}.wat", text)
+                one = self.start(self.folder / f"{name}.wat", "--app-port", "0", "--dapr-http-port", "0",
+                                 "--metrics-port", "0", "--no-cache").wait_until_serving()
+                for _ in range(2):
+                    text = self.raw_get(one, "/")
+                    if fails:
+                        # A command's answer begins with its run: it is cut, or 500 where nothing has been sent.
+                        self.assertTrue(text == b"" or text.startswith(b"HTTP/1.1 500 "), text)
+                    else:
+                        self.assertTrue(text.startswith(b"HTTP/1.1 200 "), text)
+                if fails:
+                    one.wait_for_log(level="error", msg="the guest failed")
+                else:
+                    one.stop()
+                    self.assertEqual(one.log(level="error"), [])
 
 
 class WrongModuleTest(TandemTest):
@@ -373,6 +397,12 @@ class WrongModuleTest(TandemTest):
                 path = self.folder / "cut.wasm"
                 path.write_bytes(whole[:size])
                 self.refused(path)
+
+    def test_what_has_nothing_to_run(self):
+        for name, text, said in (("core", '(module (func (export "handle")))', "a core module without _start"),
+                                 ("library", "(component (core module))", "there is nothing to run")):
+            with self.subTest(name):
+                self.assertIn(said, self.refused(self.write(f"{name}.wat", text)))
 
     def test_a_module_with_flipped_bytes(self):
         whole = bytearray(guest("hello").read_bytes())

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import re
 import unittest
 from urllib.parse import urlsplit
 
@@ -376,10 +377,12 @@ class MetricsTest(TandemTest):
             post(tandem.app.url + "/", b"12345")
         tandem.get("/status/404")
         tandem.wait_for(lambda: tandem.metrics_url, "the metrics' address")
+        # A request is counted when it has ended, which its client may know first.
+        counted = re.compile(r'status="404"[^\n]*\} 1\b')
+        wait_until(lambda: counted.search(get(tandem.metrics_url).text), "the last request to be counted")
         text = get(tandem.metrics_url).text
         self.assertRegex(text, r"# TYPE \w+ counter")
         self.assertIn('app_id="echo"', text)
-        self.assertRegex(text, r'status="404"[^\n]*\} 1\b')
 
     def test_json_log(self):
         tandem = self.run_guest("hello", "--log-as-json")

@@ -12,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import PATIENCE, TandemTest, free_ports, get, post, request, source
+from harness import PATIENCE, PORTS_AS_NAMES, TandemTest, free_ports, get, post, request, source
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -23,16 +23,6 @@ from dapr.proto.common.v1 import common_pb2  # noqa: E402
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, invoke_pb2  # noqa: E402
 
 DAPRD = Path(os.environ.get("TANDEM_CACHE") or Path.home() / ".cache" / "tandem") / "daprd" / "daprd"
-NAMES = """apiVersion: dapr.io/v1alpha1
-kind: Configuration
-metadata:
-  name: names
-spec:
-  nameResolution:
-    component: nameformat
-    configuration:
-      format: "127.0.0.1:{appid}"
-"""
 
 
 class EchoHandler(http.server.BaseHTTPRequestHandler):
@@ -188,7 +178,7 @@ class DaprdTest(TandemTest):
         (port,) = free_ports(1)
         daprd = self.start_daprd(str(port), port)
         tandem = self.run_guest("echo", "--app-id", self.name("tandem"), "--max-body-size", "64Mi", "--config",
-                                self.write("names.yaml", NAMES))
+                                self.write("names.yaml", PORTS_AS_NAMES))
         self.check(tandem.app.dapr_url, tandem.app.app_id, daprd.app_id)
         self.check_grpc(tandem.app.dapr_grpc, daprd.app_id)
 

@@ -9,7 +9,8 @@ import time
 import unittest
 from urllib.parse import urlsplit
 
-from harness import PATIENCE, Answer, RawConnection, TandemTest, free_port, get, guest, post, request, source, tandem
+from harness import (PATIENCE, PORTS_AS_NAMES, Answer, RawConnection, TandemTest, free_port, get, guest, post, request,
+                     source, tandem)
 
 sys.path.insert(0, str(source() / "tools"))
 import python_sdk  # noqa: E402
@@ -19,16 +20,6 @@ import grpc  # noqa: E402
 from dapr.proto.common.v1 import common_pb2  # noqa: E402
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, invoke_pb2  # noqa: E402
 
-STATIC = """apiVersion: dapr.io/v1alpha1
-kind: Configuration
-metadata:
-  name: names
-spec:
-  nameResolution:
-    component: nameformat
-    configuration:
-      format: "127.0.0.1:{appid}"
-"""
 
 
 class RemoteTest(TandemTest):
@@ -87,7 +78,7 @@ class StaticNamesTest(RemoteTest):
         super().setUp()
         self.port = free_port()
         self.app_id = str(self.port)
-        self.names = self.write("names.yaml", STATIC)
+        self.names = self.write("names.yaml", PORTS_AS_NAMES)
 
     def start_here(self, *arguments, module="echo"):
         return self.run_guest(module, "--app-id", "here", "--config", self.names, *arguments)
@@ -240,7 +231,7 @@ class MdnsTest(RemoteTest):
 
 class RefusedNamesTest(TandemTest):
     def test_a_resolver_that_is_not_there(self):
-        config = self.write("names.yaml", STATIC.replace("nameformat", "consul"))
+        config = self.write("names.yaml", PORTS_AS_NAMES.replace("nameformat", "consul"))
         done = tandem("run", guest("echo"), "--config", config)
         self.assertEqual(done.returncode, 1)
         self.assertIn('names.yaml:7: spec.nameResolution.component "consul" is not supported: mdns and nameformat are',

@@ -1,5 +1,6 @@
 """An app behind a sidecar that answers as tests/guests/echo does, over http.server: the wire tests' other side needs one."""
 
+import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,6 +34,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def echo(self):
         body = self.body()
+        if self.server.deliveries is not None and self.command == "POST":
+            self.server.deliveries.put((self.command, self.path, self.headers.items(), body))
+            return self.answer(200)
         what, _, rest = self.path.removeprefix("/").partition("?")[0].partition("/")
         if what == "method":
             self.answer(200, self.command.encode(), "text/plain; charset=utf-8")
@@ -54,16 +58,21 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    deliveries = None
 
     def handle_error(self, request, client_address):
         """A caller that goes away in the middle is no news."""
 
 
 class EchoApp:
-    """Serves on a free port until close()."""
+    """Serves on a free port until close(). One that notes keeps each POST in `deliveries`, as (method, path, headers,
+    body), and answers it with an empty 200."""
 
-    def __init__(self):
+    def __init__(self, notes=False):
         self.server = Server(("127.0.0.1", 0), Handler)
+        if notes:
+            self.server.deliveries = queue.Queue()
+        self.deliveries = self.server.deliveries
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

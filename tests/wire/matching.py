@@ -38,12 +38,15 @@ def json_difference(expected, got, where=""):
     if isinstance(expected, str) and isinstance(got, str) and text_fits(expected, got):
         return None
     if isinstance(expected, dict) and isinstance(got, dict):
-        for key in expected.keys() | got.keys():
+        wanted = {key.removesuffix("?"): value for key, value in expected.items()}
+        for key in wanted.keys() | got.keys():
             if key not in got:
+                if f"{key}?" in expected:
+                    continue
                 return f"{where}.{key} is missing"
-            if key not in expected:
+            if key not in wanted:
                 return f"{where}.{key} is {json.dumps(got[key])}, and not expected"
-            if said := json_difference(expected[key], got[key], f"{where}.{key}"):
+            if said := json_difference(wanted[key], got[key], f"{where}.{key}"):
                 return said
         return None
     if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):

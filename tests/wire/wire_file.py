@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SETTINGS = {"resources": "in-memory", "config": "", "env": "", "flags": "", "then": ""}
+SETTINGS = {"resources": "in-memory", "config": "", "env": "", "flags": "", "redis": "", "then": "", "app": "echoes"}
 
 
 class WireError(Exception):
@@ -41,6 +41,7 @@ class Case:
     line: int
     title: str
     steps: list = field(default_factory=list)
+    only: list = field(default_factory=list)  # the resources that it is run with; empty: all of the file's
 
 
 @dataclass
@@ -110,6 +111,12 @@ def parse(path, text):
         elif line.startswith("== "):
             finish()
             cases.append(Case(number, line[3:].strip()))
+        elif line.startswith("only:"):
+            if not cases or cases[-1].steps:
+                raise WireError(f"{number}: `only:` stands between the title of a case and its first request")
+            cases[-1].only = line.removeprefix("only:").split()
+            if unknown := set(cases[-1].only) - set(settings["resources"].split()):
+                raise WireError(f"{number}: the file is not run with {', '.join(sorted(unknown))}")
         elif line.startswith("#") or not line.strip():
             finish()
         elif not cases and (setting := re.fullmatch(r"(\w+):\s*(.*)", line)) and setting[1] in SETTINGS:

@@ -48,9 +48,16 @@ class FileTest(unittest.TestCase):
         for text, said in (("== t\n< 200\n", "2: a reply comes after"), ("> GET /\n", "1: a request or reply stands in"),
                            ("colour: red\n", "1: cannot read"), ("== t\n> GET /\n> body\n", "3: a header is"),
                            ("== t\n> GET /\n< 200\ndaprd< 204\n", "2: a reply of daprd's own"),
-                           ("== t\n> GET /\nbecause: x\n< 200\n", "2: a reply of daprd's own")):
+                           ("== t\n> GET /\nbecause: x\n< 200\n", "2: a reply of daprd's own"),
+                           ("only: in-memory\n", "1: `only:` stands between"),
+                           ("== t\n> GET /\n\nonly: in-memory\n", "4: `only:` stands between"),
+                           ("resources: a b\n== t\nonly: b c\n", "3: the file is not run with c")):
             with self.assertRaisesRegex(WireError, said):
                 wire_file.parse(Path("x"), text)
+
+    def test_a_case_may_be_for_some_resources(self):
+        file = wire_file.parse(Path("x"), "resources: a b\n== t\nonly: b\n> GET /\n< 200\n\n== u\n> GET /\n< 200\n")
+        self.assertEqual([case.only for case in file.cases], [["b"], []])
 
     def test_recording_fills_in_what_is_missing(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -67,11 +74,12 @@ class FileTest(unittest.TestCase):
 class MatchingTest(unittest.TestCase):
     def test_bodies(self):
         for expected, got in ((None, ""), ("*", "x"), ("~^x+$", "xxx"), ("x", "x"), ('{"a": "*"}', '{"a":{"b":1}}'),
-                              ('["~^x"]', '["xyz"]'), ("@bytes \\x00a", "\x00a"), ("@repeat 3 ab", "ababab")):
+                              ('["~^x"]', '["xyz"]'), ("@bytes \\x00a", "\x00a"), ("@repeat 3 ab", "ababab"),
+                              ('{"a?": 1}', "{}"), ('{"a?": 1}', '{"a": 1}')):
             self.assertIsNone(matching.body_difference(expected, got), (expected, got))
         for expected, got in ((None, "x"), ("x", "y"), ('{"a": 1}', '{"a": 2}'), ('{"a": 1}', '{"a": 1, "b": 2}'),
                               ('{"a": 1, "b": 2}', '{"a": 1}'), ("[1]", "[1, 2]"), ("1", "1.0"), ("1", "true"),
-                              ('{"a": 1}', "no json")):
+                              ('{"a": 1}', "no json"), ('{"a?": 1}', '{"a": 2}'), ('{"a?": 1}', '{"b": 1}')):
             self.assertIsNotNone(matching.body_difference(expected, got), (expected, got))
 
     def test_headers(self):

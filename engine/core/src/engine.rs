@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use crate::compile::Compiler;
 use crate::ctx::Budget;
 use crate::ffi::{Error, ErrorKind, Str, guard};
 
@@ -33,6 +34,7 @@ pub struct Shared {
     pub(crate) wasmtime: wasmtime::Engine,
     /// Runs WASI's timers and sockets on one thread of its own; guests run on the workers that poll them.
     pub(crate) tokio: tokio::runtime::Runtime,
+    pub(crate) compiler: Compiler,
     pub(crate) cache_folder: Option<PathBuf>,
     pub(crate) budget: Budget,
     stop: Arc<AtomicBool>,
@@ -115,6 +117,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 wasmtime,
                 tokio,
+                compiler: Compiler::new(&wasm),
                 cache_folder,
                 budget: Budget::new(config.max_total_memory_bytes),
                 stop,

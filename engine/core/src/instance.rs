@@ -2,25 +2,26 @@
 //!
 //! Nothing is spawned and nothing is boxed for a request. The future starts the guest, waits for a call, runs it, and waits
 //! for the next one; [`Link`] is what it shares with the C++ side. What the guest produced leaves at the end of each poll,
-//! so that an answer written in several steps is one event, and no callback runs while a lock is held.
+//! so that an answer written in several steps is one event, and no callback runs while the state is borrowed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::ffi::c_void;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use wasmtime::component::Resource;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::confined::{Confined, Shared};
 use crate::core_module::{self, CoreCall};
 use crate::ctx::Ctx;
 use crate::ffi::{Error, ErrorKind, Header, Str, panic_text};
-use crate::http::bind::push_call;
-use crate::http::body::{BodyIn, BodyOut, Shared, lock};
-use crate::http::call::{Answer, Foreign, Request, Response, flush_answer};
+use crate::http::body::{BodyIn, BodyOut};
+use crate::http::call::{Answer, Foreign, IncomingRequest, Request, Response, ResponseOutparam, flush_answer};
 use crate::http::exchange::{Exchange, Timeouts};
 use crate::http::fields::Fields;
 use crate::program::{Entry, Inner, Program};
@@ -69,7 +70,7 @@ pub struct Link {
     events: Events,
     user: User,
     waker: Arc<InstanceWaker>,
-    state: Mutex<State>,
+    state: Confined<State>,
     /// Something may have to leave at the end of the poll.
     dirty: AtomicBool,
     /// The guest's time slice is over.
@@ -126,8 +127,8 @@ impl Link {
         self.user
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(crate) fn state(&self) -> RefMut<'_, State> {
+        self.state.borrow()
     }
 
     pub fn mark_dirty(&self) {
@@ -164,7 +165,7 @@ impl Link {
 
     fn end_command(&self) {
         // Without a Content-Length there is nothing that finish could find wrong.
-        let _ = lock(&self.state().output).finish(None);
+        let _ = self.state().output.borrow().finish(None);
         self.mark_dirty();
     }
 
@@ -243,7 +244,7 @@ impl Link {
                 let mut state = self.state();
                 state.answer = answer;
                 state.sending = None;
-                let want = lock(&state.body).take_want();
+                let want = state.body.borrow().take_want();
                 (want, state.call)
             };
             if want {
@@ -290,7 +291,7 @@ impl Link {
 
 /// The client has gone: a guest that waits for room in the answer goes on.
 pub(crate) fn discard_body(body: &Shared<BodyOut>) {
-    let mut body = lock(body);
+    let mut body = body.borrow();
     body.discard = true;
     body.buffer.clear();
     body.wake();
@@ -318,7 +319,7 @@ impl Instance {
             events,
             user,
             waker: waker.clone(),
-            state: Mutex::new(State {
+            state: Confined::new(State {
                 next: None,
                 call: std::ptr::null_mut(),
                 running: false,
@@ -365,7 +366,7 @@ impl Instance {
         state.next = Some(request);
         state.call = call;
         state.answer = Answer::None;
-        state.body = Arc::new(Mutex::new(body));
+        state.body = Arc::new(Confined::new(body));
         state.consumed = false;
         state.discard = false;
         if let Some(waker) = state.idle.take() {
@@ -449,17 +450,15 @@ async fn serve(
 ) -> wasmtime::Result<()> {
     let instance = pre.instantiate_async(&mut *store).await?;
     start_bytes.store(store.data().limits.memory_bytes, Ordering::Relaxed);
-    let handle = instance.get_typed_func::<(
-        wasmtime::component::Resource<crate::http::bind::IncomingRequest>,
-        wasmtime::component::Resource<crate::http::bind::ResponseOutparam>,
-    ), ()>(&mut *store, &index)?;
+    let handle =
+        instance.get_typed_func::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&mut *store, &index)?;
     loop {
         let request = next_call(link).await;
         let arguments = {
             let ctx = store.data_mut();
             let body = link.state().body.clone();
             ctx.call.begin(request, body);
-            push_call(&mut ctx.table, ctx.call.number)?
+            ctx.call.open_handles()
         };
         store.set_epoch_deadline(1);
         handle.call_async(&mut *store, arguments).await?;
@@ -474,7 +473,7 @@ pub(crate) fn end_call(store: &mut Store<Ctx>, link: &Arc<Link>) {
     ctx.flush_logs();
     link.memory_bytes.store(ctx.limits.memory_bytes as u64, Ordering::Relaxed);
     if ctx.call.number.is_multiple_of(COUNT_HANDLES_EVERY) {
-        link.resources.store(ctx.table.iter_mut().count(), Ordering::Relaxed);
+        link.resources.store(ctx.table.iter_mut().count() + ctx.call.open_handle_count(), Ordering::Relaxed);
     }
     link.state().finished = Some(Finish::Returned);
     link.mark_dirty();

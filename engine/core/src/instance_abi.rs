@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
 use crate::ffi::{Error, Header, Str, fence, guard};
-use crate::http::body::{InEnd, lock};
+use crate::http::body::InEnd;
 use crate::http::call::{Foreign, Request, initial_body, received_trailers};
 use crate::instance::{DEAD, Events, Instance, discard_body};
 use crate::program::Program;
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn tdm_instance_resource_count(instance: *const Instance) 
 pub unsafe extern "C" fn tdm_call_body(instance: *mut Instance, piece: Str) {
     fence((), || {
         let body = unsafe { &*instance }.link().state().body.clone();
-        lock(&body).push(bytes::Bytes::copy_from_slice(unsafe { piece.bytes() }));
+        body.borrow().push(bytes::Bytes::copy_from_slice(unsafe { piece.bytes() }));
     });
 }
 
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn tdm_call_body_end(
     fence((), || {
         let body = unsafe { &*instance }.link().state().body.clone();
         let trailers = unsafe { received_trailers(trailers, trailers_count) };
-        lock(&body).finish(if complete { InEnd::Complete(trailers) } else { InEnd::Broken });
+        body.borrow().finish(if complete { InEnd::Complete(trailers) } else { InEnd::Broken });
     });
 }
 
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn tdm_call_drained(instance: *mut Instance) {
         let link = unsafe { &*instance }.link();
         let body = link.state().answer_body();
         if let Some(body) = body {
-            let mut body = lock(&body);
+            let mut body = body.borrow();
             body.in_flight = false;
             body.wake();
             if !body.buffer.is_empty() || body.end.is_some() {

@@ -4,6 +4,8 @@
 //! Nothing here knows Dapr; `tandem-engine-wit` adds Dapr's interfaces to a [`linker::Linker`].
 
 pub mod cache;
+pub mod compile;
+mod confined;
 pub mod core_module;
 pub mod ctx;
 pub mod engine;

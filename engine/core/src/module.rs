@@ -6,6 +6,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::cache::{self, Entry};
+use crate::compile;
 use crate::engine::{self, Engine};
 use crate::ffi::{Error, ErrorKind, Str, fence, guard};
 
@@ -96,13 +97,7 @@ impl Module {
         {
             // SAFETY: the folder is ours alone, the file is what we wrote by its checksum, and its name holds the
             // engine's version and settings.
-            let loaded = unsafe {
-                if component {
-                    Component::deserialize_file(&shared.wasmtime, path).map(Code::Component)
-                } else {
-                    wasmtime::Module::deserialize_file(&shared.wasmtime, path).map(Code::Core)
-                }
-            };
+            let loaded = unsafe { compile::load_file(&shared.wasmtime, path, component) };
             match loaded {
                 Ok(code) => {
                     let kind = kind_of(&shared.wasmtime, &code);
@@ -120,21 +115,28 @@ impl Module {
                 if text.contains("exceeds") || text.contains("limit") { ErrorKind::Limit } else { ErrorKind::Invalid };
             Error::new(kind, text)
         };
-        let code = if component {
-            Code::Component(Component::from_binary(&shared.wasmtime, wasm).map_err(invalid)?)
-        } else {
-            Code::Core(wasmtime::Module::from_binary(&shared.wasmtime, wasm).map_err(invalid)?)
-        };
-        if let Some(entry) = entry {
-            let compiled = match &code {
-                Code::Component(component) => component.serialize(),
-                Code::Core(module) => module.serialize(),
-            };
-            let stored = compiled.map_err(|error| format!("{error:#}")).and_then(|bytes| entry.store(&bytes));
-            if let Err(note) = stored {
-                cache_note = note;
-            }
+        let compiled = shared.compiler.compile(wasm, component).map_err(invalid)?;
+        if let Some(entry) = &entry
+            && let Err(note) = entry.store(&compiled)
+        {
+            cache_note = note;
         }
+        // Mapped like one that was found, so that this start holds no more memory than the next one.
+        // SAFETY: as above.
+        let mapped = entry
+            .as_ref()
+            .and_then(Entry::find)
+            .and_then(|path| unsafe { compile::load_file(&shared.wasmtime, path, component).ok() });
+        let code = match mapped {
+            Some(code) => code,
+            // SAFETY: it has just been compiled, with the same settings.
+            None => unsafe { compile::load_bytes(&shared.wasmtime, &compiled, component) }.map_err(|error| {
+                if let Some(entry) = &entry {
+                    entry.forget();
+                }
+                invalid(error)
+            })?,
+        };
         let kind = kind_of(&shared.wasmtime, &code);
         Ok(Module { engine: shared, code, kind, was_cached: false, cache_note })
     }

@@ -9,12 +9,18 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/log.h"
+#include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/sidecar/app_metadata.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
+#include "config/configuration.h"
 #include "net/grpc/call_route.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::api::grpc {
 
@@ -23,6 +29,9 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  secrets::SecretService& secrets;
+  configuration::ConfigurationService& configuration;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   // The apps that speak gRPC: calls of their own services go through this door too. Null: there are none.
   const net::grpc::CallRouter* routes = nullptr;
@@ -37,6 +46,10 @@ struct ApiOptions {
   config::ApiAccess access;
   // Empty: no token is asked for.
   std::string api_token;
+  // Of calls that bring no trace.
+  telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
+  // Where each call is a line (api_log.h); null: nowhere.
+  const Logger* log = nullptr;
   // Starts the orderly stop; called once for each Shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

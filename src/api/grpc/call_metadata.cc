@@ -9,6 +9,7 @@
 
 #include "api/grpc/error_map.h"
 #include "api/grpc/method_access.h"
+#include "base/secret.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -20,16 +21,6 @@ SteadyTime steady_deadline(std::chrono::system_clock::time_point deadline) {
   // A call without a deadline has one at the end of time, which the other clock cannot count.
   if (deadline > now + std::chrono::years(10)) return SteadyTime::max();
   return std::chrono::steady_clock::now() + std::chrono::duration_cast<SteadyTime::duration>(deadline - now);
-}
-
-// Takes the same time for every token of the right length.
-bool is_token(std::string_view given, std::string_view expected) {
-  if (given.size() != expected.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(expected[i]);
-  }
-  return difference == 0;
 }
 
 void append_hex(std::string& out, std::string_view bytes) {
@@ -83,7 +74,7 @@ std::optional<::grpc::Status> check_access(const ::grpc::ServerContextBase& serv
   if (token.empty()) return std::nullopt;
   const auto given = find_metadata(server, "dapr-api-token");
   if (!given) return status_of_http(401, "missing api token in request metadata");
-  if (!is_token(*given, token)) return status_of_http(401, "authentication error: api token mismatch");
+  if (!is_secret(*given, token)) return status_of_http(401, "authentication error: api token mismatch");
   return std::nullopt;
 }
 

@@ -25,6 +25,7 @@ class DaprService final : public wire::Dapr::CallbackService {
  private:
   using Context = ::grpc::CallbackServerContext;
   using Reactor = ::grpc::ServerUnaryReactor;
+  using UpdateStream = ::grpc::ServerWriteReactor<wire::SubscribeConfigurationResponse>;
   using Empty = ::google::protobuf::Empty;
 
   Reactor* InvokeService(Context* server, const wire::InvokeServiceRequest* request,
@@ -44,8 +45,25 @@ class DaprService final : public wire::Dapr::CallbackService {
                                   wire::BulkPublishResponse*) override;
   Reactor* BulkPublishEvent(Context* server, const wire::BulkPublishRequest* request,
                             wire::BulkPublishResponse*) override;
+  Reactor* InvokeBinding(Context* server, const wire::InvokeBindingRequest* request,
+                         wire::InvokeBindingResponse* response) override;
   ::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*
   SubscribeTopicEventsAlpha1(Context* server) override;
+  Reactor* GetSecret(Context* server, const wire::GetSecretRequest* request,
+                     wire::GetSecretResponse* response) override;
+  Reactor* GetBulkSecret(Context* server, const wire::GetBulkSecretRequest* request,
+                         wire::GetBulkSecretResponse* response) override;
+  Reactor* GetConfigurationAlpha1(Context* server, const wire::GetConfigurationRequest* request,
+                                  wire::GetConfigurationResponse* response) override;
+  Reactor* GetConfiguration(Context* server, const wire::GetConfigurationRequest* request,
+                            wire::GetConfigurationResponse* response) override;
+  UpdateStream* SubscribeConfigurationAlpha1(Context* server,
+                                             const wire::SubscribeConfigurationRequest* request) override;
+  UpdateStream* SubscribeConfiguration(Context* server, const wire::SubscribeConfigurationRequest* request) override;
+  Reactor* UnsubscribeConfigurationAlpha1(Context* server, const wire::UnsubscribeConfigurationRequest* request,
+                                          wire::UnsubscribeConfigurationResponse* response) override;
+  Reactor* UnsubscribeConfiguration(Context* server, const wire::UnsubscribeConfigurationRequest* request,
+                                    wire::UnsubscribeConfigurationResponse* response) override;
   Reactor* GetMetadata(Context* server, const wire::GetMetadataRequest*, wire::GetMetadataResponse* response) override;
   Reactor* SetMetadata(Context* server, const wire::SetMetadataRequest* request, Empty*) override;
   Reactor* Shutdown(Context* server, const wire::ShutdownRequest*, Empty*) override;

@@ -17,14 +17,19 @@ namespace {
 constexpr std::string_view kDomain = "dapr.io";
 
 // Errors whose reason daprd gives as it is, in an ErrorInfo alone.
-constexpr std::array<std::string_view, 8> kPlainReasons = {"ERR_STATE_GET",
-                                                           "ERR_STATE_SAVE",
-                                                           "ERR_STATE_DELETE",
-                                                           "ERR_STATE_BULK_DELETE",
-                                                           "ERR_STATE_TRANSACTION",
-                                                           "ERR_NOT_SUPPORTED_STATE_OPERATION",
-                                                           "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
-                                                           "ERR_INVOKE_OUTPUT_BINDING"};
+constexpr auto kPlainReasons = std::to_array<std::string_view>({
+    "ERR_STATE_GET",
+    "ERR_STATE_SAVE",
+    "ERR_STATE_DELETE",
+    "ERR_STATE_BULK_DELETE",
+    "ERR_STATE_TRANSACTION",
+    "ERR_NOT_SUPPORTED_STATE_OPERATION",
+    "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
+    "ERR_CONFIGURATION_STORE_NOT_FOUND",
+    "ERR_CONFIGURATION_GET",
+    "ERR_CONFIGURATION_SUBSCRIBE",
+    "ERR_INVOKE_OUTPUT_BINDING",
+});
 
 Code code_of(const Error& error) {
   // daprd passes these on without a code of their own.
@@ -85,17 +90,6 @@ constexpr std::array kHttpCodes = {HttpMeaning{400, Code::kInternal},          H
                                    HttpMeaning{501, Code::kUnimplemented},     HttpMeaning{503, Code::kUnavailable},
                                    HttpMeaning{504, Code::kDeadlineExceeded}};
 
-// Go's text of a status, where it is not the one of RFC 9110.
-std::string_view http_text(int status) {
-  switch (status) {
-    case 413: return "Request Entity Too Large";
-    case 414: return "Request URI Too Long";
-    case 416: return "Requested Range Not Satisfiable";
-    case 422: return "Unprocessable Entity";
-    default: return net::reason_phrase(status);
-  }
-}
-
 }  // namespace
 
 ::grpc::Status to_status(const Error& error, const ErrorSite& site) {
@@ -115,7 +109,7 @@ std::string_view http_text(int status) {
   // The most that the value of an ErrorInfo may have, less one, as daprd cuts it.
   constexpr std::size_t kLongest = 63;
   const auto code = std::ranges::find(kHttpCodes, http_status, &HttpMeaning::status);
-  const std::string_view reason = http_text(http_status);
+  const std::string_view reason = net::reason_phrase(http_status);
   google::rpc::Status status;
   status.set_code(static_cast<int>(code == kHttpCodes.end() ? Code::kUnknown : code->code));
   status.set_message(std::string(reason));

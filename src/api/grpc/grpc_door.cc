@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/grpc/api_log.h"
 #include "api/grpc/dapr_service.h"
 #include "api/grpc/unserved_methods.h"
 
@@ -12,11 +13,14 @@ class GrpcDoor::Impl final {
   explicit Impl(ApiOptions options) : options_(std::move(options)), service_(options_), unserved_(options_) {}
 
   Status listen(net::Worker& worker, const net::ListenOn& place) {
+    ServedMethods::Interceptor logged;
+    if (options_.log != nullptr) logged = [this] { return std::make_unique<ApiLog>(options_); };
     auto server = LazyServer::listen(worker, place,
                                      {.service = &service_,
                                       .others = &unserved_,
                                       .max_message_bytes = options_.max_message_bytes,
-                                      .cancelled = [this] { return service_.cancelled() + unserved_.cancelled(); }});
+                                      .cancelled = [this] { return service_.cancelled() + unserved_.cancelled(); },
+                                      .interceptor = std::move(logged)});
     if (!server) return fail(std::move(server.error()));
     server_ = std::move(*server);
     return {};

@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <future>
 #include <thread>
 
@@ -195,13 +196,14 @@ TEST(GrpcDoorTest, DeadlineAndTraceGoWithTheCall) {
   ASSERT_TRUE(door.stub().GetState(&context, request, &response).ok());
   const CallContext& seen = door.store->last_context;
   EXPECT_EQ(seen.app_id, "caller");
-  EXPECT_EQ(seen.trace.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  EXPECT_THAT(seen.trace.traceparent, testing::MatchesRegex("00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]+-01"));
   EXPECT_EQ(seen.trace.tracestate, "a=b");
   const auto left = seen.deadline - std::chrono::steady_clock::now();
   EXPECT_GT(left, std::chrono::minutes(59));
-  EXPECT_LE(left, std::chrono::minutes(60));
+  EXPECT_LE(left, std::chrono::minutes(61)) << "gRPC rounds such a time up, to ten seconds";
   ASSERT_TRUE(get(door, "store", "k", response).ok());
   EXPECT_EQ(door.store->last_context.deadline, SteadyTime::max());
+  EXPECT_TRUE(telemetry::parse_traceparent(door.store->last_context.trace.traceparent)) << "a trace of its own";
 }
 
 TEST(GrpcDoorTest, PublishesWhatIsToBePublished) {
@@ -432,16 +434,68 @@ Status call_by_name(TestDoor& door, const std::string& method, const std::string
   return ended.get_future().get();
 }
 
+// Keeps what it is asked.
+class TestBinding final : public bindings::OutputBinding {
+ public:
+  std::span<const std::string_view> operations() const override {
+    static constexpr std::array<std::string_view, 2> kNames = {"create", "fail"};
+    return kNames;
+  }
+  void invoke(const CallContext&, bindings::InvokeRequest request, Completion<bindings::InvokeAnswer> done) override {
+    asked = std::move(request);
+    bindings::InvokeAnswer answer{.data = share("done"), .metadata = {{"statusCode", "404"}, {"sql", "a\nb"}}};
+    if (asked.operation == "fail") answer.failure = make_error(Code::kInternal, "received status code 404");
+    done(std::move(answer));
+  }
+  bindings::InvokeRequest asked;
+};
+
+TEST(GrpcDoorTest, InvokesABinding) {
+  TestDoor door;
+  auto output = std::make_unique<TestBinding>();
+  TestBinding& binding = *output;
+  ASSERT_TRUE(door.bindings.add({.name = "web", .output = std::move(output)}));
+  const auto invoke = [&](const std::string& name, const std::string& operation, wire::InvokeBindingResponse& response,
+                          ClientContext& context) {
+    wire::InvokeBindingRequest request;
+    request.set_name(name);
+    request.set_operation(operation);
+    request.set_data(std::string("\0\xff", 2));
+    (*request.mutable_metadata())["path"] = "/x";
+    return door.stub().InvokeBinding(&context, request, &response);
+  };
+  wire::InvokeBindingResponse response;
+  ClientContext context;
+  context.AddMetadata("path", "not this");
+  context.AddMetadata("own", "yes");
+  context.AddMetadata("traceparent", "00-11111111111111111111111111111111-2222222222222222-01");
+  ASSERT_TRUE(invoke("web", "create", response, context).ok());
+  EXPECT_EQ(response.data(), "done");
+  EXPECT_EQ(response.metadata().at("sql"), "a\nb");
+  EXPECT_EQ(context.GetServerInitialMetadata().find("metadata.statuscode")->second, "404");
+  EXPECT_EQ(binding.asked.data, std::string("\0\xff", 2));
+  EXPECT_EQ(binding.asked.metadata.at("path"), "/x");
+  EXPECT_EQ(binding.asked.metadata.at("own"), "yes");
+  EXPECT_EQ(binding.asked.metadata.at("traceparent"), "00-11111111111111111111111111111111-2222222222222222-01");
+
+  ClientContext failing;
+  const Status failed = invoke("web", "fail", response, failing);
+  EXPECT_EQ(failed.error_code(), StatusCode::INTERNAL);
+  EXPECT_EQ(failed.error_message(), "error invoking output binding web: received status code 404");
+  EXPECT_EQ(info_of(failed).reason(), "ERR_INVOKE_OUTPUT_BINDING");
+  EXPECT_EQ(failing.GetServerInitialMetadata().find("metadata.statuscode")->second, "404");
+
+  ClientContext unknown;
+  EXPECT_EQ(invoke("mail", "create", response, unknown).error_message(),
+            "error invoking output binding mail: couldn't find output binding mail");
+}
+
 TEST(GrpcDoorTest, MethodsThatAreNotServedAnswerAsDaprdOrByName) {
   TestDoor door;
   const std::string service = "/dapr.proto.runtime.v1.Dapr/";
-  const Status secret = call_by_name(door, service + "GetSecret", "");
-  EXPECT_EQ(secret.error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(secret.error_message(), "secret store is not configured");
-  const Status binding = call_by_name(door, service + "InvokeBinding", std::string("\x0a\x04mail", 6));
-  EXPECT_EQ(binding.error_code(), StatusCode::INTERNAL);
-  EXPECT_EQ(binding.error_message(), "error invoking output binding mail: couldn't find output binding mail");
-  EXPECT_EQ(info_of(binding).reason(), "ERR_INVOKE_OUTPUT_BINDING");
+  const Status lock = call_by_name(door, service + "TryLockAlpha1", "");
+  EXPECT_EQ(lock.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(lock.error_message(), "lock store is not configured");
   const Status stream = call_by_name(door, service + "SubscribeActorEventsAlpha1", "");
   EXPECT_EQ(stream.error_code(), StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(stream.error_message(),

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/grpc/bounded_body.h"
 #include "api/grpc/unary_call.h"
 #include "dapr/proto/common/v1/common.pb.h"
 #include "net/grpc/header_metadata.h"
@@ -21,10 +22,15 @@ using net::grpc::MetadataPairs;
 
 class InvokeAnswer final : public net::ResponseSink {
  public:
-  // Over `limit` bytes the call fails with RESOURCE_EXHAUSTED.
+  // Over `limit` bytes the call fails with RESOURCE_EXHAUSTED. The answer tells `traceparent`, unless that is empty or
+  // the app tells its own.
   InvokeAnswer(SharedCall call, std::string app_id, std::size_t limit,
-               ::dapr::proto::common::v1::InvokeResponse& response)
-      : call_(std::move(call)), app_id_(std::move(app_id)), limit_(limit), response_(response) {}
+               ::dapr::proto::common::v1::InvokeResponse& response, std::string traceparent)
+      : call_(std::move(call)),
+        app_id_(std::move(app_id)),
+        response_(response),
+        traceparent_(std::move(traceparent)),
+        body_(limit) {}
 
   void on_head(int status, net::Headers headers) override;
   void on_body(std::string_view piece, Completion<void> resume) override;
@@ -34,13 +40,12 @@ class InvokeAnswer final : public net::ResponseSink {
  private:
   const SharedCall call_;
   const std::string app_id_;
-  const std::size_t limit_;
   ::dapr::proto::common::v1::InvokeResponse& response_;  // touched only once the answer is claimed
+  std::string traceparent_;
   int status_ = 0;
   std::string content_type_;
   MetadataPairs headers_;
-  std::string body_;
-  std::size_t size_ = 0;  // also of what is over the limit and not kept
+  BoundedBody body_;
 };
 
 }  // namespace tandem::api::grpc

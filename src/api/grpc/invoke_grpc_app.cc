@@ -57,8 +57,11 @@ void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, c
   invoked->request.set_method(method);
   if (!route.gate) return begin(invoked, call, response, nullptr);
   Task task = [invoked, call, &response, gate = route.gate] { begin(invoked, call, response, gate); };
-  if (!route.gate->enter(task)) {
+  net::grpc::CallGate::Place place = 0;
+  if (!route.gate->enter(task, place)) {
     call->fail(to_status({Code::kResourceExhausted, "", "too many calls wait for the app " + route.app_id}));
+  } else if (place != 0) {
+    call->wait_until_given_up([gate = route.gate, place] { gate->give_up(place); });
   }
 }
 

@@ -13,8 +13,11 @@
 #include "api/grpc/error_map.h"
 #include "api/grpc/invoke_answer.h"
 #include "api/grpc/invoke_grpc_app.h"
+#include "blocks/invoke/caller_headers.h"
 #include "blocks/invoke/method.h"
+#include "net/hop_headers.h"
 #include "net/in_process.h"
+#include "telemetry/trace_context.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -22,34 +25,16 @@ namespace {
 using ::dapr::proto::common::v1::HTTPExtension;
 using ::dapr::proto::common::v1::InvokeRequest;
 
-// Metadata of a call that are no headers of the request that it becomes: one connection's, the message's own, the
-// trace, which is told apart, and who calls whom, which is ours to say.
-constexpr std::array<std::string_view, 21> kNoHeaders = {"connection",
-                                                         "keep-alive",
-                                                         "proxy-connection",
-                                                         "transfer-encoding",
-                                                         "upgrade",
-                                                         "http2-settings",
-                                                         "te",
-                                                         "trailer",
-                                                         "host",
-                                                         "proxy-authorization",
-                                                         "proxy-authenticate",
-                                                         "content-type",
-                                                         "content-length",
-                                                         "traceparent",
-                                                         "tracestate",
-                                                         "destination-app-id",
-                                                         "dapr-app-id",
-                                                         "dapr-caller-app-id",
-                                                         "dapr-callee-app-id",
-                                                         "dapr-caller-namespace",
-                                                         "dapr-api-token"};
+// The message's own, what has its place elsewhere, and a secret of this sidecar.
+constexpr std::array<std::string_view, 7> kNoHeaders = {
+    "host", "content-type", "content-length", "traceparent", "tracestate", "destination-app-id", "dapr-api-token"};
 
+// Whether a metadatum of a call is a header of the request that it becomes.
 bool is_header(std::string_view key, std::string_view api_token) {
   // Without a token of our own the caller's is for the app.
   if (key == "dapr-api-token" && api_token.empty()) return true;
-  return !key.ends_with("-bin") && std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
+  return !key.ends_with("-bin") && !net::is_hop_by_hop(key) && !invoke::says_who_calls(key) &&
+         std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
 }
 
 net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextBase& server, const CallContext& context,
@@ -66,9 +51,11 @@ net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextB
   if (!context.trace.tracestate.empty()) headers.push_back({"tracestate", context.trace.tracestate});
   const std::string type = message.data().type_url().empty() ? message.content_type() : "application/x-protobuf";
   if (!type.empty()) headers.push_back({"content-type", type});
-  headers.push_back({"dapr-caller-app-id", api.app_id});
-  headers.push_back({"dapr-callee-app-id", std::string(callee.app_id)});
-  if (!api.invoke.name_space().empty()) headers.push_back({"dapr-caller-namespace", api.invoke.name_space()});
+  headers.push_back({std::string(invoke::kCallerAppId), api.app_id});
+  headers.push_back({std::string(invoke::kCalleeAppId), std::string(callee.app_id)});
+  if (!api.invoke.name_space().empty()) {
+    headers.push_back({std::string(invoke::kCallerNamespace), api.invoke.name_space()});
+  }
   return headers;
 }
 
@@ -119,17 +106,23 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   }
   const std::string& query = message.http_extension().querystring();
   if (!is_printable(query)) return refuse("the query string has characters that must be escaped");
+  auto path = invoke::request_path(*method, callee->authority, callee->method_in);
+  if (!path) return refuse(path.error().message);
+  const CallContext& context = call->context();
 
   net::OwnedRequest http{.method = HTTPExtension::Verb_Name(message.http_extension().verb()),
                          .authority = std::string(callee->authority),
-                         .target = "/" + invoke::escape_path(*method),
-                         .headers = headers_of(api, server, call->context(), message, *callee)};
+                         .target = std::move(*path),
+                         .headers = headers_of(api, server, context, message, *callee)};
   if (!query.empty()) http.target.append("?").append(query);
-  auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response);
-  api.workers[worker]->post([&handler = callee->endpoint->handler(worker), http = std::move(http),
+  auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response,
+                                               api.sampler.enabled() ? context.trace.traceparent : std::string());
+  // The worker may come to it when the request is gone already.
+  api.workers[worker]->post([&api, worker, target = request.id(), method = *method, http = std::move(http),
                              body = message.data().value(), context = call->context(),
                              answer = std::move(answer)]() mutable {
-    handler.handle(
+    api.invoke.hand_over(
+        api.app_id, target, method, worker,
         net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(answer)));
   });
 }

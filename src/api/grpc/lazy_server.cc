@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "net/grpc/channel.h"
 #include "net/socket_acceptor.h"
@@ -111,13 +112,18 @@ class LazyServer::Impl final {
   }
 
   bool start() {
-    net::grpc::silence_library();
+    net::grpc::set_up_library();
     // daprd tells clients like grpcurl what it serves. The plug-in is the process's, and its service a blocking one.
     static std::once_flag once;
     std::call_once(once, ::grpc::reflection::InitProtoReflectionServerBuilderPlugin);
     ::grpc::ServerBuilder builder;
     builder.RegisterService(methods_.service);
     if (methods_.others != nullptr) builder.RegisterCallbackGenericService(methods_.others);
+    if (methods_.interceptor) {
+      std::vector<std::unique_ptr<::grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+      interceptors.push_back(methods_.interceptor());
+      builder.experimental().SetInterceptorCreators(std::move(interceptors));
+    }
     limit(builder, methods_.max_message_bytes);
     keep_alive(builder);
     for (const auto option : {SyncOption::NUM_CQS, SyncOption::MIN_POLLERS, SyncOption::MAX_POLLERS}) {

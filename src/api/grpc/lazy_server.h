@@ -8,6 +8,7 @@
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include <chrono>
 #include <cstddef>
@@ -30,6 +31,9 @@ struct ServedMethods {
   std::size_t max_message_bytes = 0;
   // How many calls have ended without an answer of ours.
   std::function<std::size_t()> cancelled;
+  // Makes what sees every call, when the server starts; null: nothing does.
+  using Interceptor = std::function<std::unique_ptr<::grpc::experimental::ServerInterceptorFactoryInterface>()>;
+  Interceptor interceptor = nullptr;
 };
 
 // How a drain ended.

@@ -6,9 +6,11 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "api/grpc/testing/test_door.h"
 #include "dapr/proto/runtime/v1/appcallback.grpc.pb.h"
@@ -160,6 +162,43 @@ TEST(PassingTest, AClientThatLeavesCancelsItsInvocation) {
   EXPECT_TRUE(door.stub().InvokeService(&next, invocation("x"), &response).ok());
 }
 
+TEST(PassingTest, AClientThatLeavesGivesItsPlaceUp) {
+  TestDoor door;
+  SpeakingApp app;
+  const net::grpc::CallRoute route = app.route(1);
+  door.routes.apps["speaker"] = route;
+  struct Pending {
+    ClientContext context;
+    InvokeResponse response;
+    std::promise<Status> ended;
+  };
+  const auto request = invocation("hang");
+  const auto begin = [&](Pending& one) {
+    door.stub().async()->InvokeService(&one.context, &request, &one.response,
+                                       [&](Status status) { one.ended.set_value(status); });
+  };
+  const auto waiting = [&](std::size_t count) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (route.gate->waiting() != count && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+    return route.gate->waiting() == count;
+  };
+  Pending inside, left, late;
+  begin(inside);
+  ASSERT_TRUE(app.noted.wait_for("hangs"));
+  begin(left);
+  ASSERT_TRUE(waiting(1));
+  late.context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+  begin(late);
+  left.context.TryCancel();
+  EXPECT_EQ(left.ended.get_future().get().error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(late.ended.get_future().get().error_code(), StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(waiting(0));
+  inside.context.TryCancel();
+  EXPECT_EQ(inside.ended.get_future().get().error_code(), StatusCode::CANCELLED);
+  ASSERT_TRUE(app.noted.wait_for("cancelled"));
+  EXPECT_EQ(app.noted.count("hangs"), 1) << "the app hears of neither";
+}
+
 Status call_service(TestDoor& door, ClientContext& context, const std::string& method, std::string& answer) {
   ::grpc::GenericStub stub(door.channel);
   const ::grpc::ByteBuffer message = net::grpc::buffer_of("hello");
@@ -198,7 +237,7 @@ TEST(PassingTest, DaprsOwnMethodsStayHere) {
   ClientContext context;
   context.AddMetadata("dapr-app-id", "speaker");
   std::string answer;
-  EXPECT_EQ(call_service(door, context, "/dapr.proto.runtime.v1.Dapr/GetSecret", answer).error_code(),
+  EXPECT_EQ(call_service(door, context, "/dapr.proto.runtime.v1.Dapr/TryLockAlpha1", answer).error_code(),
             StatusCode::FAILED_PRECONDITION);
 }
 

@@ -40,6 +40,7 @@ void fill(const sidecar::AppMetadata& metadata, const Metadata& labels, wire::Ge
   extended["daprRuntimeVersion"] = metadata.runtime_version;
   for (const sidecar::SubscriptionInfo& info : metadata.subscriptions) fill(info, *out.add_subscriptions());
   for (const std::string& name : metadata.http_endpoints) out.add_http_endpoints()->set_name(name);
+  for (const std::string& name : metadata.resiliencies) out.add_resiliencies()->set_name(name);
   auto& connection = *out.mutable_app_connection_properties();
   connection.set_port(metadata.connection.port);
   connection.set_protocol(metadata.connection.protocol);

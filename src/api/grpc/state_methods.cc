@@ -10,6 +10,7 @@
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "base/json.h"
+#include "base/json_normal.h"
 #include "blocks/state/expire_time.h"
 
 namespace tandem::api::grpc {
@@ -40,9 +41,9 @@ std::optional<std::string> etag_of(const Etag& etag) {
   return etag.value().empty() ? std::nullopt : std::optional(etag.value());
 }
 
-state::SetRequest set_request(const StateItem& item) {
+state::SetRequest set_request(const StateItem& item, std::string value) {
   return {.key = item.key(),
-          .value = share(item.value()),
+          .value = share(std::move(value)),
           .etag = etag_of(item.etag()),
           .concurrency = concurrency_of(item.options().concurrency()),
           .consistency = consistency_of(item.options().consistency()),
@@ -91,7 +92,7 @@ void fail_unless_no_store(const ApiOptions& api, Executor& late, const SharedCal
 // The same where transactions must be supported as well.
 void fail_unless_no_transactions(const ApiOptions& api, Executor& late, const SharedCall& call,
                                  const std::string& store, Error error) {
-  api.state.transact({call->context(), late}, store, {}, nullptr,
+  api.state.transact({call->context(), late}, store, {},
                      [call, store, error = std::move(error)](const Result<void>& found) {
                        call->fail(to_status(found ? error : found.error(), {.component = store}));
                      });
@@ -103,14 +104,15 @@ void fill(const state::GetResponse& value, auto& message) {
   for (auto& [name, text] : state::response_metadata(value)) (*message.mutable_metadata())[name] = text;
 }
 
-// What is wrong with an item before any store is asked.
-std::optional<Error> refusal_of(const StateItem& item) {
-  if (item.key().empty()) return Error{Code::kInvalidArgument, "ERR_STATE_SAVE", "state key cannot be empty"};
+// The bytes to store: a value that says to be JSON is read, and written again as Go does.
+Result<std::string> value_of(const StateItem& item) {
   const auto type = item.metadata().find("contentType");
-  if (type == item.metadata().end() || type->second != "application/json") return std::nullopt;
+  if (type == item.metadata().end() || type->second != "application/json") return item.value();
+  const auto json = parse_json(item.value());
+  auto value = json ? normal_json(*json) : std::unexpected(json.error());
   // daprd hands on what its JSON decoder says, without a code.
-  if (const auto json = parse_json(item.value()); !json) return Error{Code::kUnknown, "", json.error().message};
-  return std::nullopt;
+  if (!value) return fail(Code::kUnknown, value.error().message);
+  return value;
 }
 
 }  // namespace
@@ -164,10 +166,13 @@ void save_state(const ApiOptions& api, Executor& late, const SharedCall& call, c
   std::vector<state::SetRequest> items;
   items.reserve(request.states().size());
   for (const StateItem& item : request.states()) {
-    if (auto refusal = refusal_of(item)) {
-      return fail_unless_no_store(api, late, call, store, std::move(*refusal));
+    if (item.key().empty()) {
+      return fail_unless_no_store(api, late, call, store,
+                                  {Code::kInvalidArgument, "ERR_STATE_SAVE", "state key cannot be empty"});
     }
-    items.push_back(set_request(item));
+    auto value = value_of(item);
+    if (!value) return fail_unless_no_store(api, late, call, store, std::move(value.error()));
+    items.push_back(set_request(item, std::move(*value)));
   }
   const state::Caller caller{call->context(), late};
   auto done = answer_write(call, store, illegal_key(request.states(), [](auto& item) -> auto& { return item.key(); }));
@@ -206,7 +211,7 @@ void execute_transaction(const ApiOptions& api, Executor& late, const SharedCall
   operations.reserve(request.operations().size());
   for (const wire::TransactionalStateOperation& operation : request.operations()) {
     if (operation.operationtype() == "upsert") {
-      operations.emplace_back(set_request(operation.request()));
+      operations.emplace_back(set_request(operation.request(), operation.request().value()));
     } else if (operation.operationtype() == "delete") {
       operations.emplace_back(delete_request(operation.request()));
     } else {
@@ -216,9 +221,8 @@ void execute_transaction(const ApiOptions& api, Executor& late, const SharedCall
     }
   }
   auto key = illegal_key(request.operations(), [](auto& item) -> auto& { return item.request().key(); });
-  const Metadata metadata = to_metadata(request.metadata());
-  api.state.transact({call->context(), late}, store, std::move(operations), &metadata,
-                     answer_write(call, store, std::move(key)));
+  // As in daprd, the metadata of the whole transaction is no operation's.
+  api.state.transact({call->context(), late}, store, std::move(operations), answer_write(call, store, std::move(key)));
 }
 
 void query_state(const ApiOptions& api, Executor& late, const SharedCall& call,

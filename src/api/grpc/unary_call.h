@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -45,6 +46,18 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   }
   void succeed() { fail(::grpc::Status::OK); }
 
+  // What this one waits for before it calls an app: `give_up` ends the waiting when the client leaves, at once when it
+  // has left, and does nothing where there is no waiting any more.
+  void wait_until_given_up(std::function<void()> give_up) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!answered_.load(std::memory_order_acquire)) {
+        give_up_ = std::move(give_up);
+        return;
+      }
+    }
+    give_up();
+  }
   // The call of an app that this one waits for: cancelled when the client leaves.
   void wait_for(std::shared_ptr<::grpc::ClientContext> onward) {
     const std::lock_guard lock(mutex_);
@@ -64,12 +77,18 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   void OnCancel() override {
     if (!claim()) return;
     cancelled_.fetch_add(1, std::memory_order_relaxed);
+    std::function<void()> give_up;
     {
       const std::lock_guard lock(mutex_);
       if (onward_) onward_->TryCancel();
+      give_up = std::move(give_up_);
     }
+    if (give_up) give_up();
     Finish(::grpc::Status::CANCELLED);
   }
+  // Both reactions are short and wait for nothing: they run where gRPC is, and not on a thread that it has to wake for
+  // each.
+  bool InternalInlineable() override { return true; }
   void OnDone() override { const std::shared_ptr<UnaryCall> last = std::move(self_); }
 
   ::grpc::CallbackServerContext& server_;
@@ -78,6 +97,7 @@ class UnaryCall final : public ::grpc::ServerUnaryReactor {
   std::atomic<bool> answered_ = false;
   std::mutex mutex_;
   std::shared_ptr<::grpc::ClientContext> onward_;
+  std::function<void()> give_up_;
   std::shared_ptr<UnaryCall> self_;  // until OnDone()
 };
 

@@ -30,16 +30,11 @@ struct Family {
   Facility facility;
 };
 constexpr std::array kFamilies = {
-    Family{"GetSecret", Facility::kSecrets},
-    Family{"GetBulkSecret", Facility::kSecrets},
-    Family{"GetConfiguration", Facility::kConfiguration},
-    Family{"SubscribeConfiguration", Facility::kConfiguration},
     Family{"TryLockAlpha1", Facility::kLock},
     Family{"UnlockAlpha1", Facility::kLock},
     Family{"EncryptAlpha1", Facility::kCrypto},
     Family{"DecryptAlpha1", Facility::kCrypto},
     Family{"Subtle", Facility::kSubtleCrypto},
-    Family{"InvokeBinding", Facility::kBinding},
     Family{"RegisterActor", Facility::kActors},
     Family{"UnregisterActor", Facility::kActors},
     Family{"ListActorReminders", Facility::kActors},
@@ -56,6 +51,7 @@ constexpr std::array kFamilies = {
     Family{"ScheduleJob", Facility::kScheduleJob},
     Family{"GetJob", Facility::kGetJob},
     Family{"DeleteJob", Facility::kDeleteJob},
+    Family{"ListJobs", Facility::kListJobs},
     Family{"ConverseAlpha", Facility::kConversation},
 };
 
@@ -91,10 +87,7 @@ Error unserved_error(std::string_view method, std::string_view name) {
                       service.starts_with('/') ? service.substr(1) : service)};
 }
 
-bool names_component(std::string_view method) {
-  const auto facility = facility_of(method);
-  return facility == Facility::kBinding || facility == Facility::kConversation;
-}
+bool names_component(std::string_view method) { return facility_of(method) == Facility::kConversation; }
 
 std::string first_string_field(std::string_view message) {
   using ::google::protobuf::internal::WireFormatLite;

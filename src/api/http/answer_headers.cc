@@ -32,10 +32,14 @@ class ExtendedExchange final : public net::Exchange {
     all.assign(headers.begin(), headers.end());
     if (!added_.allowed_origins.empty()) append_cors(all, inner_->head(), added_.allowed_origins);
     const TraceContext& trace = inner_->context().trace;
-    if (added_.trace == AnswerHeaders::Trace::kTold && !trace.traceparent.empty() &&
-        !net::find_header(headers, "traceparent")) {
+    if (added_.trace != AnswerHeaders::Trace::kTold) return all;
+    if (!trace.traceparent.empty() && !net::find_header(headers, "traceparent")) {
       all.push_back({"traceparent", trace.traceparent});
       if (!trace.tracestate.empty()) all.push_back({"tracestate", trace.tracestate});
+    }
+    // The caller's own, once for each time that it was sent.
+    for (const net::Header& header : inner_->head().headers) {
+      if (net::equals_ignoring_case(header.name, "baggage")) all.push_back({"baggage", header.value});
     }
     return all;
   }

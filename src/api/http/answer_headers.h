@@ -12,8 +12,9 @@
 namespace tandem::api::http {
 
 struct AnswerHeaders {
-  std::string_view allowed_origins;                 // as --allowed-origins; empty: no CORS. Outlives the exchange.
-  enum class Trace { kLeftOut, kTold } trace = {};  // kTold: traceparent and tracestate, unless the answer has its own
+  std::string_view allowed_origins;  // as --allowed-origins; empty: no CORS. Outlives the exchange.
+  // kTold: traceparent and tracestate, unless the answer has its own, and the caller's baggage.
+  enum class Trace { kLeftOut, kTold } trace = {};
 };
 
 // The exchange, whose answer will carry them.

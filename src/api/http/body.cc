@@ -64,6 +64,8 @@ class Collector final : public std::enable_shared_from_this<Collector> {
   bool finished_ = false;
 };
 
+}  // namespace
+
 bool announces_more_than(net::Headers headers, std::size_t limit) {
   const auto value = net::find_header(headers, "content-length");
   if (!value) return false;
@@ -71,8 +73,6 @@ bool announces_more_than(net::Headers headers, std::size_t limit) {
   const auto [end, problem] = std::from_chars(value->data(), value->data() + value->size(), length);
   return problem == std::errc::result_out_of_range || (problem == std::errc() && length > limit);
 }
-
-}  // namespace
 
 void collect_body(SharedExchange exchange, std::size_t limit, BodyHandler done) {
   if (announces_more_than(exchange->head().headers, limit)) {

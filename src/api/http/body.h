@@ -18,4 +18,7 @@ using BodyHandler = std::move_only_function<void(SharedExchange, Result<std::str
 
 void collect_body(SharedExchange exchange, std::size_t limit, BodyHandler done);
 
+// The Content-Length is over the limit; a body without one announces nothing.
+bool announces_more_than(net::Headers headers, std::size_t limit);
+
 }  // namespace tandem::api::http

@@ -77,7 +77,7 @@ Result<std::string_view> event_bytes(const RawEntry& entry, std::set<std::string
 }  // namespace
 
 Result<BulkPublishBody> read_bulk_publish(std::string_view body) {
-  auto array = parse_json(body);
+  auto array = parse_json_prefix(body);
   if (!array) return broken(std::move(array.error().message));
   BulkPublishBody request;
   if (json_kind(*array) == JsonKind::kNull) return request;

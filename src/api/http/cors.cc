@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tandem::api::http {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr std::string_view kAll = "*";
 
 bool is_method_allowed(std::string_view method) {
   constexpr std::array<std::string_view, 7> kMethods = {"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-  return std::ranges::any_of(kMethods, [&](std::string_view m) { return net::equals_ignoring_case(m, method); });
+  return net::is_one_of(method, kMethods);
 }
 
 bool matches(std::string_view pattern, std::string_view origin) {
@@ -26,6 +28,16 @@ bool matches(std::string_view pattern, std::string_view origin) {
          net::equals_ignoring_case(origin.substr(origin.size() - last.size()), last);
 }
 
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return out;
+}
+
 // The names that a preflight asks for, each as Go writes a header's name: "Content-Type, X-Mine".
 std::string canonical_names(std::string_view names) {
   std::string out;
@@ -36,9 +48,10 @@ std::string canonical_names(std::string_view names) {
       begins = true;
       continue;
     }
+    if (!is_name_character(c)) continue;
     if (at > 0 && begins && !out.empty() && (names[at - 1] == ',' || names[at - 1] == ' ')) out += ", ";
     if (begins && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    if (!begins && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!begins) c = to_lower(c);
     begins = c == '-';
     out += c;
   }
@@ -73,12 +86,13 @@ void answer_preflight(net::Exchange& exchange, std::string_view allowed) {
   const net::Headers request = exchange.head().headers;
   const std::string_view origin = net::find_header(request, "origin").value_or("");
   const std::string_view method = net::find_header(request, "access-control-request-method").value_or("");
-  std::string names;  // outlives the headers
+  const std::string shown_method = upper(method);
+  std::string names;  // both outlive the headers
   std::vector<net::Header> headers = {
       {"Vary", "Origin"}, {"Vary", "Access-Control-Request-Method"}, {"Vary", "Access-Control-Request-Headers"}};
   if (is_origin_allowed(allowed, origin) && is_method_allowed(method)) {
     append_allowance(headers, allowed, origin);
-    headers.push_back({"Access-Control-Allow-Methods", method});
+    headers.push_back({"Access-Control-Allow-Methods", shown_method});
     names = canonical_names(net::find_header(request, "access-control-request-headers").value_or(""));
     if (!names.empty()) headers.push_back({"Access-Control-Allow-Headers", names});
   }

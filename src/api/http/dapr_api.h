@@ -12,10 +12,14 @@
 #include <memory>
 #include <string>
 
+#include "api/http/api_log.h"
 #include "api/http/sources.h"
 #include "base/executor.h"
+#include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "config/api_access.h"
 #include "net/http.h"
@@ -28,6 +32,9 @@ struct ApiOptions {
   std::string app_id;
   state::StateService& state;
   pubsub::PubsubService& pubsub;
+  secrets::SecretService& secrets;
+  configuration::ConfigurationService& configuration;
+  bindings::BindingService& bindings;
   const invoke::InvokeService& invoke;
   const MetadataSource& metadata;
   HealthSource& health;
@@ -46,6 +53,8 @@ struct ApiOptions {
   config::ApiAccess access;
   // Of requests that bring no trace.
   telemetry::Sampler sampler{config::TracingOptions{}.sampling_rate};
+  // Null: calls are not logged.
+  const ApiLog* log = nullptr;
   // Starts the orderly stop; called once for each POST /v1.0/shutdown, after it was answered.
   std::function<void()> request_shutdown;
 };

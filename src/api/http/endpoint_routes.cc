@@ -1,6 +1,7 @@
 #include "api/http/endpoint_routes.h"
 
-#include <cstddef>
+#include <string>
+#include <string_view>
 
 namespace tandem::api::http {
 namespace {
@@ -22,8 +23,11 @@ std::string_view rest_of(Route route) {
     case Route::kGetMetadata: return "";
     case Route::kPutMetadata: return "/{key}";
     case Route::kShutdown: return "";
-    case Route::kSecrets: return "/{secretStoreName}/{key}";
-    case Route::kConfiguration:
+    case Route::kGetSecret: return "/{secretStoreName}/{key}";
+    case Route::kBulkGetSecret: return "/{secretStoreName}/bulk";
+    case Route::kGetConfiguration: return "/{storeName}";
+    case Route::kSubscribeConfiguration: return "/{storeName}/subscribe";
+    case Route::kUnsubscribeConfiguration: return "/{storeName}/{configurationSubscribeID}/unsubscribe";
     case Route::kLock: return "/{storeName}";
     case Route::kCrypto:
     case Route::kSubtleCrypto:
@@ -39,21 +43,6 @@ std::string_view rest_of(Route route) {
   return "";
 }
 
-// Parameter number `index` of "/bulk/{pubsubname}/*".
-std::string_view parameter(std::string_view rest, std::size_t index) {
-  while (!rest.empty()) {
-    rest.remove_prefix(1);
-    const std::size_t end = rest.find('/');
-    std::string_view segment = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
-    const bool captures = segment.starts_with('{');
-    if (!captures && segment != "*") continue;
-    if (index-- > 0) continue;
-    return captures ? segment.substr(1, segment.size() - 2) : segment;
-  }
-  return {};
-}
-
 }  // namespace
 
 bool is_allowed(const config::ApiAccess& access, Route route, const Target& target) {
@@ -62,8 +51,5 @@ bool is_allowed(const config::ApiAccess& access, Route route, const Target& targ
   if (route == Route::kInvoke) return access.allows("v1.0", "invoke/*");
   return access.allows(target[0], std::string(target[1]).append(rest_of(route)));
 }
-
-std::string_view name_parameter(Route route) { return parameter(rest_of(route), 0); }
-std::string_view item_parameter(Route route) { return parameter(rest_of(route), route == Route::kPutMetadata ? 0 : 1); }
 
 }  // namespace tandem::api::http

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "blocks/rpc_status.h"
 
 namespace tandem::api::http {
 namespace {
@@ -51,7 +52,14 @@ constexpr std::array kRules = {
     Rule{"ERR_BAD_REQUEST", Code::kOk, 400},
     Rule{"ERR_API_UNIMPLEMENTED", Code::kOk, 501},
     Rule{"ERR_SECRET_STORES_NOT_CONFIGURED", Code::kOk, 500},
+    Rule{"ERR_SECRET_STORE_NOT_FOUND", Code::kOk, 401},
+    Rule{"ERR_PERMISSION_DENIED", Code::kOk, 403},
+    Rule{"ERR_SECRET_GET", Code::kOk, 500},
     Rule{"ERR_CONFIGURATION_STORE_NOT_CONFIGURED", Code::kOk, 500},
+    Rule{"ERR_CONFIGURATION_STORE_NOT_FOUND", Code::kOk, 400},
+    Rule{"ERR_CONFIGURATION_GET", Code::kOk, 500},
+    Rule{"ERR_CONFIGURATION_SUBSCRIBE", Code::kOk, 500},
+    Rule{"ERR_APP_CHANNEL_NIL", Code::kOk, 500},
     Rule{"ERR_LOCK_STORE_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", Code::kOk, 500},
     Rule{"ERR_INVOKE_OUTPUT_BINDING", Code::kOk, 500},
@@ -128,33 +136,10 @@ bool is_key_of_two_parts(const Error& error) {
 
 }  // namespace
 
-int http_status(Code code) {
-  switch (code) {
-    case Code::kOk: return 200;
-    case Code::kCancelled: return 408;
-    case Code::kInvalidArgument:
-    case Code::kFailedPrecondition:
-    case Code::kOutOfRange: return 400;
-    case Code::kDeadlineExceeded: return 504;
-    case Code::kNotFound: return 404;
-    case Code::kAlreadyExists:
-    case Code::kAborted: return 409;
-    case Code::kPermissionDenied: return 403;
-    case Code::kUnauthenticated: return 401;
-    case Code::kResourceExhausted: return 429;
-    case Code::kUnimplemented: return 501;
-    case Code::kUnavailable: return 503;
-    case Code::kUnknown:
-    case Code::kInternal:
-    case Code::kDataLoss: return 500;
-  }
-  return 500;
-}
-
 WireError to_wire(const Error& error, const ErrorSite& site) {
   const Rule* rule = find_rule(error, site);
   WireError wire;
-  wire.status = rule != nullptr ? rule->status : http_status(error.code);
+  wire.status = rule != nullptr ? rule->status : http_status_of(error.code);
   wire.body = "{";
   append_member(wire.body, "errorCode", error.reason.empty() ? std::string_view("ERROR") : error.reason);
   const Error shown = is_key_of_two_parts(error)

@@ -20,9 +20,6 @@ struct WireError {
 
 WireError to_wire(const Error& error, const ErrorSite& site = {});
 
-// The status for a code that Dapr gives no status of its own.
-int http_status(Code code);
-
 // Errors that the door itself finds, worded as Dapr words them.
 Error malformed_request(std::string message);
 // "failed deserializing HTTP body: …"

@@ -3,18 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
+#include <optional>
 #include <utility>
 
+#include "api/http/body.h"
 #include "api/http/error_map.h"
 #include "api/http/forwarded_exchange.h"
 #include "api/http/reply.h"
 #include "base/base64.h"
+#include "blocks/invoke/caller_headers.h"
 
 namespace tandem::api::http {
 namespace {
-
-constexpr std::string_view kAppIdHeader = "dapr-app-id";
 
 std::string whole_path_as_method(std::string_view decoded_path) {
   std::string method = clean_path(decoded_path);
@@ -22,16 +23,25 @@ std::string whole_path_as_method(std::string_view decoded_path) {
   return method == "." ? std::string() : method;
 }
 
-// "Basic <base64 of dapr-app-id:id>"; empty for any other authorization.
-std::string app_id_of_authorization(std::string_view value) {
+// "Basic <base64 of dapr-app-id:id>", with an id that may be empty; nothing for any other authorization.
+std::optional<std::string> app_id_of_authorization(std::string_view value) {
   constexpr std::string_view kBasic = "Basic ";
-  if (!value.starts_with(kBasic)) return {};
+  if (!value.starts_with(kBasic)) return std::nullopt;
   const auto pair = base64_decode(value.substr(kBasic.size()));
-  if (!pair) return {};
+  if (!pair) return std::nullopt;
   const std::size_t colon = pair->find(':');
-  if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return {};
-  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), kAppIdHeader)) return {};
+  if (colon == std::string::npos || pair->find(':', colon + 1) != std::string::npos) return std::nullopt;
+  if (!net::equals_ignoring_case(std::string_view(*pair).substr(0, colon), invoke::kAppId)) return std::nullopt;
   return pair->substr(colon + 1);
+}
+
+// The method that the app sees: daprd takes one in any case, and any that it does not know for a POST.
+std::string_view verb_of(std::string_view method) {
+  constexpr std::array<std::string_view, 9> kVerbs = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                                      "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  const auto found =
+      std::ranges::find_if(kVerbs, [&](std::string_view verb) { return net::equals_ignoring_case(verb, method); });
+  return found == kVerbs.end() ? "POST" : *found;
 }
 
 // What follows /v1.0/invoke/ in a decoded path, in which slashes may be doubled; empty for another path.
@@ -46,24 +56,17 @@ std::string_view after_invoke(std::string_view path) {
   return path;
 }
 
-bool announces_more_than(net::Headers headers, std::size_t limit) {
-  const auto value = net::find_header(headers, "content-length");
-  std::size_t length = 0;
-  return value && std::from_chars(value->data(), value->data() + value->size(), length).ec == std::errc() &&
-         length > limit;
-}
-
 }  // namespace
 
 InvokeTarget find_invoke_target(std::string_view path, net::Headers headers) {
   const auto decoded = unescape_path(path);
   if (!decoded) return {};
-  if (const auto id = net::find_header(headers, kAppIdHeader); id && !id->empty()) {
+  if (const auto id = net::find_header(headers, invoke::kAppId); id && !id->empty()) {
     return {std::string(*id), whole_path_as_method(*decoded)};
   }
   if (const auto authorization = net::find_header(headers, "authorization")) {
-    if (std::string id = app_id_of_authorization(*authorization); !id.empty()) {
-      return {std::move(id), whole_path_as_method(*decoded)};
+    if (auto id = app_id_of_authorization(*authorization)) {
+      return {std::move(*id), whole_path_as_method(*decoded)};
     }
   }
   constexpr std::string_view kMethod = "/method/";
@@ -97,8 +100,16 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     reply_error(*exchange, invoke_failed(Code::kResourceExhausted, callee.app_id, "stream too large"), site);
     return;
   }
+  auto path = invoke::request_path(*method, found->authority, found->method_in);
+  if (!path) {
+    reply_error(*exchange, invoke_failed(Code::kInternal, callee.app_id, path.error().message), site);
+    return;
+  }
+  // Where tracing is off, no trace begins here.
+  if (!api.sampler.enabled() && !net::find_header(headers, "traceparent")) exchange->context().trace = {};
   ForwardedCall call{
-      .target = "/" + escape_path(*method),
+      .method = verb_of(exchange->head().method),
+      .target = std::move(*path),
       .authority = std::string(found->authority),
       .named = callee.app_id,
       .caller_app_id = api.app_id,
@@ -107,8 +118,13 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
       .max_body_bytes = api.max_body_bytes,
       .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
   if (!target.query().empty()) call.target.append("?").append(target.query());
-  net::Handler& handler = found->endpoint->handler(api.worker_index);
-  handler.handle(std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
+  api.invoke.hand_over({.caller = api.app_id,
+                        .target = callee.app_id,
+                        .method = *method,
+                        .callee = *found,
+                        .worker = api.worker_index,
+                        .is_external = external.has_value()},
+                       std::make_unique<ForwardedExchange>(std::move(exchange), std::move(call)));
 }
 
 }  // namespace tandem::api::http

@@ -9,11 +9,12 @@
 namespace tandem::api::http {
 namespace {
 
-// daprd's public port has these, whoever asks and whatever spec.api says.
+// daprd's public port has these, whoever asks and whatever spec.api says, and logs nothing.
 ApiOptions opened(ApiOptions options) {
   options.api_token.clear();
   options.allowed_origins.clear();
   options.access = {};
+  options.log = nullptr;
   return options;
 }
 

@@ -1,5 +1,8 @@
 #include "api/http/router.h"
 
+#include <algorithm>
+#include <array>
+
 namespace tandem::api::http {
 namespace {
 
@@ -55,10 +58,22 @@ Match match_health(std::string_view method, const Target& target) {
   return kNone;
 }
 
+// /{version}/configuration/{store}, …/subscribe and …/{id}/unsubscribe
 Match match_configuration(std::string_view method, const Target& target) {
-  const bool known = target.size() == 3 || (target.size() == 4 && target[3] == "subscribe") ||
-                     (target.size() == 5 && target[4] == "unsubscribe");
-  return known && method == "GET" ? Match{Route::kConfiguration, target[2], {}} : kNone;
+  if (method != "GET") return kNone;
+  if (target.size() == 3) return {Route::kGetConfiguration, target[2], {}};
+  if (target.size() == 4 && target[3] == "subscribe") return {Route::kSubscribeConfiguration, target[2], {}};
+  if (target.size() == 5 && target[4] == "unsubscribe") {
+    return {Route::kUnsubscribeConfiguration, target[2], target[3]};
+  }
+  return kNone;
+}
+
+// /v1.0/secrets/{store}/{key} and …/bulk
+Match match_secrets(std::string_view method, const Target& target) {
+  if (target.size() != 4 || method != "GET") return kNone;
+  if (target[3] == "bulk") return {Route::kBulkGetSecret, target[2], {}};
+  return {Route::kGetSecret, target[2], target[3]};
 }
 
 Match match_actors(std::string_view method, const Target& target) {
@@ -68,7 +83,7 @@ Match match_actors(std::string_view method, const Target& target) {
   const bool get = method == "GET";
   const bool remove = method == "DELETE";
   bool known = false;
-  if (kind == "method") known = get || remove || is_post_or_put(method);
+  if (target.size() == 6 && kind == "method") known = get || remove || is_post_or_put(method);
   if (target.size() == 6 && kind == "state") known = get;
   if (target.size() == 6 && kind == "reminders") known = get || remove || is_post_or_put(method);
   if (target.size() == 6 && kind == "timers") known = remove || is_post_or_put(method);
@@ -107,8 +122,10 @@ Match match_alpha(Version version, std::string_view method, const Target& target
   if (block == "crypto" && method == "PUT" && (target[3] == "encrypt" || target[3] == "decrypt")) {
     return {Route::kCrypto, target[2], {}};
   }
-  if (block == "subtlecrypto" && method == "POST") return {Route::kSubtleCrypto, target[2], {}};
-  return kNone;
+  constexpr std::array<std::string_view, 7> kOperations = {"getkey",    "encrypt", "decrypt", "wrapkey",
+                                                           "unwrapkey", "sign",    "verify"};
+  const bool known = std::ranges::find(kOperations, target[3]) != kOperations.end();
+  return block == "subtlecrypto" && method == "POST" && known ? Match{Route::kSubtleCrypto, target[2], {}} : kNone;
 }
 
 }  // namespace
@@ -127,7 +144,7 @@ Match match_route(std::string_view method, const Target& target) {
   if (block == "healthz") return match_health(method, target);
   if (block == "metadata") return match_metadata(method, target);
   if (block == "shutdown") return target.size() == 2 && method == "POST" ? Match{Route::kShutdown, {}, {}} : kNone;
-  if (block == "secrets") return target.size() == 4 && method == "GET" ? Match{Route::kSecrets, target[2], {}} : kNone;
+  if (block == "secrets") return match_secrets(method, target);
   if (block == "bindings") {
     return target.size() == 3 && is_post_or_put(method) ? Match{Route::kBinding, target[2], {}} : kNone;
   }

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
+#include <system_error>
 #include <utility>
 
 #include "base/json.h"
+#include "base/json_normal.h"
 #include "net/http.h"
 
 namespace tandem::api::http {
@@ -95,7 +99,7 @@ std::string apply_options(const Fields& fields, Request& request) {
 }
 
 Result<std::string_view> parse_object(std::string_view body, std::string_view what) {
-  auto value = parse_json(body);
+  auto value = parse_json_prefix(body);
   if (!value) return value;
   const JsonKind kind = json_kind(*value);
   if (kind == JsonKind::kNull) return std::string_view("{}");
@@ -105,7 +109,9 @@ Result<std::string_view> parse_object(std::string_view body, std::string_view wh
 
 // What Go reads into an int.
 bool is_integer(std::string_view value) {
-  return json_kind(value) == JsonKind::kNumber && value.find_first_of(".eE") == std::string_view::npos;
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), number);
+  return failure == std::errc() && end == value.data() + value.size();
 }
 
 Result<std::vector<std::string>> read_keys(std::string_view value) {
@@ -123,9 +129,10 @@ Result<std::vector<std::string>> read_keys(std::string_view value) {
 }
 
 Result<TransactionItem> read_operation(std::string_view object, const Metadata& query) {
-  if (json_kind(object) != JsonKind::kObject) return fail(Code::kInvalidArgument, "an operation must be an object");
   std::string operation;
   std::string_view request = "null";
+  if (json_kind(object) == JsonKind::kNull) return TransactionItem(UnknownOperation{});
+  if (json_kind(object) != JsonKind::kObject) return fail(Code::kInvalidArgument, "an operation must be an object");
   JsonMembers members(object);
   std::string name;
   std::string_view value;
@@ -173,7 +180,9 @@ Result<SetItem> read_set_item(std::string_view object, const Metadata& query) {
   SetItem item;
   item.request.key = std::move(fields->key);
   // Go marshals a value that is not there as null.
-  item.request.value = share(std::string(fields->value.empty() ? std::string_view("null") : fields->value));
+  auto value = normal_json(fields->value.empty() ? std::string_view("null") : fields->value);
+  if (!value) return fail(std::move(value.error()));
+  item.request.value = share(std::move(*value));
   item.request.form = state::ValueForm::kJson;
   item.request.etag = std::move(fields->etag);
   item.request.metadata = std::move(fields->metadata);
@@ -193,7 +202,7 @@ Result<DeleteItem> read_delete_item(std::string_view object, const Metadata& que
 }
 
 Result<std::vector<SetItem>> read_set_items(std::string_view body, const Metadata& query) {
-  auto value = parse_json(body);
+  auto value = parse_json_prefix(body);
   if (!value) return fail(std::move(value.error()));
   std::vector<SetItem> items;
   if (json_kind(*value) == JsonKind::kNull) return items;
@@ -242,9 +251,8 @@ Result<TransactionBody> read_transaction(std::string_view body, const Metadata& 
   std::string_view value;
   while (members.next(name, value)) {
     if (is_member(name, "metadata")) {
-      auto metadata = json_string_map_field(value, "metadata");
-      if (!metadata) return fail(std::move(metadata.error()));
-      request.metadata = std::move(*metadata);
+      // As in Dapr it is read, and no operation gets it: only what the query string says is for all of them.
+      if (auto metadata = json_string_map_field(value, "metadata"); !metadata) return fail(std::move(metadata.error()));
     } else if (is_member(name, "operations") && json_kind(value) != JsonKind::kNull) {
       if (json_kind(value) != JsonKind::kArray) return fail(Code::kInvalidArgument, "\"operations\" must be an array");
       request.operations.clear();
@@ -257,7 +265,6 @@ Result<TransactionBody> read_transaction(std::string_view body, const Metadata& 
       }
     }
   }
-  for (const auto& [key, text] : query) request.metadata.insert_or_assign(key, text);
   return request;
 }
 

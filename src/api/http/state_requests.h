@@ -1,7 +1,8 @@
 // The bodies of the state API, read from checked JSON (api/http/json.h).
 //
-// Values stay the bytes that were sent. As in Dapr, member names match without regard to case and unknown members are
-// skipped. Plain functions, any thread; they fail with kInvalidArgument and what is wrong, for malformed_request().
+// Values become what Go would write of them (base/json_normal.h). As in Dapr, what follows a body's JSON is not looked
+// at, member names match without regard to case and unknown members are skipped. Plain functions, any thread; they fail
+// with kInvalidArgument and what is wrong, for malformed_request().
 #pragma once
 
 #include <optional>
@@ -45,7 +46,6 @@ struct UnknownOperation {
 using TransactionItem = std::variant<SetItem, DeleteItem, UnknownOperation>;
 struct TransactionBody {
   std::vector<TransactionItem> operations;
-  Metadata metadata;
 };
 Result<TransactionBody> read_transaction(std::string_view body, const Metadata& query);
 

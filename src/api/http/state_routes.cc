@@ -55,7 +55,7 @@ void reply_unless_no_store(const ApiOptions& api, SharedExchange exchange, std::
 void reply_unless_no_transactions(const ApiOptions& api, SharedExchange exchange, std::string store, Error error) {
   const SharedExchange held = exchange;
   const std::string name = store;
-  api.state.transact(caller_of(api, *held), name, {}, nullptr,
+  api.state.transact(caller_of(api, *held), name, {},
                      [&api, exchange = std::move(exchange), store = std::move(store),
                       error = std::move(error)](const Result<void>& found) {
                        if (found) {
@@ -173,10 +173,8 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
   }
   const state::Caller caller = caller_of(api, *exchange);
   const SharedExchange held = exchange;
-  const Metadata metadata = std::move(body.metadata);
   // As daprd: of a transaction the details do not name the key.
-  api.state.transact(caller, store, std::move(operations), &metadata,
-                     answer_write(api, std::move(exchange), store, {}));
+  api.state.transact(caller, store, std::move(operations), answer_write(api, std::move(exchange), store, {}));
 }
 
 }  // namespace

@@ -119,6 +119,19 @@ void answer_outbound_healthz(const ApiOptions& api, SharedExchange exchange) {
       });
 }
 
+// A list of objects that have a name and nothing else; left out when it is empty.
+void append_names(std::string& out, std::string_view list, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  out.append(",\"").append(list).append("\":[");
+  for (const std::string& name : names) {
+    if (out.back() != '[') out += ',';
+    out += '{';
+    append_member(out, "name", name);
+    out += '}';
+  }
+  out += ']';
+}
+
 std::string metadata_json(std::string_view app_id, const AppMetadata& metadata, const Metadata& labels) {
   std::string out = "{";
   append_member(out, "id", app_id);
@@ -138,21 +151,14 @@ std::string metadata_json(std::string_view app_id, const AppMetadata& metadata, 
     for (const SubscriptionInfo& subscription : metadata.subscriptions) append_subscription(out, subscription);
     out += ']';
   }
-  if (!metadata.http_endpoints.empty()) {
-    out += ",\"httpEndpoints\":[";
-    for (const std::string& name : metadata.http_endpoints) {
-      if (out.back() != '[') out += ',';
-      out += '{';
-      append_member(out, "name", name);
-      out += '}';
-    }
-    out += ']';
-  }
+  append_names(out, "httpEndpoints", metadata.http_endpoints);
   append_connection(out, metadata.connection);
   // As a daprd without a placement service has it.
   out +=
       ",\"actorRuntime\":{\"runtimeStatus\":\"DISABLED\",\"hostReady\":false,"
-      "\"placement\":\"placement: disconnected\"}}\n";
+      "\"placement\":\"placement: disconnected\"}";
+  append_names(out, "resiliencies", metadata.resiliencies);
+  out += "}\n";
   return out;
 }
 

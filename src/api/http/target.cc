@@ -1,40 +1,12 @@
 #include "api/http/target.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 #include <vector>
 
+#include "base/percent.h"
+
 namespace tandem::api::http {
 namespace {
-
-enum class Plus { kLiteral, kSpace };
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-Result<std::string> unescape(std::string_view text, Plus plus) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      const int high = i + 1 < text.size() ? hex_digit(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-      if (high < 0 || low < 0) {
-        return fail(Code::kInvalidArgument, fmt::format("invalid URL escape \"{}\"", text.substr(i, 3)));
-      }
-      out += static_cast<char>(high * 16 + low);
-      i += 2;
-    } else {
-      out += text[i] == '+' && plus == Plus::kSpace ? ' ' : text[i];
-    }
-  }
-  return out;
-}
 
 bool is_clean(std::string_view path) {
   if (path.empty() || path.front() != '/') return false;
@@ -55,17 +27,17 @@ void for_each_parameter(std::string_view query, Visit visit) {
     query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
     if (pair.empty() || pair.find(';') != std::string_view::npos) continue;
     const std::size_t equals = pair.find('=');
-    auto name = unescape(pair.substr(0, equals), Plus::kSpace);
-    auto value = equals == std::string_view::npos ? Result<std::string>(std::string())
-                                                  : unescape(pair.substr(equals + 1), Plus::kSpace);
+    auto name = unescape_query(pair.substr(0, equals));
+    auto value =
+        equals == std::string_view::npos ? Result<std::string>(std::string()) : unescape_query(pair.substr(equals + 1));
     if (name && value && visit(std::move(*name), std::move(*value))) return;
   }
 }
 
 }  // namespace
 
-Result<std::string> unescape_query(std::string_view text) { return unescape(text, Plus::kSpace); }
-Result<std::string> unescape_path(std::string_view text) { return unescape(text, Plus::kLiteral); }
+Result<std::string> unescape_query(std::string_view text) { return percent_decode(text, Plus::kSpace); }
+Result<std::string> unescape_path(std::string_view text) { return percent_decode(text); }
 
 Target::Target(std::string_view target) {
   const std::size_t question = target.find('?');
@@ -99,6 +71,15 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
     return found.has_value();
   });
   return found;
+}
+
+std::vector<std::string> query_values(std::string_view query, std::string_view name) {
+  std::vector<std::string> values;
+  for_each_parameter(query, [&](const std::string& parameter, std::string value) {
+    if (parameter == name) values.push_back(std::move(value));
+    return false;
+  });
+  return values;
 }
 
 Metadata query_metadata(std::string_view query) {

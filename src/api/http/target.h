@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -58,6 +59,8 @@ class Target final {
 
 // The first value of a query parameter.
 std::optional<std::string> query_value(std::string_view query, std::string_view name);
+// All of its values, in their order.
+std::vector<std::string> query_values(std::string_view query, std::string_view name);
 // The parameters that start with "metadata.", without that prefix; the first of equal names counts.
 Metadata query_metadata(std::string_view query);
 

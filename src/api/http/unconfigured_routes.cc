@@ -15,11 +15,8 @@ using sidecar::Facility;
 
 Facility facility_of(Route route) {
   switch (route) {
-    case Route::kSecrets: return Facility::kSecrets;
-    case Route::kConfiguration: return Facility::kConfiguration;
     case Route::kLock: return Facility::kLock;
     case Route::kCrypto: return Facility::kCrypto;
-    case Route::kBinding: return Facility::kBinding;
     case Route::kActors: return Facility::kActors;
     case Route::kWorkflows: return Facility::kWorkflows;
     case Route::kConversation: return Facility::kConversation;
@@ -30,10 +27,16 @@ Facility facility_of(Route route) {
   }
 }
 
-// The body is a JSON object; a lock's may be empty.
-Status check_object(Route route, const Result<std::string_view>& body) {
+// daprd reads these bodies before it looks for the component.
+bool reads_body(Route route) {
+  return route == Route::kLock || route == Route::kSubtleCrypto || route == Route::kScheduleJob ||
+         route == Route::kConversation;
+}
+
+// The body is a JSON object, or empty.
+Status check_object(const Result<std::string_view>& body) {
   if (!body) return std::unexpected(body.error());
-  if (body->empty() && route == Route::kLock) return {};
+  if (body->empty()) return {};
   const Result<std::string_view> json = parse_json(*body);
   if (!json) return std::unexpected(json.error());
   if (json_kind(*json) != JsonKind::kObject) return fail(Code::kInvalidArgument, "the body must be an object");
@@ -44,13 +47,12 @@ Status check_object(Route route, const Result<std::string_view>& body) {
 
 void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route route, std::string name) {
   const ErrorSite site{.app_id = api.app_id, .app_namespace = api.invoke.name_space()};
-  if (route != Route::kBinding && route != Route::kLock) {
+  if (!reads_body(route)) {
     return reply_error(*exchange, sidecar::unconfigured_error(facility_of(route), name), site);
   }
-  // daprd reads these bodies before it looks for the component.
   collect_body(std::move(exchange), api.max_body_bytes,
                [site, route, name = std::move(name)](SharedExchange owner, Result<std::string_view> body) {
-                 const Status readable = check_object(route, body);
+                 const Status readable = check_object(body);
                  reply_error(*owner,
                              readable ? sidecar::unconfigured_error(facility_of(route), name)
                                       : malformed_body(readable.error().message),

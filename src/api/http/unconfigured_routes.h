@@ -11,7 +11,7 @@
 
 namespace tandem::api::http {
 
-// Answers one of the routes from Route::kSecrets to Route::kDeleteJob; `name` is what the path captures, decoded.
+// Answers one of the routes from Route::kLock to Route::kDeleteJob; `name` is what the path captures, decoded.
 void answer_unconfigured(const ApiOptions& api, SharedExchange exchange, Route route, std::string name);
 
 }  // namespace tandem::api::http

@@ -10,19 +10,22 @@
 #include <vector>
 
 #include "app/countdown.h"
+#include "app/grpc/binding_event.h"
 #include "app/grpc/invoke_call.h"
-#include "app/grpc/open_calls.h"
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/topic_event.h"
 #include "app/grpc/topic_subscriptions.h"
+#include "app/grpc/trace_metadata.h"
 #include "dapr/proto/runtime/v1/appcallback.grpc.pb.h"
 #include "net/grpc/channel.h"
+#include "net/grpc/open_calls.h"
 
 namespace tandem::app::grpc {
 namespace {
 
 namespace wire = ::dapr::proto::runtime::v1;
 using ::google::protobuf::Empty;
+using Transport = net::grpc::ChannelOptions::Transport;
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
@@ -30,6 +33,7 @@ constexpr std::string_view kScope = "tandem.app";
 constexpr milliseconds kLook{100};                  // between two looks at whether warm_up() is to stop
 constexpr int kLooksBetweenLines = 100;             // of the log, while the app is waited for
 constexpr milliseconds kSubscriptionsLimit{60000};  // of the app's answer to ListTopicSubscriptions
+constexpr milliseconds kBindingsLimit{3000};        // to ListInputBindings
 
 // A call of Tandem's own, until its answer has been looked at.
 template <class Request, class Response>
@@ -47,8 +51,12 @@ class GrpcApp::Impl final {
       : options_(std::move(options)),
         log_(std::move(log)),
         workers_(workers),
-        channel_(net::grpc::make_channel(
-            {.host = options_.host, .port = options_.port, .max_message_bytes = options_.max_message_bytes})),
+        channel_(net::grpc::make_channel({.host = options_.host,
+                                          .port = options_.port,
+                                          .max_message_bytes = options_.max_message_bytes,
+                                          .transport = options_.protocol == GrpcAppOptions::Protocol::kGrpcs
+                                                           ? Transport::kTlsToWhoeverAnswers
+                                                           : Transport::kPlain})),
         stub_(channel_),
         alpha_(channel_),
         alive_(channel_),
@@ -87,6 +95,25 @@ class GrpcApp::Impl final {
         });
   }
 
+  void take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
+    net::Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+    net::grpc::MetadataPairs trace;
+    add_trace(event.trace, trace);
+    auto asked = std::make_shared<Asked<wire::BindingEventRequest, wire::BindingEventResponse>>();
+    asked->request = binding_event(std::move(event));
+    for (const auto& [key, value] : trace) asked->context.AddMetadata(key, value);
+    ask(
+        asked, options_.request_timeout,
+        [this](auto& call, auto ended) {
+          stub_.async()->OnBindingEvent(&call.context, &call.request, &call.response, std::move(ended));
+        },
+        [&worker, done = std::move(done)](const Result<::grpc::Status>& status, auto& call) mutable {
+          auto answer =
+              status ? binding_answer(*status, call.response) : Result<bindings::AppAnswer>(fail(status.error()));
+          worker.post([done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+        });
+  }
+
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
     net::Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
     auto bulk = std::make_shared<Bulk>();
@@ -101,9 +128,10 @@ class GrpcApp::Impl final {
 
   Status warm_up() {
     // daprd's words: tools wait for them.
-    log_.info(kScope, fmt::format("application protocol: grpc. waiting on port {}.  This will block until the app is "
-                                  "listening on that port.",
-                                  options_.port));
+    log_.info(kScope,
+              fmt::format("application protocol: {}. waiting on port {}.  This will block until the app is "
+                          "listening on that port.",
+                          options_.protocol == GrpcAppOptions::Protocol::kGrpcs ? "grpcs" : "grpc", options_.port));
     for (int looks = 1; !channel_->WaitForConnected(system_clock::now() + kLook); ++looks) {
       if (stopping_.load()) return fail(Code::kCancelled, "stopped while waiting for the app");
       if (looks % kLooksBetweenLines == 0) {
@@ -134,6 +162,26 @@ class GrpcApp::Impl final {
                 fail(Error{rpc_error(*status).code, "", "error getting topic list from app: " + rpc_text(*status)});
           }
           workers_[0].post([done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+        });
+  }
+
+  void list_bindings(const std::vector<bindings::BindingService::Input>& offered,
+                     Completion<std::vector<std::string>> done) {
+    ask(
+        std::make_shared<Asked<Empty, wire::ListInputBindingsResponse>>(),
+        std::min(options_.request_timeout, kBindingsLimit),
+        [this](auto& call, auto ended) {
+          stub_.async()->ListInputBindings(&call.context, &call.request, &call.response, std::move(ended));
+        },
+        [this, offered, done = std::move(done)](const Result<::grpc::Status>& status, auto& call) mutable {
+          std::vector<std::string> wanted;
+          if (status && status->ok()) {
+            wanted = wanted_bindings(offered, call.response);
+          } else if (status && status->error_code() != ::grpc::StatusCode::UNIMPLEMENTED) {
+            log_.warn("tandem.bindings", "the app could not be asked for the bindings whose events it takes",
+                      {{"error", rpc_text(*status)}});
+          }
+          workers_[0].post([done = std::move(done), wanted = std::move(wanted)]() mutable { done(std::move(wanted)); });
         });
   }
 
@@ -298,7 +346,7 @@ class GrpcApp::Impl final {
   wire::AppCallbackAlpha::Stub alpha_;
   wire::AppCallbackHealthCheck::Stub alive_;
   const net::grpc::CallRoute route_;
-  const std::shared_ptr<OpenCalls> open_ = std::make_shared<OpenCalls>();
+  const std::shared_ptr<net::grpc::OpenCalls> open_ = std::make_shared<net::grpc::OpenCalls>();
   std::vector<std::unique_ptr<Door>> doors_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> stopping_ = false;
@@ -312,12 +360,19 @@ net::Handler& GrpcApp::handler(std::size_t worker) { return impl_->handler(worke
 void GrpcApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
   impl_->deliver(std::move(delivery), std::move(done));
 }
+void GrpcApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
+  impl_->take(std::move(event), std::move(done));
+}
 void GrpcApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
   impl_->deliver_bulk(std::move(delivery), std::move(done));
 }
 Status GrpcApp::warm_up() { return impl_->warm_up(); }
 void GrpcApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
   impl_->list_subscriptions(std::move(done));
+}
+void GrpcApp::list_bindings(std::vector<bindings::BindingService::Input> offered,
+                            Completion<std::vector<std::string>> done) {
+  impl_->list_bindings(offered, std::move(done));
 }
 void GrpcApp::probe_health(milliseconds timeout, Completion<void> done) {
   impl_->probe_health(timeout, std::move(done));

@@ -223,6 +223,52 @@ TEST_F(GrpcAppTest, ACallThatIsOverdueIsNotMade) {
   EXPECT_EQ(program_.invoked().method(), "echo");
 }
 
+TEST_F(GrpcAppTest, AnEventOfABindingIsDeliveredAndItsAnswerComesBack) {
+  make({.api_token = "secret"});
+  const auto take = [this] {
+    std::promise<Result<bindings::AppAnswer>> promise;
+    app_->take({.binding = "timer",
+                .route = "/ignored",
+                .data = "tick",
+                .metadata = {{"readTimeUTC", "now"}},
+                .trace = {"00-11111111111111111111111111111111-2222222222222222-01", ""}},
+               [&](Result<bindings::AppAnswer> answer) { promise.set_value(std::move(answer)); });
+    return promise.get_future().get();
+  };
+  program_.binding_answer.set_data("thanks");
+  program_.binding_answer.add_to("store");
+  program_.binding_answer.set_concurrency(CallbackServer::BindingEventResponse::PARALLEL);
+  const auto answer = take();
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->data, "thanks");
+  EXPECT_THAT(answer->to, testing::ElementsAre("store"));
+  EXPECT_EQ(answer->order, bindings::AppAnswer::Order::kParallel);
+  EXPECT_EQ(program_.binding_event().name(), "timer");
+  EXPECT_EQ(program_.binding_event().data(), "tick");
+  EXPECT_EQ(program_.binding_event().metadata().at("readTimeUTC"), "now");
+  const auto metadata = program_.metadata();
+  EXPECT_EQ(metadata.find("dapr-api-token")->second, "secret");
+  EXPECT_EQ(metadata.find("traceparent")->second, "00-11111111111111111111111111111111-2222222222222222-01");
+  program_.status = {StatusCode::INTERNAL, "no"};
+  EXPECT_EQ(take().error().message, "error invoking app: rpc error: code = Internal desc = no");
+}
+
+TEST_F(GrpcAppTest, ListsTheBindingsThatItTakesEventsOf) {
+  using Reader = bindings::BindingEntry::Reader;
+  using Names = std::vector<std::string>;
+  make();
+  const auto list = [this] {
+    return ask<Names>([this](Completion<Names> done) {
+      app_->list_bindings({{"timer", "timer", Reader::kAsk}, {"queue", "queue", Reader::kAsk}}, std::move(done));
+    });
+  };
+  program_.input_bindings.add_bindings("queue");
+  program_.input_bindings.add_bindings("unknown");
+  EXPECT_THAT(list().value(), testing::ElementsAre("queue"));
+  program_.status = {StatusCode::UNIMPLEMENTED, "no"};
+  EXPECT_THAT(list().value(), testing::IsEmpty());
+}
+
 TEST_F(GrpcAppTest, AnEventIsDeliveredAndItsVerdictComesBack) {
   make({.api_token = "secret"});
   const std::string event = R"({"id":"7","datacontenttype":"text/plain","data":"hi","topic":"orders"})";

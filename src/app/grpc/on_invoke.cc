@@ -4,6 +4,8 @@
 
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/trace_metadata.h"
+#include "base/percent.h"
+#include "blocks/rpc_status.h"
 #include "net/grpc/header_metadata.h"
 
 namespace tandem::app::grpc {
@@ -13,28 +15,6 @@ using ::dapr::proto::common::v1::HTTPExtension;
 
 // What Go's HTTP server makes of a text without a content type.
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// A percent sign that begins nothing stays what it is.
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 bool is_left_out(std::string_view key) {
   return key == "user-agent" || key == "dapr-host" || key == "destination-app-id" || key == "dapr-api-token" ||
@@ -57,7 +37,7 @@ void add_headers(const ::grpc::ClientContext& context, InvokeReply& reply) {
   const std::size_t question = head.target.find('?');
   std::string_view path = head.target.substr(0, question);
   if (path.starts_with('/')) path.remove_prefix(1);
-  request.set_method(percent_decoded(path));
+  request.set_method(percent_decode_leniently(path));
   HTTPExtension& extension = *request.mutable_http_extension();
   HTTPExtension::Verb verb = HTTPExtension::NONE;
   if (HTTPExtension::Verb_Parse(std::string(head.method), &verb)) extension.set_verb(verb);

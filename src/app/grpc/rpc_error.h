@@ -1,4 +1,4 @@
-// gRPC's statuses in the words of daprd: as it logs them, and as it answers over HTTP.
+// gRPC's statuses in the words of daprd: as it logs them, and as it answers over HTTP. Codes: blocks/rpc_status.h.
 //
 // Plain functions, any thread, never throw.
 #pragma once
@@ -16,9 +16,6 @@ std::string rpc_text(const ::grpc::Status& status);
 
 // The same code, with that text as its message; a CANCELLED of the app's own is UNAVAILABLE: here it means a stop.
 Error rpc_error(const ::grpc::Status& status);
-
-// Of an invocation over HTTP that an app has answered so: 200 for OK.
-int http_status_of(::grpc::StatusCode code);
 
 // {"code":5,"message":"no such order","details":[…]}; a detail of a type that is not known here is left out.
 std::string rpc_json(const ::grpc::Status& status);

@@ -12,8 +12,10 @@
 
 #include "app/grpc/rpc_error.h"
 #include "app/grpc/trace_metadata.h"
+#include "base/text.h"
 #include "blocks/pubsub/event_fields.h"
 #include "net/grpc/header_metadata.h"
+#include "net/hop_headers.h"
 
 namespace tandem::app::grpc {
 namespace {
@@ -27,19 +29,12 @@ constexpr std::string_view kScope = "tandem.pubsub";
 constexpr std::size_t kMaxMetadataBytes = 16 * 1024;
 constexpr std::string_view kBulkType = "com.dapr.event.sent.bulk";
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return lower;
-}
-
 // Of the delivery, of the connection, or of who calls: not metadata's to set.
 bool is_reserved(std::string_view key) {
   constexpr auto kReserved = std::to_array<std::string_view>(
-      {"content-type", "content-length", "host", "te", "user-agent", "connection", "keep-alive", "proxy-connection",
-       "transfer-encoding", "upgrade", "http2-settings", "trailer", "proxy-authenticate", "proxy-authorization",
-       "traceparent", "tracestate", "destination-app-id"});
-  return key.starts_with("dapr-") || key.ends_with("-bin") || std::ranges::find(kReserved, key) != kReserved.end();
+      {"content-type", "content-length", "host", "user-agent", "traceparent", "tracestate", "destination-app-id"});
+  return net::is_hop_by_hop(key) || key.starts_with("dapr-") || key.ends_with("-bin") ||
+         std::ranges::find(kReserved, key) != kReserved.end();
 }
 
 // The fields that an event and an entry of a bulk have in common.
@@ -104,7 +99,7 @@ net::grpc::MetadataPairs event_metadata(const pubsub::Delivery& delivery) {
   net::grpc::MetadataPairs pairs;
   std::size_t left = kMaxMetadataBytes;
   for (const auto& [name, value] : delivery.metadata) {
-    std::string key = lower_case(name);
+    std::string key = to_lower(name);
     if (!net::grpc::is_metadata(key, value) || is_reserved(key) || key.size() + value.size() > left) continue;
     left -= key.size() + value.size();
     pairs.emplace_back(std::move(key), value);

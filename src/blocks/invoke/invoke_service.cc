@@ -16,10 +16,10 @@ bool is_url(std::string_view target) { return target.starts_with("http://") || t
 
 }  // namespace
 
-Status InvokeService::add(std::string app_id, Endpoint& endpoint, std::string authority) {
+Status InvokeService::add(std::string app_id, Endpoint& endpoint, std::string authority, MethodIn method_in) {
   if (app_id.empty()) return fail(Code::kInvalidArgument, "an app needs an app id");
   if (authority.empty()) authority = app_id;
-  const auto [at, added] = apps_.emplace(std::move(app_id), App{&endpoint, std::move(authority)});
+  const auto [at, added] = apps_.emplace(std::move(app_id), App{&endpoint, std::move(authority), method_in});
   if (!added) return fail(Code::kAlreadyExists, "two apps have the app id \"" + at->first + "\"");
   return {};
 }
@@ -56,11 +56,16 @@ Result<Callee> InvokeService::find(std::string_view target) const {
   const std::size_t dot = dots == 0 ? target.size() : target.find('.');
   if (dots == 0 || target.substr(dot + 1) == name_space_) {
     const auto found = apps_.find(target.substr(0, dot));
-    if (found != apps_.end()) return Callee{found->first, found->second.authority, found->second.endpoint};
+    if (found != apps_.end()) {
+      const App& app = found->second;
+      return Callee{found->first, app.authority, app.endpoint, false, app.method_in};
+    }
   }
   // A URL is no app's name.
   const bool can_be_name = dot > 0 && target.find(':') == std::string_view::npos;
-  if (elsewhere_ != nullptr && can_be_name) return Callee{target.substr(0, dot), target, elsewhere_, true};
+  if (elsewhere_ != nullptr && can_be_name) {
+    return Callee{target.substr(0, dot), target, elsewhere_, true, MethodIn::kEscaped};
+  }
   return fail(failed(Code::kNotFound, target, "couldn't find service: " + std::string(target)));
 }
 
@@ -68,6 +73,37 @@ Result<Endpoint*> InvokeService::resolve(std::string_view target) const {
   auto callee = find(target);
   if (!callee) return fail(std::move(callee.error()));
   return callee->endpoint;
+}
+
+void InvokeService::hand_over(const Invocation& invocation, std::unique_ptr<net::Exchange> exchange) const {
+  net::Handler& handler = invocation.callee.endpoint->handler(invocation.worker);
+  if (guard_ == nullptr) return handler.handle(std::move(exchange));
+  std::string endpoint(invocation.target);
+  if (is_url(invocation.target)) {
+    endpoint.append("/").append(invocation.method);
+  } else {
+    endpoint.append(":").append(invocation.is_external ? invocation.callee.authority : invocation.method);
+  }
+  guard_->pass({.caller = invocation.caller,
+                .target = invocation.target,
+                .endpoint = std::move(endpoint),
+                .next = handler,
+                .worker = invocation.worker},
+               std::move(exchange));
+}
+
+void InvokeService::hand_over(std::string_view caller, std::string_view target, std::string_view method,
+                              std::size_t worker, std::unique_ptr<net::Exchange> exchange) const {
+  const auto external = find_external(caller, target);
+  const Result<Callee> callee = external ? Result<Callee>(*external) : find(target);
+  if (!callee) return exchange->refuse(callee.error());
+  hand_over({.caller = caller,
+             .target = target,
+             .method = method,
+             .callee = *callee,
+             .worker = worker,
+             .is_external = external.has_value()},
+            std::move(exchange));
 }
 
 std::vector<std::string> InvokeService::app_ids() const {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 #include "net/http.h"
 
 namespace tandem::invoke {
@@ -34,6 +36,38 @@ struct Callee {
   // Not of this process: the endpoint is the one for all others, and the authority is the target, by which it knows
   // whom a request is for. Whether there is such an app, it finds out.
   bool elsewhere = false;
+  MethodIn method_in = MethodIn::kPath;
+};
+
+// One invocation that has found its callee.
+struct Invocation {
+  std::string_view caller;  // app id
+  std::string_view target;  // the callee as the caller names it
+  std::string_view method;  // without the leading slash
+  const Callee& callee;
+  std::size_t worker = 0;
+  bool is_external = false;  // found by find_external()
+};
+
+// The reason of an error that is none of the callee's: the caller's own policies have stopped the call. The code and
+// the message are what daprd's gRPC API answers then.
+inline constexpr std::string_view kStoppedByPolicy = "STOPPED_BY_POLICY";
+
+// Stands between a caller and the app that it invokes. Any worker; outlives the service's last call.
+class CallGuard {
+ public:
+  // `endpoint` is the part of the target that is called, by daprd's names for it ("orders:checkout").
+  struct Call {
+    std::string_view caller;
+    std::string_view target;
+    std::string endpoint;
+    net::Handler& next;
+    std::size_t worker;
+  };
+
+  virtual ~CallGuard() = default;
+  // Hands the exchange to `call.next`, or several in its place, one after the other; or refuses it.
+  virtual void pass(const Call& call, std::unique_ptr<net::Exchange> exchange) = 0;
 };
 
 class InvokeService final {
@@ -43,7 +77,7 @@ class InvokeService final {
 
   // `endpoint` outlives the service. `authority`: where the app itself is reached, its app id when empty. Fails when
   // the id is taken.
-  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {});
+  Status add(std::string app_id, Endpoint& endpoint, std::string authority = {}, MethodIn method_in = MethodIn::kPath);
   // Who takes requests for the apps that are not of this process; it outlives the service. Before the workers start.
   void set_elsewhere(Endpoint& endpoint) { elsewhere_ = &endpoint; }
   // A server outside Dapr that `caller` may invoke by this name (an HTTPEndpoint resource of its folders). Its name
@@ -60,6 +94,13 @@ class InvokeService final {
   // has that id in that namespace, kInvalidArgument when it has more dots.
   Result<Callee> find(std::string_view target) const;
   Result<Endpoint*> resolve(std::string_view target) const;
+  // Brings the exchange to the callee's handler on that worker, past the guard when there is one.
+  void hand_over(const Invocation& invocation, std::unique_ptr<net::Exchange> exchange) const;
+  // The same for a target that was found before, on another thread perhaps; one that is there no more is refused.
+  void hand_over(std::string_view caller, std::string_view target, std::string_view method, std::size_t worker,
+                 std::unique_ptr<net::Exchange> exchange) const;
+  // Before the workers start.
+  void set_guard(CallGuard& guard) { guard_ = &guard; }
   const std::string& name_space() const { return name_space_; }
   std::vector<std::string> app_ids() const;
 
@@ -67,6 +108,7 @@ class InvokeService final {
   struct App {
     Endpoint* endpoint = nullptr;
     std::string authority;
+    MethodIn method_in = MethodIn::kPath;
   };
 
   std::string name_space_;
@@ -74,6 +116,7 @@ class InvokeService final {
   std::map<std::string, App, std::less<>> apps_;
   std::map<std::string, std::map<std::string, App, std::less<>>, std::less<>> external_;  // by caller and name
   Endpoint* urls_ = nullptr;
+  CallGuard* guard_ = nullptr;
 };
 
 }  // namespace tandem::invoke

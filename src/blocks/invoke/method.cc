@@ -5,15 +5,50 @@
 #include <iterator>
 #include <vector>
 
-#include "base/json.h"
-
 namespace tandem::invoke {
 namespace {
 
+// As Go's %q writes it.
 std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
+  constexpr std::string_view kNamed = "\a\b\t\n\v\f\r";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (const std::size_t named = kNamed.find(c); named != std::string_view::npos) {
+      out += '\\';
+      out += "abtnvfr"[named];
+    } else if (byte < 0x20 || byte == 0x7F) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         (c != '\0' && std::string_view("-_.~").find(c) != std::string_view::npos);
+}
+
+// What Go writes as it is when it makes a path of text.
+bool stays_in_path(char c) {
+  return is_unreserved(c) || (c != '\0' && std::string_view("$&+,/:;=@").find(c) != std::string_view::npos);
+}
+
+// What may stand in a path that is taken as it came.
+bool may_stand_in_path(char c) {
+  return stays_in_path(c) || (c != '\0' && std::string_view("!'()*[]%").find(c) != std::string_view::npos);
 }
 
 }  // namespace
@@ -60,13 +95,40 @@ std::string clean_path(std::string_view path) {
   return out.empty() ? "." : out;
 }
 
+Result<std::string> path_of_method(std::string_view method) {
+  std::string decoded;
+  bool as_it_is = true;
+  for (std::size_t i = 0; i < method.size(); ++i) {
+    as_it_is = as_it_is && may_stand_in_path(method[i]);
+    if (method[i] != '%') {
+      decoded += method[i];
+      continue;
+    }
+    const int high = i + 1 < method.size() ? hex_digit(method[i + 1]) : -1;
+    const int low = i + 2 < method.size() ? hex_digit(method[i + 2]) : -1;
+    if (high < 0 || low < 0) {
+      return fail(Code::kInvalidArgument, fmt::format("invalid URL escape \"{}\"", method.substr(i, 3)));
+    }
+    decoded += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return as_it_is ? std::string(method) : escape_path(decoded);
+}
+
+Result<std::string> request_path(std::string_view method, std::string_view authority, MethodIn form) {
+  if (form == MethodIn::kEscaped) return "/" + escape_path(method);
+  auto path = path_of_method(method);
+  if (!path) {
+    return fail(path.error().code, fmt::format("parse \"http://{}/{}\": {}", authority, method, path.error().message));
+  }
+  return "/" + *path;
+}
+
 std::string escape_path(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-_.~$&+,/:;=@!*'()").find(c) != std::string_view::npos;
-    if (plain && c != '\0') {
+    if (stays_in_path(c)) {
       out += c;
     } else {
       fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));

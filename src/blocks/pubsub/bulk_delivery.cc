@@ -137,10 +137,17 @@ void BulkDelivering::send(Batch batch) {
                         .metadata = {{"pubsubName", delivering_->pubsub}}};
   delivery.items.reserve(batch.size());
   for (Waiting& one : batch) delivery.items.push_back(std::move(one.item));
-  delivering_->sink.deliver_bulk(std::move(delivery), [self = shared_from_this(), batch = std::move(batch)](
-                                                          const Result<std::vector<Verdict>>& verdicts) mutable {
-    self->settle_all(batch, verdicts);
-  });
+  Completion<std::vector<Verdict>> settled =
+      [self = shared_from_this(), batch = std::move(batch)](const Result<std::vector<Verdict>>& verdicts) mutable {
+        self->settle_all(batch, verdicts);
+      };
+  if (delivering_->guard == nullptr) return delivering_->sink.deliver_bulk(std::move(delivery), std::move(settled));
+  delivering_->guard->deliver_bulk(
+      delivering_->app_id, std::move(delivery),
+      [delivering = delivering_](BulkDelivery some, Completion<std::vector<Verdict>> ended) {
+        delivering->sink.deliver_bulk(std::move(some), std::move(ended));
+      },
+      std::move(settled));
 }
 
 void BulkDelivering::settle_all(Batch& batch, const Result<std::vector<Verdict>>& verdicts) const {

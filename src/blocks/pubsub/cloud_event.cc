@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "base/base64.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
 #include "config/duration.h"
@@ -20,22 +22,15 @@ constexpr std::string_view kDefaultType = "com.dapr.event.sent";
 constexpr std::string_view kDefaultSource = "Dapr";
 constexpr std::string_view kSpecVersion = "1.0";
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
-
 // "Application/JSON; charset=utf-8" is "application/json".
 bool is_type(std::string_view content_type, std::string_view expected) {
-  return lower(content_type.substr(0, content_type.find(';'))) == expected;
+  return equals_ignoring_case(content_type.substr(0, content_type.find(';')), expected);
 }
 
 const std::string* find_ignoring_case(const Metadata& metadata, std::string_view name) {
   if (const auto exact = metadata.find(name); exact != metadata.end()) return &exact->second;
-  const std::string wanted = lower(name);
   for (const auto& [key, value] : metadata) {
-    if (lower(key) == wanted) return &value;
+    if (equals_ignoring_case(key, name)) return &value;
   }
   return nullptr;
 }
@@ -213,9 +208,8 @@ std::optional<std::chrono::nanoseconds> time_to_live(const Metadata& metadata) {
   if (const Result<std::chrono::nanoseconds> duration = config::parse_duration(*text)) {
     return std::max(*duration, std::chrono::nanoseconds(0));
   }
-  std::int64_t seconds = 0;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  if (failure != std::errc() || end != text->data() + text->size() || seconds <= 0) return std::nullopt;
+  const std::int64_t seconds = parse_number<std::int64_t>(*text).value_or(0);
+  if (seconds <= 0) return std::nullopt;
   constexpr std::int64_t kMost = std::chrono::nanoseconds::max().count() / 1'000'000'000;
   if (seconds > kMost) return std::chrono::nanoseconds::max();
   return std::chrono::seconds(seconds);

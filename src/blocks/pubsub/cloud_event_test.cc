@@ -79,7 +79,7 @@ TEST_F(CloudEventTest, DataByItsContentType) {
   EXPECT_EQ(make("not json", "application/json")["data"], "\"not json\"");
   EXPECT_EQ(make("", "application/json")["data"], "\"\"");
   EXPECT_EQ(make("{\"a\":1}", "text/plain")["data"], R"("{\"a\":1}")");
-  EXPECT_EQ(make("<a/>", "application/xml")["data"], "\"<a/>\"");
+  EXPECT_EQ(make("<a/>", "application/xml")["data"], R"("\u003ca/\u003e")");
   EXPECT_EQ(make("x", "")["datacontenttype"], "\"text/plain\"");
   EXPECT_EQ(make("x", "application/vnd.api+json")["data"], "\"x\"");
   auto binary = make(std::string("\x00\xff", 2), "application/octet-stream");

@@ -88,10 +88,18 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
                     .trace = std::move(trace),
                     .metadata = message.metadata};
   delivery.metadata.insert_or_assign("pubsubName", delivering->pubsub);
-  EventSink& sink = delivering->sink;
-  sink.deliver(std::move(delivery),
-               [delivering = std::move(delivering), message = std::move(message), done = std::move(done)](
-                   const Result<Verdict>& verdict) mutable { settle(delivering, message, verdict, std::move(done)); });
+  const Delivering& here = *delivering;
+  Completion<Verdict> settled = [delivering, message = std::move(message),
+                                 done = std::move(done)](const Result<Verdict>& verdict) mutable {
+    settle(delivering, message, verdict, std::move(done));
+  };
+  if (here.guard == nullptr) return here.sink.deliver(std::move(delivery), std::move(settled));
+  here.guard->deliver(
+      here.app_id, std::move(delivery),
+      [delivering](Delivery one, Completion<Verdict> ended) {
+        delivering->sink.deliver(std::move(one), std::move(ended));
+      },
+      std::move(settled));
 }
 
 }  // namespace tandem::pubsub

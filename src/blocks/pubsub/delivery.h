@@ -24,6 +24,7 @@ struct Delivering {
   EventSink& sink;
   std::shared_ptr<StreamSink> stream;  // keeps a sink that is one
   std::optional<Logger> log;           // the app's
+  DeliveryGuard* guard = nullptr;      // null: none
 };
 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done);

@@ -6,16 +6,12 @@
 #include <vector>
 
 #include "base/base64.h"
+#include "base/json.h"
+#include "base/text.h"
 #include "blocks/pubsub/json_text.h"
 
 namespace tandem::pubsub {
 namespace {
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return lower;
-}
 
 bool is_content_type(std::string_view lower, std::string_view expected) {
   return lower.starts_with(expected) && (lower.size() == expected.size() || lower[expected.size()] == ';');
@@ -55,7 +51,7 @@ Result<std::string> data_of(const std::vector<JsonMember>& members, const std::s
   }
   const std::string_view value = find(members, "data");
   if (value.empty() || value == "null") return std::string();
-  const std::string type = lower_case(content_type);
+  const std::string type = to_lower(content_type);
   if (type.starts_with("text/") || is_content_type(type, "application/xml")) {
     auto text = json_string(value);
     if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");

@@ -15,9 +15,6 @@ constexpr std::size_t kMaxDepth = 256;
 // The first JSON value of `text`, white space around it left out; what follows is ignored, as Go's decoder does.
 std::optional<std::string_view> first_json_value(std::string_view text);
 
-// Appends a JSON string. Invalid UTF-8 becomes U+FFFD.
-void append_json_string(std::string& to, std::string_view text);
-
 struct JsonMember {
   std::string name;
   std::string_view value;  // of the text that was read

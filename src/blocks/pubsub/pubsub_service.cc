@@ -121,6 +121,7 @@ struct PubsubService::Impl {
 
   const Logger* log = nullptr;
   TimedExecutor* timers = nullptr;
+  DeliveryGuard* guard = nullptr;
   std::map<std::string, BrokerEntry, std::less<>> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
@@ -141,9 +142,11 @@ void EventSink::deliver_bulk(BulkDelivery, Completion<std::vector<Verdict>> done
   done(fail(Code::kUnimplemented, "events in bulk are not for this subscriber"));
 }
 
-PubsubService::PubsubService(const Logger* log, TimedExecutor* timers) : impl_(std::make_unique<Impl>()) {
+PubsubService::PubsubService(const Logger* log, TimedExecutor* timers, DeliveryGuard* guard)
+    : impl_(std::make_unique<Impl>()) {
   impl_->log = log;
   impl_->timers = timers;
+  impl_->guard = guard;
 }
 PubsubService::~PubsubService() = default;
 
@@ -256,7 +259,8 @@ Result<Delivering> PubsubService::Impl::prepare(const std::string& app_id, const
                     .raw_payload = *raw,
                     .broker = *found->second.broker,
                     .sink = sink,
-                    .log = std::move(app_log)};
+                    .log = std::move(app_log),
+                    .guard = guard};
 }
 
 Status PubsubService::Impl::start(std::string app_id, config::Subscription subscription, Delivering delivering,

@@ -8,8 +8,10 @@
 // https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/executor.h"
@@ -28,6 +30,7 @@ struct BrokerEntry {
   std::unique_ptr<Broker> broker;
   std::vector<std::string> scopes;  // app ids that may use the component; empty: all
   TopicScopes topic_scopes;
+  std::vector<std::string> capabilities;  // what the metadata API says of it
 };
 
 // What a door passes on.
@@ -92,6 +95,20 @@ class StreamSink : public EventSink {
   virtual void stop() = 0;
 };
 
+// Stands between the service and an app's sink: may hand one delivery over more than once. On any thread, several
+// deliveries at once. It outlives the service.
+class DeliveryGuard {
+ public:
+  // Hands a delivery to the sink; may be called again while an earlier call is still under way.
+  using Attempt = std::move_only_function<void(Delivery, Completion<Verdict>)>;
+  using BulkAttempt = std::move_only_function<void(BulkDelivery, Completion<std::vector<Verdict>>)>;
+
+  virtual ~DeliveryGuard() = default;
+  virtual void deliver(std::string_view app_id, Delivery delivery, Attempt attempt, Completion<Verdict> done) = 0;
+  virtual void deliver_bulk(std::string_view app_id, BulkDelivery delivery, BulkAttempt attempt,
+                            Completion<std::vector<Verdict>> done) = 0;
+};
+
 // Dapr's rule for an app's answer to a delivery. Logs nothing; `note` says what to log, if anything.
 struct ResponseVerdict {
   Verdict verdict;
@@ -102,8 +119,8 @@ ResponseVerdict verdict_of_response(int status, std::string_view body);
 class PubsubService final {
  public:
   // `log`, when given, outlives the service and hears of messages that are dropped and why. `timers` is for bulk
-  // delivery, which is refused without it, and outlives the service.
-  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr);
+  // delivery, which is refused without it, and outlives the service. `guard`, when given, has a say in every delivery.
+  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr, DeliveryGuard* guard = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);

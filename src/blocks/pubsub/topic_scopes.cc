@@ -1,22 +1,17 @@
 #include "blocks/pubsub/topic_scopes.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
+
+#include "base/text.h"
 
 namespace tandem::pubsub {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
-
 // The value of `name`, without its spaces.
 std::string value_of(const Metadata& metadata, std::string_view name) {
   for (const auto& [key, value] : metadata) {
-    if (lower(key) != name) continue;
+    if (!equals_ignoring_case(key, name)) continue;
     std::string text = value;
     std::erase(text, ' ');
     return text;

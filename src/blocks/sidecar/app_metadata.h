@@ -63,6 +63,7 @@ struct AppMetadata {
   std::vector<ComponentInfo> components;
   std::vector<SubscriptionInfo> subscriptions;
   std::vector<std::string> http_endpoints;  // their names
+  std::vector<std::string> resiliencies;    // their names
   AppConnection connection;
 };
 

@@ -11,18 +11,10 @@ constexpr std::string_view kNoScheduler = "scheduler clients are disabled";
 
 Error unconfigured_error(Facility facility, std::string_view name) {
   switch (facility) {
-    case Facility::kSecrets:
-      return {Code::kFailedPrecondition, "ERR_SECRET_STORES_NOT_CONFIGURED", "secret store is not configured"};
-    case Facility::kConfiguration:
-      return {Code::kFailedPrecondition, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
-              "configuration stores not configured"};
     case Facility::kLock:
       return {Code::kFailedPrecondition, "ERR_LOCK_STORE_NOT_CONFIGURED", "lock store is not configured"};
     case Facility::kCrypto:
       return {Code::kInternal, "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", "crypto providers not configured"};
-    case Facility::kBinding:
-      return {Code::kInternal, "ERR_INVOKE_OUTPUT_BINDING",
-              fmt::format("error invoking output binding {}: couldn't find output binding {}", name, name)};
     case Facility::kActors:
     case Facility::kWorkflows:
       return {Code::kUnavailable, "ERR_ACTOR_NO_PLACEMENT", "placement service is not configured"};
@@ -37,6 +29,8 @@ Error unconfigured_error(Facility facility, std::string_view name) {
     case Facility::kDeleteJob:
       return {Code::kInternal, "DAPR_SCHEDULER_DELETE_JOB",
               fmt::format("failed to delete job due to: {}", kNoScheduler)};
+    case Facility::kListJobs:
+      return {Code::kInternal, "DAPR_SCHEDULER_LIST_JOBS", fmt::format("failed to list jobs due to: {}", kNoScheduler)};
     case Facility::kSubtleCrypto: break;
   }
   return {Code::kUnimplemented, "ERR_API_UNIMPLEMENTED", "this API is currently not implemented"};

@@ -10,18 +10,16 @@
 namespace tandem::sidecar {
 
 enum class Facility {
-  kSecrets,
-  kConfiguration,
   kLock,
   kCrypto,
   kSubtleCrypto,
-  kBinding,
   kActors,
   kWorkflows,
   kConversation,
   kScheduleJob,
   kGetJob,
   kDeleteJob,
+  kListJobs,
 };
 
 // `name`: the component, binding … that the call names.

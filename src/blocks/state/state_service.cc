@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/text.h"
 #include "blocks/late_completion.h"
 
 namespace tandem::state {
@@ -64,13 +65,18 @@ class PrefixedKey final {
   std::string_view view_;
 };
 
+// An empty key is a key, as in Dapr; only a plain write must name one.
 Status check_key(std::string_view key) {
-  if (key.empty()) return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "\"key\" is a required field");
   if (key.find(kSeparator) != std::string_view::npos) {
     return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST",
                 "input key/keyPrefix '" + std::string(key) + "' can't contain '||'");
   }
   return {};
+}
+
+Status check_written_key(std::string_view key) {
+  if (key.empty()) return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "\"key\" is a required field");
+  return check_key(key);
 }
 
 // A store's failure of a write as Dapr shows it: the code survives only for an ETag failure.
@@ -99,7 +105,9 @@ Error transaction_error(const Error& error) {
 
 Status fill_ttl(SetRequest& request, const Store& store) {
   if (request.ttl_seconds || request.metadata.empty()) return {};
-  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata, store.features().ttl_rules);
+  const Features features = store.features();
+  if (features.ttl_reader == Features::TtlReader::kStore) return {};
+  Result<std::optional<std::int64_t>> ttl = parse_ttl(request.metadata, features.ttl_rules);
   if (!ttl) return fail(std::move(ttl.error()));
   request.ttl_seconds = *ttl;
   return {};
@@ -108,8 +116,7 @@ Status fill_ttl(SetRequest& request, const Store& store) {
 }  // namespace
 
 Result<KeyPrefixChoice> parse_key_prefix(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  std::string lower = to_lower(text);
   if (lower.empty() || lower == "appid") return KeyPrefixChoice{KeyPrefix::kAppId, {}};
   if (lower == "namespace") return KeyPrefixChoice{KeyPrefix::kNamespace, {}};
   if (lower == "name") return KeyPrefixChoice{KeyPrefix::kName, {}};
@@ -232,7 +239,7 @@ void StateService::set(Caller caller, std::string_view store, SetRequest request
   Error error;
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
-  if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+  if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
   if (Status status = fill_ttl(request, *entry->store); !status)
     return done(fail(save_error(std::move(status.error()), entry->name)));
   request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
@@ -325,7 +332,7 @@ void StateService::bulk_set(Caller caller, std::string_view store, std::vector<S
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
   for (SetRequest& request : requests) {
-    if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
+    if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
     if (Status status = fill_ttl(request, *entry->store); !status)
       return done(fail(save_error(std::move(status.error()), entry->name)));
   }
@@ -366,7 +373,7 @@ void StateService::bulk_remove(Caller caller, std::string_view store, std::vecto
 }
 
 void StateService::transact(Caller caller, std::string_view store, std::vector<Operation> operations,
-                            const Metadata* metadata, Completion<void> done) {
+                            Completion<void> done) {
   Error error;
   const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
   if (entry == nullptr) return done(fail(std::move(error)));
@@ -381,10 +388,6 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
         [&](auto& request) -> Status {
           if (Status checked = check_key(request.key); !checked) return checked;
           request.key.insert(0, prefix);
-          // The request's own metadata gives way to that of the whole transaction, as in Dapr.
-          if (metadata != nullptr) {
-            for (const auto& [name, value] : *metadata) request.metadata.insert_or_assign(name, value);
-          }
           if constexpr (std::is_same_v<std::decay_t<decltype(request)>, SetRequest>) {
             if (Status ttl = fill_ttl(request, *entry->store); !ttl) return fail(transaction_error(ttl.error()));
           }

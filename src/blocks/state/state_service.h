@@ -38,6 +38,8 @@ struct StoreEntry {
   KeyPrefix prefix = KeyPrefix::kAppId;
   std::string custom_prefix;        // with kCustom
   std::vector<std::string> scopes;  // app ids that may use it; empty: all
+  // What the metadata API says of it, where the component says so itself; nullopt: by its features.
+  std::optional<std::vector<std::string>> capabilities;
 };
 
 // Who calls: the context, and where a late completion must run.
@@ -68,7 +70,7 @@ class StateService final {
   // Fails, before the store is asked, with reason
   //   ERR_STATE_STORE_NOT_CONFIGURED  kFailedPrecondition  the app may use no store at all
   //   ERR_STATE_STORE_NOT_FOUND       kInvalidArgument     unknown store, or out of the app's scope
-  //   ERR_MALFORMED_REQUEST           kInvalidArgument     a key that is empty or contains "||"
+  //   ERR_MALFORMED_REQUEST           kInvalidArgument     a key that contains "||"; an empty one in set, bulk_set
   //   ERR_STATE_STORE_NOT_SUPPORTED   kUnimplemented       a transaction on a store without them
   // and for a failure of the store with ERR_STATE_GET, ERR_STATE_SAVE, ERR_STATE_DELETE, ERR_STATE_BULK_GET,
   // ERR_STATE_BULK_DELETE or ERR_STATE_TRANSACTION: kInternal, except that a write keeps the codes of an ETag failure
@@ -81,8 +83,7 @@ class StateService final {
                 Completion<std::vector<BulkGetItem>> done);
   void bulk_set(Caller caller, std::string_view store, std::vector<SetRequest> requests, Completion<void> done);
   void bulk_remove(Caller caller, std::string_view store, std::vector<DeleteRequest> requests, Completion<void> done);
-  void transact(Caller caller, std::string_view store, std::vector<Operation> operations, const Metadata* metadata,
-                Completion<void> done);
+  void transact(Caller caller, std::string_view store, std::vector<Operation> operations, Completion<void> done);
 
   // A page of the keys behind `after`, then behind `skip` more. Fails with kUnimplemented where the store cannot.
   void list_keys(Caller caller, std::string_view store, std::string_view after, std::size_t skip,

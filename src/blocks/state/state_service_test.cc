@@ -191,7 +191,8 @@ TEST_F(StateServiceTest, KeysWithTheSeparatorAreRefused) {
   EXPECT_EQ(error.reason, "ERR_MALFORMED_REQUEST");
   EXPECT_EQ(error.message, "input key/keyPrefix 'x||y' can't contain '||'");
   EXPECT_EQ(set("a", {.key = "x||y"}).error().reason, "ERR_MALFORMED_REQUEST");
-  EXPECT_EQ(get("a", "").error().reason, "ERR_MALFORMED_REQUEST");
+  EXPECT_EQ(set("a", {.key = ""}).error().message, "\"key\" is a required field");
+  EXPECT_TRUE(get("a", ""));
   EXPECT_EQ(parse_key_prefix("my||prefix").error().message, "input key/keyPrefix 'my||prefix' can't contain '||'");
 }
 
@@ -232,7 +233,7 @@ TEST_F(StateServiceTest, FailuresOfTheStoreAreDaprsErrors) {
     EXPECT_EQ(bulk.message, "failed deleting state in state store " + name + ": broken");
     EXPECT_EQ(bulk.reason, "ERR_STATE_BULK_DELETE");
     const Error transaction = wait<void>([&](Completion<void> done) {
-                                service_.transact(caller(), name, {SetRequest{.key = "k"}}, nullptr, std::move(done));
+                                service_.transact(caller(), name, {SetRequest{.key = "k"}}, std::move(done));
                               }).error();
     EXPECT_EQ(transaction.message, "error while executing state transaction: broken");
     EXPECT_EQ(transaction.reason, "ERR_STATE_TRANSACTION");
@@ -335,7 +336,7 @@ TEST_F(StateServiceTest, TransactionsNeedAStoreThatHasThem) {
   FakeStore& store = add("a");
   const auto transact = [&] {
     return wait<void>([&](Completion<void> done) {
-      service_.transact(caller(), "a", {SetRequest{.key = "x"}, DeleteRequest{.key = "y"}}, nullptr, std::move(done));
+      service_.transact(caller(), "a", {SetRequest{.key = "x"}, DeleteRequest{.key = "y"}}, std::move(done));
     });
   };
   ASSERT_TRUE(transact());

@@ -44,6 +44,8 @@ struct Features {
   bool transactional = false;
   bool ttl = false;
   TtlRules ttl_rules;
+  // kStore: `ttlInSeconds` is read by the store itself, out of a request's metadata; the rules say nothing.
+  enum class TtlReader { kService, kStore } ttl_reader = TtlReader::kService;
 };
 
 struct GetRequest {
@@ -70,7 +72,8 @@ struct SetRequest {
   // With kFirstWrite and no ETag the key must not exist yet.
   Concurrency concurrency = Concurrency::kUnspecified;
   Consistency consistency = Consistency::kUnspecified;
-  // Seconds from now; none, 0 and -1: never expires. StateService fills it in from `metadata` when it is not set.
+  // Seconds from now; none, 0 and -1: never expires. StateService fills it in from `metadata` when it is not set,
+  // unless the store reads them itself.
   std::optional<std::int64_t> ttl_seconds;
   Metadata metadata;
 };

@@ -190,7 +190,7 @@ bool Connection::push_statement(const Statement& statement) {
     lengths.push_back(value ? static_cast<int>(value->size()) : 0);
     formats.push_back(in_binary(text.types[i]) ? 1 : 0);
   }
-  if (settings_.mode == QueryMode::kUnprepared) {
+  if (settings_.mode == QueryMode::kUnprepared || text.name.empty()) {
     expected_.push_back({Step::kRun});
     return PQsendQueryParams(connection, text.sql.c_str(), count, types.data(), values.data(), lengths.data(),
                              formats.data(), 1) == 1;
@@ -349,6 +349,9 @@ void Connection::retire() {
 
 void Connection::rest() {
   if (!jobs_.empty()) return;
+  // A statement of a user's own may have begun a transaction: it ends with the session.
+  const PGTransactionStatusType transaction = PQtransactionStatus(connection_.get());
+  retired_ = retired_ || transaction == PQTRANS_INTRANS || transaction == PQTRANS_INERROR;
   const SteadyTime now = Clock::now();
   const SteadyTime too_old = opened_at_ + settings_.max_lifetime;
   if (retired_ || now >= too_old) return retire();

@@ -3,12 +3,12 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <set>
 #include <string_view>
 #include <thread>
 
+#include "base/number.h"
 #include "components/postgresql/connection_string.h"
 #include "config/duration.h"
 
@@ -69,9 +69,7 @@ Result<std::vector<Server>> make_servers(Words& words) {
   std::vector<Server> servers;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     const std::string& port = ports[ports.size() == 1 ? 0 : i];
-    unsigned number = 0;
-    const auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), number);
-    if (!port.empty() && (failure != std::errc() || end != port.data() + port.size() || number < 1 || number > 65535)) {
+    if (!port.empty() && parse_number<std::uint16_t>(port).value_or(0) == 0) {
       return invalid("port", "must be a number between 1 and 65535");
     }
     servers.push_back({.host = hosts[i], .address = addresses[i], .port = port});
@@ -99,9 +97,8 @@ Result<QueryMode> parse_mode(std::string_view word) {
 }
 
 Result<std::size_t> parse_count(std::string_view word, const std::string& text) {
-  std::size_t count = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (failure != std::errc() || end != text.data() + text.size() || count < 1 || count > kMostConnections) {
+  const std::size_t count = parse_number<std::size_t>(text).value_or(0);
+  if (count < 1 || count > kMostConnections) {
     return invalid(word, "must be a number between 1 and " + std::to_string(kMostConnections));
   }
   return count;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/percent.h"
+
 namespace tandem::components::postgresql {
 namespace {
 
@@ -46,29 +48,11 @@ Result<Words> parse_words(std::string_view text) {
   return words;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
+// libpq takes no NUL, written so or so.
 Result<std::string> percent_decoded(std::string_view text, std::string_view part) {
-  std::string result;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '%') {
-      result.push_back(text[at]);
-      continue;
-    }
-    const int high = at + 2 < text.size() ? hex_digit(text[at + 1]) : -1;
-    const int low = at + 2 < text.size() ? hex_digit(text[at + 2]) : -1;
-    if (high < 0 || low < 0 || (high == 0 && low == 0)) {
-      return invalid("the URL's " + std::string(part) + " has a \"%\" that is not followed by two hexadecimal digits");
-    }
-    result.push_back(static_cast<char>(high * 16 + low));
-    at += 2;
-  }
-  return result;
+  Result<std::string> result = percent_decode(text);
+  if (result && !result->contains('\0')) return result;
+  return invalid("the URL's " + std::string(part) + " has a \"%\" that is not followed by two hexadecimal digits");
 }
 
 // "a:1,b,[::1]:5433" -> hosts "a,b,::1" and ports "1,,5433".

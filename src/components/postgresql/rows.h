@@ -7,12 +7,21 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace tandem::components::postgresql {
 
 class Rows final {
  public:
   explicit Rows(PGresult* result) : result_(result) {}
+
+  int columns() const { return PQnfields(result_.get()); }
+  const char* name(int column) const { return PQfname(result_.get(), column); }
+  unsigned type(int column) const { return PQftype(result_.get(), column); }  // an object id of pg_type
+  // As it came, in whichever format; lives as long as the rows.
+  std::string_view bytes(int row, int column) const {
+    return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+  }
 
   int size() const { return PQntuples(result_.get()); }
   // Rows that the statement inserted, changed or removed.

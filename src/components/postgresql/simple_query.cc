@@ -7,6 +7,7 @@ namespace {
 
 std::string_view type_name(Type type) {
   switch (type) {
+    case Type::kUnsaid: return "unknown";  // as a literal without a type is
     case Type::kBool: return "boolean";
     case Type::kBytea: return "bytea";
     case Type::kInt8: return "bigint";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@ namespace tandem::components::postgresql {
 
 // Object ids of PostgreSQL's own types, which never change (pg_type.dat).
 enum class Type : unsigned {
+  kUnsaid = 0,  // the server finds out what it must be
   kBool = 16,
   kBytea = 17,
   kInt8 = 20,
@@ -21,7 +23,8 @@ enum class Type : unsigned {
   kJsonb = 3802,
 };
 
-// One statement with $1, $2 … It outlives the clients that run it. `name` is unique in a component.
+// One statement with $1, $2 … It outlives the clients that run it, or the Statement owns it. `name` is unique in a
+// component; one without a name is never prepared.
 struct StatementText {
   std::string name;
   std::string sql;
@@ -34,6 +37,7 @@ using Value = std::optional<std::string>;
 struct Statement {
   const StatementText* text;
   std::vector<Value> values;
+  std::shared_ptr<const StatementText> owned = nullptr;  // `text`, where it is for this use alone
 };
 
 // PostgreSQL's text form of an array of texts.

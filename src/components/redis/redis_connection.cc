@@ -43,6 +43,11 @@ void RedisConnection::send(RedisCall call) {
   if (phase_ == Phase::kIdle) connect();
 }
 
+void RedisConnection::listen(std::function<void(const RedisValue&)> pushed, std::function<void()> lost) {
+  pushed_ = std::move(pushed);
+  lost_ = std::move(lost);
+}
+
 void RedisConnection::when_idle(Task idle) {
   idle_ = std::move(idle);
   tell_idle();
@@ -221,11 +226,20 @@ void RedisConnection::on_bytes(std::string_view bytes) {
       if (steps_.empty()) ready();
       continue;
     }
+    if (is_push(**value)) {
+      pushed_(**value);
+      continue;
+    }
     if (sent_.empty()) return lost(make_error(Code::kInternal, server_name() + " answers what nobody has asked"));
     take(std::move(**value));
   }
   if (phase_ == Phase::kReady && sent_.empty()) stream_->expect_bytes_within(milliseconds(0));
   tell_idle();
+}
+
+bool RedisConnection::is_push(const RedisValue& value) const {
+  if (pushed_ == nullptr || value.items.size() < 3) return false;
+  return value.items.front().text == "message" || value.items.front().text == "pmessage";
 }
 
 void RedisConnection::take(RedisValue value) {
@@ -258,6 +272,11 @@ void RedisConnection::lost(const Error& error) {
   const bool was_ready = phase_ == Phase::kReady;
   stream_.reset();
   steps_.clear();
+  if (was_ready && lost_ != nullptr) {
+    worker_.post([this, alive = std::weak_ptr<int>(alive_)] {
+      if (!alive.expired()) lost_();
+    });
+  }
   // A server closes connections that are idle for long: nobody need know.
   if (was_ready && sent_.empty()) {
     phase_ = Phase::kIdle;

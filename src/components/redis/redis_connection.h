@@ -49,6 +49,11 @@ class RedisConnection final : public net::ByteStream::Listener {
   // Calls that are not answered are dropped without a word.
   ~RedisConnection();
 
+  // For a connection that subscribes to channels (SUBSCRIBE or PSUBSCRIBE, one channel a command, so that each has one
+  // answer): `pushed` gets what the server says unasked, and `lost` runs when a connection that was there has gone,
+  // after the call that has noticed it.
+  void listen(std::function<void(const RedisValue&)> pushed, std::function<void()> lost);
+
   void send(RedisCall call);
   // Where it is connected to, or was or will be.
   const RedisAddress& address() const;
@@ -95,6 +100,7 @@ class RedisConnection final : public net::ByteStream::Listener {
   void tell_idle();
   void warn(const std::string& text) const;
   std::string server_name() const;
+  bool is_push(const RedisValue& value) const;
 
   net::Worker& worker_;
   const RedisOptions& options_;
@@ -111,6 +117,8 @@ class RedisConnection final : public net::ByteStream::Listener {
   bool outage_ = false;         // said in the log
   std::optional<Error> cause_;  // why signing in failed
   Task idle_;
+  std::function<void(const RedisValue&)> pushed_;
+  std::function<void()> lost_;
   // Timers that outlive the connection look whether it is still there.
   const std::shared_ptr<int> alive_ = std::make_shared<int>();
 };

@@ -1,9 +1,10 @@
 #include "components/redis/redis_options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "base/number.h"
+#include "base/text.h"
 #include "config/duration.h"
 #include "config/text.h"
 
@@ -15,17 +16,9 @@ using std::chrono::milliseconds;
 
 constexpr std::uint16_t kRedisPort = 6379;
 
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 std::optional<std::uint16_t> to_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (failure != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
-  return port;
+  const std::optional<std::uint16_t> port = parse_number<std::uint16_t>(text);
+  return port && *port != 0 ? port : std::nullopt;
 }
 
 std::unexpected<Error> wrong(std::string_view key, std::string_view why) {
@@ -72,12 +65,11 @@ Status read_durations(const MetadataReader& metadata, RedisOptions& options) {
   // Dapr counts the old key in nanoseconds.
   const std::string backoff = metadata.get_string("maxRetryBackoff");
   if (!backoff.empty() && !metadata.has("redisMinRetryInterval")) {
-    std::int64_t nanoseconds = 0;
-    const auto [end, failure] = std::from_chars(backoff.data(), backoff.data() + backoff.size(), nanoseconds);
-    if (failure != std::errc() || end != backoff.data() + backoff.size()) {
+    const std::optional<std::int64_t> nanoseconds = parse_number<std::int64_t>(backoff);
+    if (!nanoseconds) {
       return wrong("maxRetryBackoff", "must be a whole number of nanoseconds; redisMinRetryInterval takes a duration");
     }
-    options.min_retry_interval = std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(nanoseconds));
+    options.min_retry_interval = std::chrono::duration_cast<milliseconds>(std::chrono::nanoseconds(*nanoseconds));
   } else if (Status status = read("redisMinRetryInterval", options.min_retry_interval); !status) {
     return status;
   }
@@ -118,12 +110,10 @@ Status refuse_keys(const MetadataReader& metadata) {
 }  // namespace
 
 Result<std::optional<milliseconds>> parse_redis_duration(std::string_view key, const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure == std::errc() && end == text.data() + text.size()) {
-    if (number < 0) return std::nullopt;
-    if (number > 1'000'000'000'000) return wrong(key, "is too long");
-    return milliseconds(number);
+  if (const std::optional<std::int64_t> number = parse_number<std::int64_t>(text)) {
+    if (*number < 0) return std::nullopt;
+    if (*number > 1'000'000'000'000) return wrong(key, "is too long");
+    return milliseconds(*number);
   }
   const Result<std::chrono::nanoseconds> parsed = config::parse_duration(text);
   if (!parsed) return wrong(key, "must be a duration such as 500ms or 3s, or a number of milliseconds");
@@ -167,7 +157,7 @@ Result<RedisAddress> parse_redis_address(std::string_view text, std::uint16_t po
 
 Result<RedisOptions> read_redis_options(const MetadataReader& metadata) {
   if (Status status = refuse_keys(metadata); !status) return fail(std::move(status.error()));
-  RedisOptions options{.cluster = config::equals_folded(metadata.get_string("redisType"), "cluster"),
+  RedisOptions options{.cluster = equals_ignoring_case(metadata.get_string("redisType"), "cluster"),
                        .username = metadata.get_string("redisUsername"),
                        .password = metadata.get_string("redisPassword"),
                        .sentinel_username = metadata.get_string("sentinelUsername"),

@@ -245,6 +245,14 @@ TEST_F(PassedCallTest, AnAppThatEndsWhileTheClientSendsIsHeard) {
   EXPECT_EQ(broken_, 0);
 }
 
+TEST_F(PassedCallTest, AnAppThatSaysItIsUnavailableIsThere) {
+  Client client(*this, "Away");
+  const Status status = client.unary("x");
+  EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "not at home");
+  EXPECT_EQ(broken_, 0) << "its connection is a good one";
+}
+
 TEST_F(PassedCallTest, AnAppThatIsGoneIsUnavailable) {
   {
     Client before(*this, "Echo");
@@ -343,6 +351,32 @@ TEST(CallGateTest, TakesAsManyAsItMayAndTheOthersInOrder) {
   EXPECT_EQ(ran, "abcd");
   EXPECT_TRUE(enter('e'));
   EXPECT_EQ(ran, "abcde");
+}
+
+TEST(CallGateTest, WhoGivesHisPlaceUpIsPassedOver) {
+  CallGate gate(1);
+  std::string ran;
+  const auto enter = [&](char name) {
+    Task task = [&ran, name] { ran += name; };
+    CallGate::Place place = 0;
+    EXPECT_TRUE(gate.enter(task, place));
+    return place;
+  };
+  const CallGate::Place inside = enter('a');
+  const CallGate::Place first = enter('b');
+  const CallGate::Place second = enter('c');
+  EXPECT_EQ(inside, 0U);
+  EXPECT_EQ(gate.waiting(), 2U);
+  gate.give_up(first);
+  gate.give_up(first);
+  gate.give_up(0);
+  EXPECT_EQ(gate.waiting(), 1U);
+  gate.leave();
+  EXPECT_EQ(ran, "ac");
+  gate.give_up(second);
+  gate.leave();
+  EXPECT_EQ(enter('d'), 0U);
+  EXPECT_EQ(ran, "acd");
 }
 
 }  // namespace

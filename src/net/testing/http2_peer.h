@@ -16,6 +16,12 @@
 
 namespace tandem::net {
 
+// For a server that speaks both.
+inline ServerOptions http2(ServerOptions options = {}) {
+  options.http2 = Http2::kOn;
+  return options;
+}
+
 // A frame of any kind, right or wrong.
 inline std::string http2_frame(std::uint8_t type, std::uint8_t flags, std::uint32_t id, std::string_view payload) {
   const auto byte = [](std::uint32_t number, int shift) { return static_cast<char>(number >> shift & 0xff); };

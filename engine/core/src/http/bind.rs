@@ -3,16 +3,17 @@
 //! Written against the linker, not generated: arguments stay in the guest's memory until they are used, and nothing is
 //! boxed that need not be. Every 0.2.x import finds them (the linker matches by semver).
 
-use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceTable, ResourceType, WasmList, WasmStr};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut, bail};
 use wasmtime_wasi_io::poll::{Pollable, subscribe};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
-use super::body::{BodyError, BodyIn, BodyOut, InEnd, InStream, OutEnd, OutStream, Shared, lock};
-use super::call::{Answer, Request, Response};
+use super::body::{BodyError, BodyIn, BodyOut, InEnd, InStream, OutEnd, OutStream};
+use super::call::{Answer, IncomingRequest, Request, Response, ResponseOutparam};
 use super::exchange::{Exchange, Hold, Outgoing, Timeouts};
 use super::fields::Fields;
 use super::types::{ErrorCode, HeaderError, Method, Scheme};
+use crate::confined::Shared;
 use crate::ctx::Ctx;
 
 pub const TYPES: &str = "wasi:http/types@0.2.12";
@@ -20,9 +21,6 @@ pub const OUTGOING: &str = "wasi:http/outgoing-handler@0.2.12";
 
 /// A guest that holds more handles than this leaks them.
 pub const MAX_HANDLES: usize = 100_000;
-
-pub struct IncomingRequest(pub u64);
-pub struct ResponseOutparam(pub u64);
 
 struct OutgoingRequest {
     method: Method,
@@ -86,7 +84,7 @@ struct OutgoingBody(Shared<BodyOut>);
 impl Drop for OutgoingBody {
     /// Dropped without finish: what was written must not look complete.
     fn drop(&mut self) {
-        let mut body = lock(&self.0);
+        let mut body = self.0.borrow();
         if body.end.is_none() {
             body.end = Some(OutEnd::Cut);
         }
@@ -105,13 +103,21 @@ fn resource<T: Send + 'static>(linker: &mut LinkerInstance<'_, Ctx>, name: &str)
     })
 }
 
+/// The handles of a call, which are in no table.
+fn call_resource<T: Send + 'static>(linker: &mut LinkerInstance<'_, Ctx>, name: &str) -> Result<()> {
+    linker.resource(name, ResourceType::host::<T>(), |mut store, _| {
+        store.data_mut().call.close_handle();
+        Ok(())
+    })
+}
+
 pub fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
     let mut types = linker.instance(TYPES)?;
     resource::<Fields>(&mut types, "fields")?;
-    resource::<IncomingRequest>(&mut types, "incoming-request")?;
+    call_resource::<IncomingRequest>(&mut types, "incoming-request")?;
     resource::<OutgoingRequest>(&mut types, "outgoing-request")?;
     resource::<RequestOptions>(&mut types, "request-options")?;
-    resource::<ResponseOutparam>(&mut types, "response-outparam")?;
+    call_resource::<ResponseOutparam>(&mut types, "response-outparam")?;
     resource::<IncomingResponse>(&mut types, "incoming-response")?;
     resource::<IncomingBody>(&mut types, "incoming-body")?;
     resource::<FutureTrailers>(&mut types, "future-trailers")?;
@@ -182,10 +188,10 @@ fn add_fields(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
 
 /// The running request, or a trap for a handle from an earlier call.
 fn running<'a>(store: &'a Store<'_>, this: &Resource<IncomingRequest>) -> Result<&'a Request> {
-    let number = store.data().table.get(this)?.0;
-    match store.data().call.request(number) {
-        Some(request) => Ok(request),
-        None => bail!("an incoming-request is used after its call has ended"),
+    let call = &store.data().call;
+    match call.request() {
+        Some(request) if call.is_running(this) => Ok(request),
+        _ => bail!("an incoming-request is used after its call has ended"),
     }
 }
 
@@ -234,7 +240,7 @@ fn add_incoming_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[static]incoming-body.finish", |mut store: Store, (this,): (Resource<IncomingBody>,)| {
         let ctx = store.data_mut();
         let incoming = ctx.table.delete(this)?;
-        lock(&incoming.body).discard();
+        incoming.body.borrow().discard();
         ctx.link.mark_dirty();
         let stream = InStream { body: incoming.body.clone(), link: ctx.link.clone() };
         Ok((ctx.table.push(FutureTrailers { stream, taken: false, _hold: incoming._hold.clone() })?,))
@@ -246,7 +252,7 @@ fn add_incoming_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         type Trailers = Result<Result<Option<Resource<Fields>>, ErrorCode>, ()>;
         let table = &mut store.data_mut().table;
         let future = table.get_mut(&this)?;
-        let end = lock(&future.stream.body).end.clone();
+        let end = future.stream.body.borrow().end.clone();
         let Some(end) = end else { return Ok((None::<Trailers>,)) };
         if std::mem::replace(&mut future.taken, true) {
             return Ok((Some(Err(())),));
@@ -273,7 +279,7 @@ fn add_outgoing_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let request = table.get_mut(&this)?;
         let (None, Ok(declared)) = (&request.body, request.headers.content_length()) else { return Ok((Err(()),)) };
         let body = Shared::<BodyOut>::default();
-        lock(&body).declared = declared;
+        body.borrow().declared = declared;
         request.body = Some(body.clone());
         Ok((Ok(table.push(OutgoingBody(body))?),))
     })?;
@@ -408,8 +414,7 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let ctx = store.data_mut();
         let headers = ctx.table.delete(headers)?;
         // SAFETY: the request lives while its call runs.
-        let head =
-            ctx.call.request(ctx.call.number).is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
+        let head = ctx.call.request().is_some_and(|request| unsafe { request.method.bytes() } == b"HEAD");
         Ok((ctx.table.push(OutgoingResponse { status: 200, headers, body: None, head })?,))
     })?;
     l.func_wrap("[method]outgoing-response.status-code", |store: Store, (this,): (This,)| {
@@ -433,7 +438,7 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         let response = ctx.table.get_mut(&this)?;
         let (None, Ok(declared)) = (&response.body, response.headers.content_length()) else { return Ok((Err(()),)) };
         {
-            let mut body = lock(&body);
+            let mut body = body.borrow();
             body.declared = declared;
             body.head = response.head;
         }
@@ -443,7 +448,7 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[method]outgoing-body.write", |mut store: Store, (this,): (Resource<OutgoingBody>,)| {
         let ctx = store.data_mut();
         let body = ctx.table.get(&this)?.0.clone();
-        if !lock(&body).take_stream() {
+        if !body.borrow().take_stream() {
             return Ok((Err(()),));
         }
         let stream: DynOutputStream = Box::new(OutStream { body, link: ctx.link.clone() });
@@ -456,7 +461,7 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
             let trailers = trailers.map(|trailers| ctx.table.delete(trailers)).transpose()?;
             let body = ctx.table.delete(this)?;
             ctx.link.mark_dirty();
-            let finished = lock(&body.0).finish(trailers);
+            let finished = body.0.borrow().finish(trailers);
             Ok((finished.map_err(|declared| ErrorCode::HttpResponseBodySize(Some(declared))),))
         },
     )?;
@@ -465,8 +470,8 @@ fn add_outgoing_response(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
         |mut store: Store,
          (param, response): (Resource<ResponseOutparam>, Result<Resource<OutgoingResponse>, ErrorCode>)| {
             let ctx = store.data_mut();
-            let number = ctx.table.delete(param)?.0;
-            if number != ctx.call.number {
+            ctx.call.close_handle();
+            if !ctx.call.is_running(&param) {
                 bail!("a response-outparam is used after its call has ended");
             }
             let answer = match response {
@@ -506,12 +511,4 @@ fn handle(
     ctx.link.add_exchange(exchange.clone());
     let future = FutureResponse { hold: Hold::new(exchange), taken: false };
     Ok((Ok(ctx.table.push(future)?),))
-}
-
-/// The two handles that a call of `incoming-handler.handle` gets.
-pub fn push_call(
-    table: &mut ResourceTable,
-    number: u64,
-) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
-    Ok((table.push(IncomingRequest(number))?, table.push(ResponseOutparam(number))?))
 }

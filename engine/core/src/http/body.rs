@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -13,17 +13,11 @@ use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
 use super::fields::Fields;
+use crate::confined::Shared;
 use crate::instance::Link;
 
 /// What a guest may have written that has not left yet.
 pub const OUT_CAPACITY: usize = 64 << 10;
-
-/// A value that guest and host share, never at the same time: the lock is there for Rust, nobody waits for it.
-pub type Shared<T> = Arc<Mutex<T>>;
-
-pub fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 /// What went wrong with a body, inside a wasi:io error.
 #[derive(Debug)]
@@ -129,7 +123,7 @@ pub struct InStream {
 impl Pollable for InStream {
     async fn ready(&mut self) {
         poll_fn(|cx| {
-            let mut body = lock(&self.body);
+            let mut body = self.body.borrow();
             if body.ready() {
                 return Poll::Ready(());
             }
@@ -145,7 +139,7 @@ impl Pollable for InStream {
 
 impl InputStream for InStream {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let mut body = lock(&self.body);
+        let mut body = self.body.borrow();
         match body.read(size) {
             Some(result) => result,
             None => {
@@ -229,7 +223,7 @@ pub struct OutStream {
 impl Pollable for OutStream {
     async fn ready(&mut self) {
         poll_fn(|cx| {
-            let mut body = lock(&self.body);
+            let mut body = self.body.borrow();
             if body.room() > 0 || body.end.is_some() {
                 return Poll::Ready(());
             }
@@ -242,7 +236,7 @@ impl Pollable for OutStream {
 
 impl OutputStream for OutStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut body = lock(&self.body);
+        let mut body = self.body.borrow();
         if body.end.is_some() {
             return Err(StreamError::Closed);
         }
@@ -267,11 +261,11 @@ impl OutputStream for OutStream {
 
     /// Everything leaves at the end of the guest's slice anyway; a flush that is followed by finish costs nothing extra.
     fn flush(&mut self) -> StreamResult<()> {
-        if lock(&self.body).end.is_some() { Err(StreamError::Closed) } else { Ok(()) }
+        if self.body.borrow().end.is_some() { Err(StreamError::Closed) } else { Ok(()) }
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        let body = lock(&self.body);
+        let body = self.body.borrow();
         if body.end.is_some() { Err(StreamError::Closed) } else { Ok(body.room()) }
     }
 }

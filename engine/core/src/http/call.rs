@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::body::{BodyIn, BodyOut, InEnd, OutEnd, Shared, lock};
+use wasmtime::component::Resource;
+
+use super::body::{BodyIn, BodyOut, InEnd, OutEnd};
 use super::fields::Fields;
+use crate::confined::Shared;
 use crate::ffi::{Header, Str, slice};
 use crate::instance::Link;
 
@@ -22,6 +25,12 @@ pub struct Request {
     pub trailers_count: usize,
 }
 
+/// What a guest's handle to its request refers to: [`Call`].
+pub struct IncomingRequest;
+
+/// What a guest's handle to its answer refers to: [`Call`].
+pub struct ResponseOutparam;
+
 /// A pointer that the C++ side keeps valid while its call runs.
 pub struct Foreign<T>(pub *const T);
 
@@ -38,10 +47,12 @@ unsafe impl<T> Send for Foreign<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Foreign<T> {}
 
-/// The guest's view of the running call. Handles carry the number of their call, so that one kept from an earlier call
-/// finds nothing instead of memory that is gone.
+/// The guest's view of the running call. Handles are the number of their call, so that one kept from an earlier call finds
+/// nothing instead of memory that is gone.
 pub struct Call {
     pub number: u64,
+    /// Handles to requests and answers, of this call and of earlier ones, that the guest has not dropped.
+    open_handles: usize,
     request: Option<Foreign<Request>>,
     pub body: Shared<BodyIn>,
     /// Reused from call to call unless the guest kept a handle to it.
@@ -50,7 +61,7 @@ pub struct Call {
 
 impl Call {
     pub fn none() -> Call {
-        Call { number: 0, request: None, body: Shared::default(), spare_out: None }
+        Call { number: 0, open_handles: 0, request: None, body: Shared::default(), spare_out: None }
     }
 
     pub fn begin(&mut self, request: Foreign<Request>, body: Shared<BodyIn>) {
@@ -63,16 +74,41 @@ impl Call {
         self.request = None;
     }
 
-    /// The request of call `number`, if that is the running one.
-    pub fn request(&self, number: u64) -> Option<&Request> {
+    /// What stands for this call in a handle. No table is needed: there is one request and one answer.
+    fn handle(&self) -> u32 {
+        self.number as u32
+    }
+
+    /// The two handles that incoming-handler.handle gets.
+    pub fn open_handles(&mut self) -> (Resource<IncomingRequest>, Resource<ResponseOutparam>) {
+        self.open_handles += 2;
+        (Resource::new_own(self.handle()), Resource::new_own(self.handle()))
+    }
+
+    /// One of them was dropped, or given back.
+    pub fn close_handle(&mut self) {
+        self.open_handles = self.open_handles.saturating_sub(1);
+    }
+
+    pub fn open_handle_count(&self) -> usize {
+        self.open_handles
+    }
+
+    /// Whether a handle is one of the running call's.
+    pub fn is_running<T: 'static>(&self, handle: &Resource<T>) -> bool {
+        handle.rep() == self.handle()
+    }
+
+    /// The request that is being answered.
+    pub fn request(&self) -> Option<&Request> {
         // SAFETY: tdm_instance_start()'s request lives until done, and end() comes before done.
-        self.request.filter(|_| number == self.number).map(|request| unsafe { &*request.0 })
+        self.request.map(|request| unsafe { &*request.0 })
     }
 
     pub fn new_out(&mut self) -> Shared<BodyOut> {
         match &self.spare_out {
             Some(spare) if Arc::strong_count(spare) == 1 => {
-                lock(spare).reset();
+                spare.borrow().reset();
                 spare.clone()
             }
             _ => {
@@ -130,7 +166,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
         link.answer(response.status, &response.headers.spans(leave_out), Str::EMPTY, true);
         return true;
     };
-    let mut body = lock(&shared);
+    let mut body = shared.borrow();
     if last && body.end.is_none() {
         body.end = Some(OutEnd::Cut);
     }
@@ -149,7 +185,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
             drop(body);
             link.answer(response.status, &response.headers.spans(leave_out), Str::new(&buffer), true);
             buffer.clear();
-            lock(&shared).buffer = buffer;
+            shared.borrow().buffer = buffer;
             return true;
         }
         body.in_flight = true;
@@ -157,7 +193,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
         link.begin_sending(&shared);
         link.answer(response.status, &response.headers.spans(""), Str::new(&buffer), false);
         buffer.clear();
-        body = lock(&shared);
+        body = shared.borrow();
         if body.buffer.is_empty() {
             body.buffer = buffer;
         }
@@ -169,7 +205,7 @@ fn flush_response(link: &Link, response: &mut Response, last: bool, trapped: boo
         link.begin_sending(&shared);
         link.answer_body(Str::new(&buffer));
         buffer.clear();
-        body = lock(&shared);
+        body = shared.borrow();
         if body.buffer.is_empty() {
             body.buffer = buffer;
         }

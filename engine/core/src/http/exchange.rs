@@ -1,5 +1,6 @@
 //! A guest's own outgoing request, its answer, and the C++ side's hold on both.
 
+use std::cell::RefMut;
 use std::ffi::c_void;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::task::{Poll, Waker};
 
 use wasmtime_wasi_io::poll::Pollable;
 
-use super::body::{BodyIn, BodyOut, InEnd, OutEnd, Shared, lock};
+use super::body::{BodyIn, BodyOut, InEnd, OutEnd};
 use super::call::{Request, received_trailers};
 use super::fields::Fields;
 use super::types::{ErrorCode, Method, Scheme};
+use crate::confined::{Confined, Shared};
 use crate::ffi::{Header, Str, fence, slice};
 use crate::instance::Link;
 
@@ -37,7 +39,7 @@ pub struct Outgoing {
 /// `tdm_exchange`, behind an Arc whose counts are the references of both sides.
 pub struct Exchange {
     link: Arc<Link>,
-    state: std::sync::Mutex<State>,
+    state: Confined<State>,
     /// None: a request without a body.
     out: Option<Shared<BodyOut>>,
     pub body: Shared<BodyIn>,
@@ -59,15 +61,15 @@ impl Exchange {
     pub fn new(link: Arc<Link>, request: Outgoing, out: Option<Shared<BodyOut>>) -> Arc<Exchange> {
         Arc::new(Exchange {
             link,
-            state: std::sync::Mutex::new(State { unsent: Some(request), ..State::default() }),
+            state: Confined::new(State { unsent: Some(request), ..State::default() }),
             out,
             body: Shared::default(),
             user: AtomicPtr::new(std::ptr::null_mut()),
         })
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn state(&self) -> RefMut<'_, State> {
+        self.state.borrow()
     }
 
     /// The answer's head, once.
@@ -106,7 +108,7 @@ impl Exchange {
         } else {
             self.flush_out(link);
         }
-        if lock(&self.body).take_want() {
+        if self.body.borrow().take_want() {
             link.http_want_body(Arc::as_ptr(self));
         }
         let mut state = self.state();
@@ -127,7 +129,7 @@ impl Exchange {
         let (buffer, whole) = match &self.out {
             None => (Vec::new(), true),
             Some(out) => {
-                let mut out = lock(out);
+                let mut out = out.borrow();
                 let whole = matches!(out.end, Some(OutEnd::Finished(_)));
                 let buffer = std::mem::take(&mut out.buffer);
                 if !whole {
@@ -162,14 +164,14 @@ impl Exchange {
         if self.state().out_over {
             return;
         }
-        let mut body = lock(out);
+        let mut body = out.borrow();
         if !body.buffer.is_empty() && !body.in_flight {
             let mut buffer = std::mem::take(&mut body.buffer);
             body.in_flight = true;
             drop(body);
             link.http_body(Arc::as_ptr(self), Str::new(&buffer));
             buffer.clear();
-            body = lock(out);
+            body = out.borrow();
             if body.buffer.is_empty() {
                 body.buffer = buffer;
             }
@@ -251,7 +253,7 @@ pub unsafe extern "C" fn tdm_exchange_respond(
 /// As [`tdm_exchange_respond`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tdm_exchange_body(exchange: *const Exchange, piece: Str) {
-    fence((), || unsafe { lock(&(*exchange).body).push(bytes::Bytes::copy_from_slice(piece.bytes())) });
+    fence((), || unsafe { (*exchange).body.borrow().push(bytes::Bytes::copy_from_slice(piece.bytes())) });
 }
 
 /// # Safety
@@ -260,7 +262,7 @@ pub unsafe extern "C" fn tdm_exchange_body(exchange: *const Exchange, piece: Str
 pub unsafe extern "C" fn tdm_exchange_body_end(exchange: *const Exchange, trailers: *const Header, count: usize) {
     fence((), || {
         let trailers = unsafe { received_trailers(trailers, count) };
-        lock(unsafe { &(*exchange).body }).finish(InEnd::Complete(trailers));
+        unsafe { &(*exchange).body }.borrow().finish(InEnd::Complete(trailers));
     });
 }
 
@@ -270,7 +272,7 @@ pub unsafe extern "C" fn tdm_exchange_body_end(exchange: *const Exchange, traile
 pub unsafe extern "C" fn tdm_exchange_fail(exchange: *const Exchange, error: i32, message: Str) {
     fence((), || unsafe {
         (*exchange).set_head(Err(ErrorCode::from_number(error, &message.text())));
-        lock(&(*exchange).body).finish(InEnd::Broken);
+        (*exchange).body.borrow().finish(InEnd::Broken);
     });
 }
 
@@ -281,7 +283,7 @@ pub unsafe extern "C" fn tdm_exchange_drained(exchange: *const Exchange) {
     fence((), || {
         let exchange = unsafe { &*exchange };
         if let Some(out) = &exchange.out {
-            let mut body = lock(out);
+            let mut body = out.borrow();
             body.in_flight = false;
             body.wake();
             if !body.buffer.is_empty() || body.end.is_some() {

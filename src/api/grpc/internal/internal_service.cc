@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "api/grpc/bounded_body.h"
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/unary_call.h"
 #include "net/in_process.h"
@@ -19,25 +20,17 @@ namespace {
 class WholeAnswer final : public net::ResponseSink {
  public:
   WholeAnswer(SharedCall call, std::size_t limit, peer::InternalInvokeResponse& response)
-      : call_(std::move(call)), limit_(limit), response_(response) {}
+      : call_(std::move(call)), response_(response), body_(limit) {}
 
   void on_head(int status, net::Headers headers) override { fill_response(status, headers, std::nullopt, answer_); }
   void on_body(std::string_view piece, Completion<void> resume) override {
-    size_ += piece.size();
-    if (size_ > limit_) {
-      body_.clear();
-    } else {
-      body_ += piece;
-    }
+    body_.add(piece);
     resume({});
   }
   void on_end(net::Headers) override {
     call_->answer([&](::grpc::CallbackServerContext&) {
-      if (size_ > limit_) {
-        return ::grpc::Status(::grpc::StatusCode::RESOURCE_EXHAUSTED,
-                              fmt::format("grpc: trying to send message larger than max ({} vs. {})", size_, limit_));
-      }
-      answer_.mutable_message()->mutable_data()->set_value(std::move(body_));
+      if (::grpc::Status too_large = body_.status(); !too_large.ok()) return too_large;
+      answer_.mutable_message()->mutable_data()->set_value(body_.take());
       response_ = std::move(answer_);
       return ::grpc::Status::OK;
     });
@@ -48,11 +41,9 @@ class WholeAnswer final : public net::ResponseSink {
 
  private:
   const SharedCall call_;
-  const std::size_t limit_;
   peer::InternalInvokeResponse& response_;  // touched only once the answer is claimed
   peer::InternalInvokeResponse answer_;
-  std::string body_;
-  std::size_t size_ = 0;  // also of what is over the limit and not kept
+  BoundedBody body_;
 };
 
 // Lives until gRPC is done with it.
@@ -72,7 +63,7 @@ Result<LocalApp> InternalService::local_app() {
   if (!callee || callee->elsewhere) return fail(Code::kInternal, "app channel is not initialized");
   const std::size_t worker = turn_.fetch_add(1, std::memory_order_relaxed) % options_.workers.size();
   return LocalApp{*options_.workers[worker], callee->endpoint->handler(worker), std::string(callee->authority),
-                  options_.max_message_bytes};
+                  callee->method_in, options_.max_message_bytes};
 }
 
 ::grpc::ServerUnaryReactor* InternalService::CallLocal(Context* server, const peer::InternalInvokeRequest* request,
@@ -88,7 +79,7 @@ Result<LocalApp> InternalService::local_app() {
     call->fail({::grpc::StatusCode::INVALID_ARGUMENT, "parsing InternalInvokeRequest error: field Message is nil"});
     return call.get();
   }
-  auto http = request_of(*request, app->authority);
+  auto http = request_of(*request, app->authority, app->method_in);
   if (!http) {
     call->fail(status_of(http.error()));
     return call.get();

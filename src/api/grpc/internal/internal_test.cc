@@ -118,6 +118,12 @@ TEST(Internal, NobodyIsThere) {
   ASSERT_TRUE(streamed.error);
   EXPECT_THAT(streamed.error->message, ::testing::StartsWith("rpc error: code = Unavailable"));
   EXPECT_EQ(sidecars.names.forgotten.size(), 5u);
+  // The caller has policies of its own.
+  sidecars.has_policies = true;
+  const Answered once = sidecars.call({.target = "/"}, std::string());
+  ASSERT_TRUE(once.error);
+  EXPECT_THAT(once.error->message, ::testing::StartsWith("rpc error: code = Unavailable"));
+  EXPECT_EQ(sidecars.names.forgotten.size(), 6u);
 }
 
 TEST(Internal, AnAppThatMovedIsFoundAgain) {
@@ -296,6 +302,28 @@ TEST(Internal, ACallerThatSendsAllBeforeItReads) {
   for (std::uint64_t seq = 0; seq < 100; ++seq) raw.send_payload(piece, seq);
   EXPECT_TRUE(raw.end().ok());
   EXPECT_EQ(raw.body.size(), 100 * piece.size());
+}
+
+TEST(Internal, AGetHasNoBodyUntilSomeOfItCame) {
+  using ::dapr::proto::common::v1::HTTPExtension;
+  TwoSidecars sidecars;
+  peer::InternalInvokeRequestStream message;
+  *message.mutable_request() = Raw::request();
+  message.mutable_request()->mutable_message()->mutable_http_extension()->set_verb(HTTPExtension::GET);
+  message.mutable_request()->mutable_message()->set_method("whole");
+  Raw without(sidecars);
+  without.send(message);
+  EXPECT_TRUE(without.end().ok());
+  EXPECT_EQ(without.body, "whole");
+  EXPECT_TRUE(sidecars.app.without_body);
+
+  message.mutable_request()->mutable_message()->set_method("echo");
+  Raw with(sidecars);
+  with.send(message);
+  with.send_payload("a", 0);
+  with.send_payload("b", 1);
+  EXPECT_TRUE(with.end().ok());
+  EXPECT_EQ(with.body, "ab");
 }
 
 TEST(Internal, CallLocal) {

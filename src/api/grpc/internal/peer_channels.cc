@@ -30,7 +30,7 @@ std::string target_of(std::string_view address) {
 }
 
 PeerChannel PeerChannels::connect(const std::string& address) const {
-  net::grpc::silence_library();
+  net::grpc::set_up_library();
   ::grpc::ChannelArguments arguments;
   const int bytes = static_cast<int>(std::min<std::size_t>(max_message_bytes_, std::numeric_limits<int>::max()));
   arguments.SetMaxReceiveMessageSize(bytes);

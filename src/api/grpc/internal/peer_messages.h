@@ -11,6 +11,7 @@
 
 #include "base/call_context.h"
 #include "base/result.h"
+#include "blocks/invoke/method.h"
 #include "dapr/proto/internals/v1/service_invocation.pb.h"
 #include "net/http.h"
 #include "net/in_process.h"
@@ -39,7 +40,8 @@ std::string canonical_name(std::string_view name);
 void fill_request(const net::RequestHead& head, const PeerCall& call, std::optional<std::size_t> body_bytes,
                   peer::InternalInvokeRequest& out);
 // What the called app gets. Fails with kInvalidArgument in daprd's words.
-Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message, std::string_view authority);
+Result<net::OwnedRequest> request_of(const peer::InternalInvokeRequest& message, std::string_view authority,
+                                     invoke::MethodIn method_in);
 // The caller that a request names; "unknown" when it names none.
 std::string caller_of(const peer::InternalInvokeRequest& message);
 // The Content-Length of a request, if it has a valid one.
@@ -57,10 +59,5 @@ struct PeerAnswer {
   std::optional<std::string> body;
 };
 PeerAnswer answer_of(const peer::InternalInvokeResponse& message);
-
-// The HTTP status of a gRPC code, as daprd maps it.
-int http_status_of(int code);
-// "rpc error: code = Unavailable desc = …", as Go prints a status.
-std::string rpc_error(int code, std::string_view message);
 
 }  // namespace tandem::api::grpc

@@ -58,7 +58,8 @@ RemoteApps::RemoteApps(net::Workers& workers, invoke::NameResolver& resolver, Re
                                                         .name_space = options.name_space,
                                                         .host_address = options.host_address,
                                                         .host_name = options.host_name,
-                                                        .retry_delay = options.retry_delay}));
+                                                        .retry_delay = options.retry_delay,
+                                                        .has_policies = options.has_policies}));
   }
 }
 

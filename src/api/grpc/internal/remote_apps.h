@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct RemoteOptions {
   // Of a message from another sidecar.
   std::size_t max_message_bytes = std::size_t{4} << 20;
   std::chrono::milliseconds retry_delay{1000};
+  // Whether a caller has resiliency policies of its own for a callee: then no call is sent again here. Empty: nobody.
+  // Any worker.
+  std::function<bool(std::string_view caller, std::string_view callee)> has_policies;
 };
 
 class RemoteApps final : public invoke::Endpoint {

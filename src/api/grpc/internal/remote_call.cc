@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "blocks/rpc_status.h"
+
 namespace tandem::api::grpc {
 namespace {
 
@@ -15,7 +17,7 @@ constexpr std::size_t kKeptBytes = std::size_t{256} << 10;  // of a body that ma
 Code code_of(const ::grpc::Status& status) { return static_cast<Code>(static_cast<int>(status.error_code())); }
 
 std::string text_of(const ::grpc::Status& status) {
-  return rpc_error(static_cast<int>(status.error_code()), status.error_message());
+  return rpc_text(static_cast<int>(status.error_code()), status.error_message());
 }
 
 std::vector<net::Header> views_of(const net::OwnedHeaders& headers) {
@@ -214,7 +216,8 @@ void RemoteCall::failed(const ::grpc::Status& status) {
 void RemoteCall::retry(const ::grpc::Status& status) {
   parts_.channels.drop(address_, stream_->channel());
   parts_.resolver.forget(app_id_, address_);
-  if (!has_length_) return refuse(code_of(status), text_of(status));
+  const bool has_policies = parts_.has_policies && parts_.has_policies(exchange_->context().app_id, app_id_);
+  if (!has_length_ || has_policies) return refuse(code_of(status), text_of(status));
   const bool in_time = exchange_->context().deadline - std::chrono::steady_clock::now() > parts_.retry_delay;
   if (attempts_ > kRetries || !keeps_ || !in_time || exchange_->gone()) {
     return refuse(code_of(status), fmt::format("failed to invoke target {} after {} retries. Error: {}", app_id_,

@@ -2,8 +2,9 @@
 //
 // Request and answer stream in pieces, one under way a direction, so back-pressure reaches across. As daprd does, a
 // request that found nobody (UNAVAILABLE) is sent again, three times with a second in between, unless its body has no
-// length of its own; the name is resolved anew each time. Its worker's thread only; owned by RemoteApps' lane until it
-// is over, and destroyed early it cancels the call. Failures reach the caller by Exchange::refuse(), or cut the answer.
+// length of its own, or the caller has policies of its own for the app; the name is resolved anew each time. Its
+// worker's thread only; owned by RemoteApps' lane until it is over, and destroyed early it cancels the call. Failures
+// reach the caller by Exchange::refuse(), or cut the answer.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,8 @@ struct RemoteParts {
   std::string host_name;
   // Between two attempts.
   std::chrono::milliseconds retry_delay{1000};
+  // RemoteOptions has it.
+  std::function<bool(std::string_view caller, std::string_view callee)> has_policies;
 };
 
 class RemoteCall final : public PeerStream::Listener, public std::enable_shared_from_this<RemoteCall> {

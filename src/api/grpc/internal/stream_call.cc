@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 namespace tandem::api::grpc {
@@ -79,6 +81,7 @@ void StreamCall::finish(::grpc::Status status) {
 }
 
 void StreamCall::OnReadDone(bool ok) {
+  if (without_body_) return look_ahead(ok);
   if (!std::exchange(handed_over_, true)) return hand_over(ok);
   app_.worker.post([self = shared_from_this(), ok] { self->arrived(ok); });
 }
@@ -105,23 +108,50 @@ void StreamCall::hand_over(bool ok) {
   if (request.metadata().empty() || !request.has_message()) {
     return finish(parsing_failed("request does not contain the required fields in the leading chunk"));
   }
-  auto http = request_of(request, app_.authority);
+  auto http = request_of(request, app_.authority, app_.method_in);
   if (!http) {
     return finish({static_cast<::grpc::StatusCode>(static_cast<int>(http.error().code)), http.error().message});
   }
   context_.app_id = caller_of(request);
   length_left_ = announced_length(request);
   has_payload_ = request_.has_payload();
+  // Few servers expect a body with these, so the app is not told of one before some of it is there.
+  constexpr std::array<std::string_view, 5> kBodiless = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+  const bool bodiless = std::ranges::find(kBodiless, http->method) != kBodiless.end();
+  if (bodiless && !length_left_ && request_.payload().data().empty()) {
+    without_body_ = std::move(*http);
+    if (has_payload_) ++expected_seq_;
+    start_read();
+    return;
+  }
+  hand_over(std::move(*http));
+}
+
+void StreamCall::look_ahead(bool ok) {
+  net::OwnedRequest http = std::move(*without_body_);
+  without_body_.reset();
+  if (!ok && (gone_.load() || server_.IsCancelled())) return;
+  if (ok && (!request_.request().metadata().empty() || request_.request().has_message())) {
+    return finish({::grpc::StatusCode::INVALID_ARGUMENT, "request metadata found in non-leading chunk"});
+  }
+  has_payload_ = ok && request_.has_payload();
+  body_ended_ = !ok;
+  hand_over(std::move(http));
+}
+
+void StreamCall::hand_over(net::OwnedRequest http) {
   // A body that came whole need not be waited for.
   net::RequestBody body;
   if (length_left_ && *length_left_ == request_.payload().data().size()) {
     body = request_.payload().data();
     body_ended_ = true;
+  } else if (body_ended_) {
+    body = std::string();
   } else {
     body = std::make_unique<Body>(shared_from_this());
   }
-  auto sink = std::make_unique<Sink>(shared_from_this(), http->method == "HEAD");
-  app_.worker.post([&handler = app_.handler, http = std::move(*http), body = std::move(body), context = context_,
+  auto sink = std::make_unique<Sink>(shared_from_this(), http.method == "HEAD");
+  app_.worker.post([&handler = app_.handler, http = std::move(http), body = std::move(body), context = context_,
                     sink = std::move(sink)]() mutable {
     handler.handle(
         net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(sink)));

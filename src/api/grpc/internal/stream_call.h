@@ -1,10 +1,10 @@
 // One CallLocalStream of another sidecar: a request for an app of this process and its answer, both in pieces.
 //
 // The request becomes an exchange without a socket on a worker of the caller's choice; from then on all state is that
-// worker's. Nothing is read ahead of the app. What it answers waits for the peer, but for one thing: a daprd reads
-// nothing before it has sent all of its request, so until then the answer is kept, up to a limit. Lives until gRPC is
-// done with it and the app has let go of the exchange. A peer that leaves, and a server that ends, are CANCELLED: the
-// app's read or write under way fails then.
+// worker's. Nothing is read ahead of the app, but for the first piece of a body that comes with a GET, say. What it
+// answers waits for the peer, but for one thing: a daprd reads nothing before it has sent all of its request, so until
+// then the answer is kept, up to a limit. Lives until gRPC is done with it and the app has let go of the exchange. A
+// peer that leaves, and a server that ends, are CANCELLED: the app's read or write under way fails then.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -23,6 +23,7 @@
 #include "base/call_context.h"
 #include "base/executor.h"
 #include "net/http.h"
+#include "net/in_process.h"
 
 namespace tandem::api::grpc {
 
@@ -31,6 +32,7 @@ struct LocalApp {
   Executor& worker;
   net::Handler& handler;
   std::string authority;
+  invoke::MethodIn method_in = invoke::MethodIn::kPath;
   // Of an answer, while its request is still coming.
   std::size_t max_kept_bytes = 0;
 };
@@ -59,6 +61,8 @@ class StreamCall final
   void OnCancel() override;
   void OnDone() override { const std::shared_ptr<StreamCall> last = std::move(self_); }
   void hand_over(bool ok);
+  void hand_over(net::OwnedRequest http);
+  void look_ahead(bool ok);
 
   // Whether the call is still on; then the operation is under way.
   bool start_read();
@@ -86,7 +90,8 @@ class StreamCall final
   bool finished_ = false;  // guarded by mutex_: nothing is started any more
   std::atomic<bool> gone_ = false;
 
-  bool handed_over_ = false;  // of the first read; later ones are the worker's
+  bool handed_over_ = false;                       // of the first read; later ones are the worker's
+  std::optional<net::OwnedRequest> without_body_;  // gRPC's: waits for the message behind the first, or for the end
   // gRPC's while a read is under way, else the worker's.
   peer::InternalInvokeRequestStream request_;
   bool has_payload_ = false;

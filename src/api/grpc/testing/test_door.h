@@ -3,7 +3,8 @@
 //   TestDoor door;
 //   door.stub().GetState(&context, request, &response);
 //
-// Store "store" (all features) and "plain" (no transactions), pub/sub "bus", apps "caller" (whose port it is),
+// Store "store" (all features) and "plain" (no transactions), pub/sub "bus", secret store "vault", configuration store
+// "items", apps "caller" (whose port it is),
 // "callee" and "speaker", which speaks gRPC once a test has put its route into `routes`. A key that ends in "broken"
 // fails every operation, a key that ends in "late" completes on another thread, a topic "closed" takes nothing.
 // Messages reach a subscriber when the test delivers them.
@@ -145,6 +146,58 @@ class TestBroker final : public pubsub::Broker {
   std::vector<Subscriber> subscribers_;
 };
 
+// One secret, "key" with the value "value".
+class TestSecrets final : public secrets::Store {
+ public:
+  secrets::Features features() const override { return {}; }
+  void get(const CallContext&, std::string name, Metadata, Completion<secrets::Secret> done) override {
+    if (name != "key") return done(fail(Code::kNotFound, "secret " + name + " not found"));
+    done(secrets::Secret{{"key", "value"}});
+  }
+  void bulk_get(const CallContext&, Metadata, Completion<secrets::Secrets> done) override {
+    done(secrets::Secrets{{"key", {{"key", "value"}}}});
+  }
+};
+
+// One item, "key" with the value "value"; every watcher hears of every change.
+class TestConfiguration final : public configuration::Store {
+ public:
+  void get(const CallContext&, std::vector<std::string> keys, Metadata,
+           Completion<configuration::Items> done) override {
+    if (keys == std::vector<std::string>{"broken"}) return done(fail(Code::kUnavailable, "store on fire"));
+    done(configuration::Items{{"key", {.value = "value", .version = "1"}}});
+  }
+  void subscribe(const CallContext&, configuration::SubscribeRequest request,
+                 std::shared_ptr<configuration::Watcher> watcher, Completion<void> done) override {
+    if (request.keys == std::vector<std::string>{"broken"}) return done(fail(Code::kUnavailable, "store on fire"));
+    {
+      const std::scoped_lock lock(mutex_);
+      watchers_[request.id] = std::move(watcher);
+    }
+    done({});
+  }
+  void unsubscribe(const CallContext&, std::string id, Completion<void> done) override {
+    {
+      const std::scoped_lock lock(mutex_);
+      watchers_.erase(id);
+    }
+    done({});
+  }
+
+  void change(const std::string& key, const configuration::Item& item) {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [id, watcher] : watchers_) watcher->changed({{key, item}});
+  }
+  std::size_t watchers() const {
+    const std::scoped_lock lock(mutex_);
+    return watchers_.size();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<configuration::Watcher>> watchers_;
+};
+
 // Answers what the test sets, and keeps what it was asked.
 class TestApp final : public invoke::Endpoint, private net::Handler {
  public:
@@ -206,6 +259,10 @@ class TestDoor final : private sidecar::MetadataSource {
     auto broker = std::make_unique<TestBroker>();
     this->broker = broker.get();
     (void)pubsub_.add_broker({.name = "bus", .broker = std::move(broker)});
+    auto items = std::make_unique<TestConfiguration>();
+    this->items = items.get();
+    (void)configuration_.add({.name = "items", .store = std::move(items)});
+    (void)secrets_.add({.name = "vault", .store = std::make_unique<TestSecrets>()});
     (void)invoke_.add("caller", app);
     (void)invoke_.add("callee", app);
     (void)invoke_.add("speaker", app);
@@ -225,6 +282,9 @@ class TestDoor final : private sidecar::MetadataSource {
     return {.app_id = std::move(app_id),
             .state = state_,
             .pubsub = pubsub_,
+            .secrets = secrets_,
+            .configuration = configuration_,
+            .bindings = bindings,
             .invoke = invoke_,
             .routes = &routes,
             .metadata = *this,
@@ -239,8 +299,10 @@ class TestDoor final : private sidecar::MetadataSource {
 
   TestStore* store = nullptr;
   TestBroker* broker = nullptr;
+  TestConfiguration* items = nullptr;
   TestApp app;
   TestRoutes routes;
+  bindings::BindingService bindings{{}};
   sidecar::AppLabels labels;
   sidecar::AppMetadata metadata;
   std::atomic<int> shutdowns = 0;
@@ -253,6 +315,8 @@ class TestDoor final : private sidecar::MetadataSource {
   net::Workers workers_{1};
   state::StateService state_;
   pubsub::PubsubService pubsub_;
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   invoke::InvokeService invoke_;
   std::unique_ptr<::dapr::proto::runtime::v1::Dapr::Stub> stub_;
 };

@@ -1,6 +1,7 @@
 // For tests: a state store, a broker and an app in memory, that do as they are told.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -10,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "blocks/configuration/configuration_store.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/secrets/secret_store.h"
 #include "blocks/state/state_store.h"
 #include "net/http.h"
 
@@ -103,6 +106,61 @@ class FakeBroker final : public pubsub::Broker {
   std::string publisher;
 };
 
+// A secret "broken" fails.
+class FakeSecrets final : public secrets::Store {
+ public:
+  secrets::Features features() const override { return {}; }
+  void get(const CallContext&, std::string name, Metadata given, Completion<secrets::Secret> done) override {
+    metadata = std::move(given);
+    const auto found = all.find(name);
+    if (found == all.end()) return done(fail(Code::kNotFound, "secret " + name + " not found"));
+    done(found->second);
+  }
+  void bulk_get(const CallContext&, Metadata given, Completion<secrets::Secrets> done) override {
+    metadata = std::move(given);
+    if (all.contains("broken")) return done(fail(Code::kUnavailable, "vault on fire"));
+    done(all);
+  }
+
+  secrets::Secrets all;
+  Metadata metadata;
+};
+
+// A test changes it by change().
+class FakeConfiguration final : public configuration::Store {
+ public:
+  void get(const CallContext&, std::vector<std::string> keys, Metadata,
+           Completion<configuration::Items> done) override {
+    configuration::Items found;
+    for (const auto& [key, item] : items) {
+      if (key == "broken") return done(fail(Code::kUnavailable, "store on fire"));
+      if (keys.empty() || std::ranges::find(keys, key) != keys.end()) found.emplace(key, item);
+    }
+    done(std::move(found));
+  }
+  void subscribe(const CallContext&, configuration::SubscribeRequest request,
+                 std::shared_ptr<configuration::Watcher> watcher, Completion<void> done) override {
+    if (items.contains("broken")) return done(fail(Code::kUnavailable, "store on fire"));
+    watchers[request.id] = {std::move(request.keys), std::move(watcher)};
+    done({});
+  }
+  void unsubscribe(const CallContext&, std::string id, Completion<void> done) override {
+    watchers.erase(id);
+    done({});
+  }
+
+  void change(const std::string& key, configuration::Item item) {
+    items[key] = item;
+    for (const auto& [id, watcher] : watchers) {
+      const auto& [keys, told] = watcher;
+      if (keys.empty() || std::ranges::find(keys, key) != keys.end()) told->changed({{key, item}});
+    }
+  }
+
+  configuration::Items items;
+  std::map<std::string, std::pair<std::vector<std::string>, std::shared_ptr<configuration::Watcher>>> watchers;
+};
+
 // Answers with what it saw.
 class FakeApp final : public invoke::Endpoint, private net::Handler {
  public:
@@ -121,6 +179,8 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
   std::string body;
   std::optional<Error> body_error;
   int status = 200;
+  std::string content_type = "text/plain";  // of the answer; empty: it has none
+  std::string answer = "hello from the app";
 
   std::optional<std::string> header(std::string_view name) const {
     for (const auto& [key, value] : headers) {
@@ -145,10 +205,13 @@ class FakeApp final : public invoke::Endpoint, private net::Handler {
     } else {
       read_all(*exchange);
     }
-    const std::vector<net::Header> answer = {{"Content-Type", "text/plain"}, {"X-App", "one"}, {"X-App", "two"}};
-    exchange->start(status, answer);
-    exchange->write("hello ", [](const Result<void>&) {});
-    exchange->write("from the app", [](const Result<void>&) {});
+    std::vector<net::Header> out = {{"X-App", "one"}, {"X-App", "two"}};
+    if (!content_type.empty()) out.insert(out.begin(), {"Content-Type", content_type});
+    exchange->start(status, out);
+    const std::string_view text = answer;
+    const std::size_t half = text.size() / 2;
+    if (half > 0) exchange->write(text.substr(0, half), [](const Result<void>&) {});
+    if (!text.empty()) exchange->write(text.substr(half), [](const Result<void>&) {});
     exchange->finish();
   }
   void read_all(net::Exchange& exchange) {

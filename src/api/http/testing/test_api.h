@@ -3,7 +3,8 @@
 //   TestApi api;
 //   const Answer answer = api.call({.method = "POST", .target = "/v1.0/state/store", .body = "[]"});
 //
-// Stores "store" (all features) and "plain" (no transactions), pub/sub "bus", apps "caller" (whose port it is) and
+// Stores "store" (all features) and "plain" (no transactions), pub/sub "bus", secret store "vault" (whose secret
+// "denied" is), configuration store "items", apps "caller" (whose port it is) and
 // "callee".
 #pragma once
 
@@ -44,6 +45,9 @@ class TestApi final {
     ApiOptions options{.app_id = "caller",
                        .state = state,
                        .pubsub = pubsub,
+                       .secrets = secrets,
+                       .configuration = configuration,
+                       .bindings = bindings,
                        .invoke = invoke,
                        .metadata = metadata,
                        .health = health,
@@ -75,6 +79,9 @@ class TestApi final {
   TestLoop loop;
   state::StateService state;
   pubsub::PubsubService pubsub;
+  secrets::SecretService secrets{{{.store_name = "vault", .denied = {"denied"}}}};
+  configuration::ConfigurationService configuration;
+  bindings::BindingService bindings{{}};
   invoke::InvokeService invoke;
   FakeMetadata metadata;
   FakeHealth health;
@@ -84,6 +91,8 @@ class TestApi final {
   FakeStore* store = nullptr;
   FakeStore* plain = nullptr;
   FakeBroker* bus = nullptr;
+  FakeSecrets* vault = nullptr;
+  FakeConfiguration* items = nullptr;
   FakeApp caller;
   FakeApp callee;
   std::unique_ptr<DaprApi> api;
@@ -96,10 +105,15 @@ class TestApi final {
     store = full.get();
     plain = poor.get();
     bus = broker.get();
+    auto secret_store = std::make_unique<FakeSecrets>();
+    auto configuration_store = std::make_unique<FakeConfiguration>();
+    vault = secret_store.get();
+    items = configuration_store.get();
     added = state.add({.name = "store", .store = std::move(full)}) &&
             state.add({.name = "plain", .store = std::move(poor)}) &&
             pubsub.add_broker({.name = "bus", .broker = std::move(broker)}) && invoke.add("caller", caller) &&
-            invoke.add("callee", callee);
+            invoke.add("callee", callee) && secrets.add({.name = "vault", .store = std::move(secret_store)}) &&
+            configuration.add({.name = "items", .store = std::move(configuration_store)});
   }
 
  public:

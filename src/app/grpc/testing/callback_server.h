@@ -53,10 +53,16 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   }
   std::uint16_t port() const { return static_cast<std::uint16_t>(port_); }
 
+  using BindingEventRequest = ::dapr::proto::runtime::v1::BindingEventRequest;
+  using BindingEventResponse = ::dapr::proto::runtime::v1::BindingEventResponse;
+  using InputBindings = ::dapr::proto::runtime::v1::ListInputBindingsResponse;
+
   // What the next calls are answered with.
   ::grpc::Status status;
   TopicEventResponse::TopicEventResponseStatus event_status = TopicEventResponse::SUCCESS;
   Subscriptions subscriptions;
+  InputBindings input_bindings;
+  BindingEventResponse binding_answer;
   // Where bulks are answered: each entry with event_status.
   enum class BulkService { kNone, kStable, kAlpha };
   BulkService bulk_service = BulkService::kNone;
@@ -70,6 +76,10 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   TopicEventRequest event() {
     const std::lock_guard lock(mutex_);
     return event_;
+  }
+  BindingEventRequest binding_event() {
+    const std::lock_guard lock(mutex_);
+    return binding_event_;
   }
   BulkRequest bulk() {
     const std::lock_guard lock(mutex_);
@@ -131,6 +141,20 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
     response->set_status(event_status);
     return status;
   }
+  ::grpc::Status ListInputBindings(::grpc::ServerContext* server, const ::google::protobuf::Empty*,
+                                   InputBindings* response) override {
+    note(*server);
+    *response = input_bindings;
+    return status;
+  }
+  ::grpc::Status OnBindingEvent(::grpc::ServerContext* server, const BindingEventRequest* request,
+                                BindingEventResponse* response) override {
+    note(*server);
+    const std::lock_guard lock(mutex_);
+    binding_event_ = *request;
+    *response = binding_answer;
+    return status;
+  }
   ::grpc::Status OnBulkTopicEvent(::grpc::ServerContext* server, const BulkRequest* request,
                                   BulkResponse* response) override {
     return answer_bulk(BulkService::kStable, *server, *request, *response);
@@ -170,6 +194,7 @@ class CallbackServer final : public ::dapr::proto::runtime::v1::AppCallback::Ser
   std::condition_variable changed_;
   InvokeRequest invoked_;
   TopicEventRequest event_;
+  BindingEventRequest binding_event_;
   BulkRequest bulk_;
   std::multimap<std::string, std::string> metadata_;
   int inside_ = 0;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/json.h"
+#include "blocks/invoke/caller_headers.h"
+#include "net/hop_headers.h"
 
 namespace tandem::components {
 namespace {
@@ -20,23 +22,10 @@ constexpr milliseconds kLook{500};  // how often it is looked for a caller that 
 
 using SharedExchange = std::shared_ptr<net::Exchange>;
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::any_of(names, [&](std::string_view other) { return net::equals_ignoring_case(name, other); });
-}
-
-// RFC 9110, 7.6.1: they mean one connection.
-bool is_hop_by_hop(std::string_view name) {
-  constexpr std::array<std::string_view, 9> kNames = {
-      "connection", "keep-alive",        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
-      "trailer",    "transfer-encoding", "upgrade"};
-  return is_one_of(name, kNames);
-}
-
 // Said to other sidecars, and a secret of this one.
 bool stays_in_dapr(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kNames = {
-      "dapr-app-id", "dapr-caller-app-id", "dapr-callee-app-id", "dapr-caller-namespace", "dapr-api-token", "host"};
-  return is_one_of(name, kNames);
+  return invoke::says_who_calls(name) || net::equals_ignoring_case(name, "dapr-api-token") ||
+         net::equals_ignoring_case(name, "host");
 }
 
 void answer_failure(net::Exchange& exchange, std::string_view id, std::string_view cause) {
@@ -108,8 +97,9 @@ class AnswerSink final : public net::ResponseSink {
 
   net::Headers kept(net::Headers headers, Length length) {
     kept_.clear();
+    const net::HopHeaders hop(headers);
     for (const net::Header& header : headers) {
-      if (is_hop_by_hop(header.name)) continue;
+      if (hop.contains(header.name)) continue;
       if (length == Length::kSetAnew && net::equals_ignoring_case(header.name, "content-length")) continue;
       kept_.push_back(header);
     }
@@ -184,11 +174,12 @@ class HttpEndpoint::Lane final : public net::Handler {
   net::OwnedHeaders headers_for(net::Headers received) const {
     net::OwnedHeaders headers;
     headers.reserve(received.size() + options_.headers.size());
+    const net::HopHeaders hop(received);
     for (const net::Header& header : received) {
       const bool replaced = std::ranges::any_of(options_.headers, [&](const net::OwnedHeader& own) {
         return net::equals_ignoring_case(own.name, header.name);
       });
-      if (replaced || is_hop_by_hop(header.name) || stays_in_dapr(header.name)) continue;
+      if (replaced || hop.contains(header.name) || stays_in_dapr(header.name)) continue;
       headers.push_back({std::string(header.name), std::string(header.value)});
     }
     headers.insert(headers.end(), options_.headers.begin(), options_.headers.end());

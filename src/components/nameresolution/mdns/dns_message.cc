@@ -9,6 +9,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tandem::components {
 namespace {
 
@@ -185,9 +187,6 @@ std::optional<std::string> write_dns(const DnsMessage& message) {
   return std::string(reinterpret_cast<const char*>(bytes), size);
 }
 
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
+bool same_name(std::string_view a, std::string_view b) { return equals_ignoring_case(a, b); }
 
 }  // namespace tandem::components

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/text.h"
 #include "components/state/postgresql/statement_layout.h"
 
 namespace tandem::components {
@@ -16,8 +17,6 @@ using postgresql::Value;
 
 constexpr std::string_view kExpiry = "now() + $3::bigint * interval '1 second'";
 
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
 // In the forms that Dapr takes: plain, without dashes, in braces, as a URN. Anything else matches no row.
 Result<std::string> check(const std::string& etag) {
   std::string_view text(etag);
@@ -29,7 +28,7 @@ Result<std::string> check(const std::string& etag) {
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool dash = dashed && (i == 8 || i == 13 || i == 18 || i == 23);
-    if (dash ? text[i] != '-' : !is_hex(text[i])) return fail(state::etag_mismatch("invalid UUID format"));
+    if (dash ? text[i] != '-' : hex_digit(text[i]) < 0) return fail(state::etag_mismatch("invalid UUID format"));
   }
   return std::string(text);
 }

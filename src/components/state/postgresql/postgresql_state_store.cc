@@ -69,6 +69,18 @@ bool with_etag(const state::Operation& operation) {
   return std::visit([](const auto& request) { return has_etag(request.etag); }, operation);
 }
 
+// Runs one statement; `done` gets the number of rows that it has written.
+void run_one(postgresql::Client& client, const CallContext& context, Result<Statement> statement,
+             Completion<std::int64_t> done) {
+  if (!statement) return done(fail(std::move(statement.error())));
+  Batch batch;
+  batch.statements.push_back(std::move(*statement));
+  client.run(std::move(batch), context.deadline, [done = std::move(done)](Outcome outcome) mutable {
+    if (outcome.failure) return done(fail(std::move(outcome.failure->error)));
+    done(outcome.rows.front().affected());
+  });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PostgresqlStateStore>> PostgresqlStateStore::open(const PostgresqlStateOptions& options,
@@ -191,29 +203,21 @@ void PostgresqlStateStore::bulk_get(const CallContext& context, std::vector<std:
 }
 
 void PostgresqlStateStore::set(const CallContext& context, state::SetRequest request, Completion<void> done) {
-  Result<Statement> statement = layout_->set(request, Guard::kNone);
-  if (!statement) return done(fail(std::move(statement.error())));
-  Batch batch;
-  batch.statements.push_back(std::move(*statement));
-  client_.run(std::move(batch), context.deadline,
-              [etag = has_etag(request.etag), done = std::move(done)](Outcome outcome) mutable {
-                if (outcome.failure) return done(fail(std::move(outcome.failure->error)));
-                if (outcome.rows.front().affected() != 1) return done(fail(nothing_written(etag)));
-                done({});
-              });
+  run_one(client_, context, layout_->set(request, Guard::kNone),
+          [etag = has_etag(request.etag), done = std::move(done)](Result<std::int64_t> rows) mutable {
+            if (!rows) return done(fail(std::move(rows.error())));
+            if (*rows != 1) return done(fail(nothing_written(etag)));
+            done({});
+          });
 }
 
 void PostgresqlStateStore::remove(const CallContext& context, state::DeleteRequest request, Completion<void> done) {
-  Result<Statement> statement = layout_->remove(request, Guard::kNone);
-  if (!statement) return done(fail(std::move(statement.error())));
-  Batch batch;
-  batch.statements.push_back(std::move(*statement));
-  client_.run(std::move(batch), context.deadline,
-              [etag = has_etag(request.etag), done = std::move(done)](Outcome outcome) mutable {
-                if (outcome.failure) return done(fail(std::move(outcome.failure->error)));
-                if (etag && outcome.rows.front().affected() != 1) return done(fail(nothing_written(etag)));
-                done({});
-              });
+  run_one(client_, context, layout_->remove(request, Guard::kNone),
+          [etag = has_etag(request.etag), done = std::move(done)](Result<std::int64_t> rows) mutable {
+            if (!rows) return done(fail(std::move(rows.error())));
+            if (etag && *rows != 1) return done(fail(nothing_written(etag)));
+            done({});
+          });
 }
 
 void PostgresqlStateStore::transact(const CallContext& context, std::vector<state::Operation> operations,

@@ -1,12 +1,13 @@
 #include "components/state/sqlite/schema.h"
 
-#include <charconv>
 #include <chrono>
 #include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/number.h"
 
 namespace tandem::components {
 namespace {
@@ -49,13 +50,11 @@ Result<int> migration_level(Database& database, const std::string& table) {
       database.query_text("SELECT value FROM " + table + " WHERE key = 'migrations'");
   if (!text) return fail(std::move(text.error()));
   if (!*text) return 0;
-  int level = 0;
-  const std::string& number = **text;
-  const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), level);
-  if (failure != std::errc() || end != number.data() + number.size() || level < 0) {
-    return fail(Code::kDataLoss, "SQLite: invalid migration level found in table " + table + ": " + number);
+  const std::optional<int> level = parse_number<int>(**text);
+  if (!level || *level < 0) {
+    return fail(Code::kDataLoss, "SQLite: invalid migration level found in table " + table + ": " + **text);
   }
-  return level;
+  return *level;
 }
 
 Status migrate_locked(Database& database, const SqliteOptions& options) {

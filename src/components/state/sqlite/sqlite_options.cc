@@ -4,14 +4,11 @@
 #include <string_view>
 #include <utility>
 
+#include "base/percent.h"
+#include "base/text.h"
+
 namespace tandem::components {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return result;
-}
 
 bool is_identifier(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
@@ -19,28 +16,8 @@ bool is_identifier(std::string_view name) {
   });
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string query_decoded(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      result.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
-      i += 2;
-    } else {
-      result.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return result;
-}
-
 Status check_pragma(const std::string& pragma) {
-  const std::string name = lower(pragma);
+  const std::string name = to_lower(pragma);
   const std::pair<std::string_view, std::string_view> reserved[] = {
       {"busy_timeout", "; please use the `busyTimeout` metadata property instead"},
       {"journal_mode", "; please use the `disableWAL` metadata property instead"},
@@ -77,7 +54,7 @@ Result<SqliteTarget> check_options(const SqliteOptions& options) {
   SqliteTarget target;
   target.file.vfs = options.vfs;
   const std::string& text = options.connection_string;
-  const std::string lowered = lower(text);
+  const std::string lowered = to_lower(text);
   target.in_memory = lowered.starts_with(":memory:") || lowered.starts_with("file::memory:");
   const std::size_t question = text.find('?');
   std::string_view query =
@@ -88,8 +65,8 @@ Result<SqliteTarget> check_options(const SqliteOptions& options) {
     const std::string_view item = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
     const std::size_t equals = std::min(item.find('='), item.size());
-    const std::string name = query_decoded(item.substr(0, equals));
-    const std::string value = query_decoded(item.substr(std::min(equals + 1, item.size())));
+    const std::string name = percent_decode_leniently(item.substr(0, equals), Plus::kSpace);
+    const std::string value = percent_decode_leniently(item.substr(std::min(equals + 1, item.size())), Plus::kSpace);
     if (name == "_pragma") {
       if (Status status = check_pragma(value); !status) return fail(std::move(status.error()));
       target.pragmas.push_back(value);

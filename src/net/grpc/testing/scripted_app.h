@@ -3,7 +3,7 @@
 // Methods of "/test.Service/": Echo (each message comes back), Count (one answer when the client is done: how many
 // messages), Numbers (as many messages as the first one says), Ask (answers nothing until it is cancelled), Fail
 // (a status with details, initial and trailing metadata), Early (initial metadata at once, then as Echo), Cut (ends
-// while the client still sends).
+// while the client still sends), Away (UNAVAILABLE, and nothing else).
 #pragma once
 
 #include <grpcpp/create_channel.h>
@@ -122,6 +122,7 @@ class ScriptedApp final : public ::grpc::CallbackGenericService {
       }
       if (!ok) return end(::grpc::Status::OK);
       ++count_;
+      if (method_ == "Away") return end({::grpc::StatusCode::UNAVAILABLE, "not at home"});
       if (method_ == "Cut") return end({::grpc::StatusCode::ABORTED, "enough"});
       if (method_ == "Count") return StartRead(&in_);
       if (method_ == "Ask") return;

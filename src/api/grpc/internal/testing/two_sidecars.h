@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -32,6 +33,7 @@ class EchoApp final : public invoke::Endpoint, private net::Handler {
   std::string caller;
   std::map<std::string, std::string> headers;
   std::optional<Error> body_error;
+  bool without_body = false;  // of /whole: it came with none, and that was known at once
   std::unique_ptr<net::Exchange> kept;
 
  private:
@@ -64,7 +66,10 @@ class EchoApp final : public invoke::Endpoint, private net::Handler {
     for (const net::Header& header : head.headers) headers[std::string(header.name)] += std::string(header.value) + ";";
     const std::array said = {net::Header{"Content-Type", "text/plain"}, net::Header{"X-Twice", "a"},
                              net::Header{"X-Twice", "b"}, net::Header{"Connection", "keep-alive"}};
-    if (target == "/whole") return exchange->respond(201, said, "whole");
+    if (target == "/whole") {
+      without_body = exchange->body().take_whole() == std::string_view();
+      return exchange->respond(201, said, "whole");
+    }
     if (target == "/nothing") return exchange->respond(204, said, "");
     if (target == "/dropped") return;
     if (target == "/refused") return exchange->refuse(make_error(Code::kUnavailable, "the app is asleep"));
@@ -106,14 +111,21 @@ struct Answered {
 
 class TwoSidecars final {
  public:
+  std::atomic<bool> has_policies = false;  // of the caller for the callee
+
   explicit TwoSidecars(std::chrono::milliseconds retry_delay = std::chrono::milliseconds(1)) {
     (void)invoke.add("callee", app, "127.0.0.1:8080");
     door = listen();
     names.addresses = {address()};
     remote = std::make_unique<RemoteApps>(
         workers, names,
-        RemoteOptions{
-            .name_space = "default", .host_address = "192.0.2.7", .host_name = "here", .retry_delay = retry_delay});
+        RemoteOptions{.name_space = "default",
+                      .host_address = "192.0.2.7",
+                      .host_name = "here",
+                      .retry_delay = retry_delay,
+                      .has_policies = [this](std::string_view caller, std::string_view callee) {
+                        return has_policies && caller == "caller" && callee == "callee";
+                      }});
     workers.start();
   }
   ~TwoSidecars() {

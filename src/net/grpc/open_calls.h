@@ -1,6 +1,7 @@
-// The calls of an app that are under way, so that a stop can wait for them and end what is left.
+// The calls to a program, an app or a component, that are under way, so that a stop can wait for them and end what is
+// left.
 //
-// One for an app. Any thread; nothing fails.
+// One for each of them. Any thread; nothing fails.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -12,7 +13,7 @@
 
 #include "base/call_context.h"
 
-namespace tandem::app::grpc {
+namespace tandem::net::grpc {
 
 class OpenCalls final {
  public:
@@ -52,4 +53,4 @@ class OpenCalls final {
   bool closed_ = false;
 };
 
-}  // namespace tandem::app::grpc
+}  // namespace tandem::net::grpc

@@ -1,0 +1,294 @@
+#include "blocks/bindings/binding_service.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/json.h"
+#include "base/json_normal.h"
+#include "blocks/late_completion.h"
+
+namespace tandem::bindings {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kScope = "tandem.bindings";
+constexpr std::string_view kCreate = "create";
+
+bool in_scope(const BindingEntry& entry, std::string_view app_id) {
+  return entry.scopes.empty() || std::ranges::find(entry.scopes, app_id) != entry.scopes.end();
+}
+
+Error invoke_error(std::string_view binding, std::string_view cause) {
+  return {Code::kInternal, "ERR_INVOKE_OUTPUT_BINDING",
+          fmt::format("error invoking output binding {}: {}", binding, cause)};
+}
+
+}  // namespace
+
+struct BindingService::Core : std::enable_shared_from_this<Core> {
+  struct Slot {
+    std::string app_id;
+    std::string binding;
+    std::unique_ptr<InputBinding::Reading> reading;
+  };
+  // What is under way for one app.
+  struct Reader {
+    std::string app_id;
+    std::string binding;
+    std::string route;
+    InputSink& sink;
+    std::optional<Logger> log;  // the app's
+  };
+
+  // An answer that goes on to output bindings in turn.
+  struct Round {
+    std::shared_ptr<const Reader> reader;
+    std::vector<std::string> to;
+    std::string data;
+  };
+
+  explicit Core(Options options) : options(options) {}
+
+  // The binding, or why the call cannot be made.
+  Result<OutputBinding*> find(std::string_view app_id, const InvokeCall& call) const {
+    if (call.operation.empty()) return fail(Code::kInternal, "operation field is missing from request");
+    const auto found = entries.find(call.binding);
+    if (found == entries.end() || found->second.output == nullptr || !in_scope(found->second, app_id)) {
+      return fail(Code::kInternal, fmt::format("couldn't find output binding {}", call.binding));
+    }
+    OutputBinding& output = *found->second.output;
+    const auto operations = output.operations();
+    if (std::ranges::find(operations, call.operation) == operations.end()) {
+      return fail(Code::kInternal, fmt::format("binding {} does not support operation {}. supported operations:{}",
+                                               call.binding, call.operation, fmt::join(operations, " ")));
+    }
+    return &output;
+  }
+
+  // Where the completion runs is the binding's matter.
+  void invoke(const CallContext& context, InvokeCall call, Completion<InvokeAnswer> done) {
+    const Clock::time_point started = Clock::now();
+    const Result<OutputBinding*> output = find(context.app_id, call);
+    InvokeRequest request{call.operation, std::move(call.data), std::move(call.metadata)};
+    Completion<InvokeAnswer> explained = [self = shared_from_this(), started, app_id = context.app_id,
+                                          binding = std::move(call.binding), operation = std::move(call.operation),
+                                          done = std::move(done)](Result<InvokeAnswer> answer) mutable {
+      Status status;
+      if (!answer) {
+        answer = std::unexpected(invoke_error(binding, answer.error().message));
+        status = fail(answer.error());
+      } else if (answer->failure) {
+        answer->failure = invoke_error(binding, answer->failure->message);
+        status = fail(*answer->failure);
+      }
+      if (self->options.observer != nullptr) {
+        self->options.observer->invoked(app_id, binding, operation, status, Clock::now() - started);
+      }
+      done(std::move(answer));
+    };
+    if (!output) return explained(fail(output.error()));
+    (*output)->invoke(context, std::move(request), std::move(explained));
+  }
+
+  bool begin() {
+    const std::lock_guard lock(mutex);
+    if (stopped) return false;
+    ++running;
+    return true;
+  }
+  void also_begin() {
+    const std::lock_guard lock(mutex);
+    ++running;
+  }
+  void end() {
+    const std::lock_guard lock(mutex);
+    if (--running == 0) idle.notify_all();
+  }
+
+  void handle(std::shared_ptr<const Reader> reader, Event event, Completion<std::string> done) {
+    if (!begin()) return done(fail(Code::kCancelled, "input binding is closed"));
+    AppEvent on_its_way{.binding = reader->binding,
+                        .route = reader->route,
+                        .data = std::move(event.data),
+                        .metadata = std::move(event.metadata),
+                        .trace = {}};
+    if (options.sampler.enabled()) on_its_way.trace = trace_of(on_its_way.metadata);
+    InputSink& sink = reader->sink;
+    sink.take(std::move(on_its_way), [self = shared_from_this(), reader = std::move(reader), started = Clock::now(),
+                                      done = std::move(done)](Result<AppAnswer> answer) mutable {
+      self->finish(std::move(reader), Clock::now() - started, std::move(answer), std::move(done));
+    });
+  }
+
+  TraceContext trace_of(const Metadata& metadata) const {
+    const auto value = [&](std::string_view name) {
+      const auto found = metadata.find(name);
+      return found == metadata.end() ? std::string_view() : std::string_view(found->second);
+    };
+    return telemetry::begin_trace(value("traceparent"), value("tracestate"), options.sampler);
+  }
+
+  void finish(std::shared_ptr<const Reader> reader, Clock::duration elapsed, Result<AppAnswer> answer,
+              Completion<std::string> done) {
+    if (options.observer != nullptr) {
+      options.observer->delivered(reader->app_id, reader->binding, answer ? Status() : fail(answer.error()), elapsed);
+    }
+    if (!answer) {
+      if (reader->log) {
+        reader->log->debug(kScope, "the app has not taken an event",
+                           {{"binding", reader->binding}, {"error", answer.error().message}});
+      }
+      done(fail(std::move(answer.error())));
+      return end();
+    }
+    // As in daprd: JSON goes on as JSON, and anything else as null.
+    const Result<std::string_view> json = parse_json(answer->data);
+    const std::string onward = json ? normal_json(*json).value_or("null") : "null";
+    if (answer->order == AppAnswer::Order::kParallel) {
+      for (const std::string& name : answer->to) {
+        also_begin();
+        send_on(reader, name, onward, [self = shared_from_this()](bool) { self->end(); });
+      }
+      done(std::move(answer->data));
+      return end();
+    }
+    auto round = std::make_shared<const Round>(std::move(reader), std::move(answer->to), onward);
+    send_in_turn(std::move(round), 0,
+                 [data = std::move(answer->data), done = std::move(done)]() mutable { done(std::move(data)); });
+  }
+
+  // One output binding after the other; one that fails is the last.
+  void send_in_turn(std::shared_ptr<const Round> round, std::size_t next, Task done) {
+    if (next == round->to.size()) {
+      done();
+      return end();
+    }
+    const Round& here = *round;
+    send_on(here.reader, here.to[next], here.data,
+            [self = shared_from_this(), round = std::move(round), next, done = std::move(done)](bool sent) mutable {
+              const std::size_t following = sent ? next + 1 : round->to.size();
+              self->send_in_turn(std::move(round), following, std::move(done));
+            });
+  }
+
+  void send_on(const std::shared_ptr<const Reader>& reader, const std::string& name, std::string_view data,
+               std::move_only_function<void(bool)> done) {
+    CallContext context;
+    context.app_id = reader->app_id;
+    invoke(context, {.binding = name, .operation = std::string(kCreate), .data = std::string(data), .metadata = {}},
+           [reader, done = std::move(done)](const Result<InvokeAnswer>& sent) mutable {
+             const bool good = sent && !sent->failure;
+             if (!good && reader->log) {
+               reader->log->error(
+                   kScope, "an app's answer to an event could not be sent on",
+                   {{"binding", reader->binding}, {"error", sent ? sent->failure->message : sent.error().message}});
+             }
+             done(good);
+           });
+  }
+
+  const Options options;
+  std::map<std::string, BindingEntry, std::less<>> entries;
+  std::mutex mutex;  // of what follows
+  std::condition_variable idle;
+  std::size_t running = 0;
+  bool stopped = false;
+  std::vector<Slot> slots;
+};
+
+BindingService::BindingService(Options options) : core_(std::make_shared<Core>(options)) {}
+BindingService::~BindingService() {
+  stop_all();
+  // What is under way holds the core, and a binding holds what is under way: it ends with the bindings, and finds none
+  // to go on to.
+  const auto entries = std::exchange(core_->entries, {});
+}
+
+Status BindingService::add(BindingEntry entry) {
+  if (entry.name.empty()) return fail(Code::kInvalidArgument, "a binding needs a name");
+  std::string name = entry.name;
+  if (entry.route.empty()) entry.route = name;
+  if (!core_->entries.emplace(name, std::move(entry)).second) {
+    return fail(Code::kAlreadyExists, fmt::format("binding {} is there already", name));
+  }
+  return {};
+}
+
+void BindingService::invoke(Caller caller, InvokeCall call, Completion<InvokeAnswer> done) {
+  InPlaceScope scope;
+  core_->invoke(caller.context, std::move(call), bring_home<InvokeAnswer>(scope, caller.executor, std::move(done)));
+}
+
+std::vector<BindingService::Input> BindingService::inputs(std::string_view app_id) const {
+  std::vector<Input> inputs;
+  for (const auto& [name, entry] : core_->entries) {
+    if (entry.input != nullptr && in_scope(entry, app_id)) inputs.push_back({name, entry.route, entry.reader});
+  }
+  return inputs;
+}
+
+Status BindingService::start(const std::string& app_id, const std::string& binding, InputSink& sink) {
+  const auto found = core_->entries.find(binding);
+  if (found == core_->entries.end() || found->second.input == nullptr || !in_scope(found->second, app_id)) {
+    return fail(Code::kNotFound, fmt::format("couldn't find input binding {}", binding));
+  }
+  {
+    const std::lock_guard lock(core_->mutex);
+    const bool reads = std::ranges::any_of(
+        core_->slots, [&](const Core::Slot& slot) { return slot.app_id == app_id && slot.binding == binding; });
+    if (core_->stopped || reads) return {};
+  }
+  std::optional<Logger> log;
+  if (core_->options.log != nullptr) log = core_->options.log->for_app(app_id);
+  auto reader =
+      std::make_shared<const Core::Reader>(Core::Reader{app_id, binding, found->second.route, sink, std::move(log)});
+  auto reading = found->second.input->read(
+      app_id, [weak = std::weak_ptr(core_), reader](Event event, Completion<std::string> done) {
+        const auto core = weak.lock();
+        if (core == nullptr) return done(fail(Code::kCancelled, "input binding is closed"));
+        core->handle(reader, std::move(event), std::move(done));
+      });
+  if (!reading) return fail(std::move(reading.error()));
+  // A reading that nobody wants any more ends outside the lock.
+  const std::lock_guard lock(core_->mutex);
+  if (!core_->stopped) core_->slots.push_back({app_id, binding, std::move(*reading)});
+  return {};
+}
+
+void BindingService::stop(std::string_view app_id) {
+  std::vector<Core::Slot> ended;
+  const std::lock_guard lock(core_->mutex);
+  const auto theirs =
+      std::ranges::partition(core_->slots, [&](const Core::Slot& slot) { return slot.app_id != app_id; });
+  ended.assign(std::make_move_iterator(theirs.begin()), std::make_move_iterator(theirs.end()));
+  core_->slots.erase(theirs.begin(), theirs.end());
+}
+
+void BindingService::stop_all() {
+  std::vector<Core::Slot> ended;
+  const std::lock_guard lock(core_->mutex);
+  core_->stopped = true;
+  ended.swap(core_->slots);
+}
+
+void BindingService::close(SteadyTime deadline) {
+  stop_all();
+  {
+    std::unique_lock lock(core_->mutex);
+    core_->idle.wait_until(lock, deadline, [&] { return core_->running == 0; });
+  }
+  for (auto& [name, entry] : core_->entries) {
+    if (entry.input != nullptr) entry.input->close(deadline);
+    if (entry.output != nullptr) entry.output->close(deadline);
+  }
+}
+
+}  // namespace tandem::bindings
