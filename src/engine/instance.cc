@@ -1,11 +1,21 @@
 #include "engine/instance.h"
 
+#include <mutex>
+
 namespace tandem::engine {
 
-// Lives until the instance and all of the engine's copies are gone. `target` is touched on the worker only.
+// Lives until the instance and all of the engine's copies are gone. Fires from any thread, also when the instance is
+// gone: then it reaches nobody, and the worker may be gone too.
 struct Instance::Waker {
-  Executor& worker;
-  InstanceEvents* target;
+  InstanceEvents* target;  // touched on the worker only
+  Executor* worker;        // guarded by `mutex`
+  std::mutex mutex = {};
+
+  void detach() {
+    target = nullptr;
+    const std::lock_guard lock(mutex);
+    worker = nullptr;
+  }
 };
 
 namespace {
@@ -50,12 +60,13 @@ const tdm_instance_events kEvents = {
 Result<std::unique_ptr<Instance>> Instance::make(const Program& program, InstanceEvents& events, Executor& worker) {
   using Shared = std::shared_ptr<Waker>;
   std::unique_ptr<Instance> instance(new Instance);
-  instance->waker_ = std::make_shared<Waker>(Waker{worker, &events});
+  instance->waker_ = std::make_shared<Waker>(&events, &worker);
   tdm_instance_events table = kEvents;
   table.wake = [](void* waker) {
-    Shared shared = *static_cast<Shared*>(waker);
-    Executor& executor = shared->worker;
-    executor.post([shared = std::move(shared)] {
+    const Shared& shared = *static_cast<Shared*>(waker);
+    const std::lock_guard lock(shared->mutex);
+    if (shared->worker == nullptr) return;
+    shared->worker->post([shared] {
       if (shared->target) shared->target->on_wake();
     });
   };
@@ -68,7 +79,7 @@ Result<std::unique_ptr<Instance>> Instance::make(const Program& program, Instanc
 }
 
 Instance::~Instance() {
-  if (waker_) waker_->target = nullptr;
+  if (waker_) waker_->detach();
   tdm_instance_delete(raw_);
 }
 
