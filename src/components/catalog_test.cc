@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/testing/test_loop.h"
+#include "components/state/in_memory/in_memory_state_store.h"
 #include "config/resource_loader.h"
 
 namespace tandem::components {
@@ -55,6 +56,71 @@ TEST_F(CatalogTest, KnowsItsComponents) {
   EXPECT_NE(catalog_.find("state.postgresql", "v1")->find("tableName"), nullptr);
   EXPECT_EQ(catalog_.find("state.postgresql", "v2")->find("tableName"), nullptr);
   EXPECT_NE(catalog_.find("state.postgresql", "v2")->find("tablePrefix"), nullptr);
+}
+
+// Programs that serve one type, or do not answer.
+class FakePluggable final : public Pluggable {
+ public:
+  explicit FakePluggable(std::string served) : served_(std::move(served)) {}
+
+  const std::string& folder() const override { return folder_; }
+  Result<bool> serves(const config::Component& component) const override {
+    if (served_.empty()) return fail(Code::kUnavailable, "nobody answers");
+    return component.type == served_;
+  }
+  Result<PluggableStore> make_store(const config::Component&) const override {
+    return PluggableStore{std::make_unique<InMemoryStateStore>(loop_), {"ETAG", "QUERY_API"}};
+  }
+  Result<PluggableBroker> make_broker(const config::Component&, const std::string& consumer_id) const override {
+    return fail(Code::kUnavailable, "no broker for " + consumer_id);
+  }
+  Result<PluggableBinding> make_binding(const config::Component&, Parts) const override { return PluggableBinding(); }
+  Result<std::unique_ptr<secrets::Store>> make_secret_store(const config::Component&) const override {
+    return fail(Code::kUnavailable, "sealed");
+  }
+
+ private:
+  const std::string served_;
+  const std::string folder_ = "/run/sockets";
+  mutable TestLoop loop_;
+};
+
+TEST_F(CatalogTest, AProgramTakesThePlaceOfAComponent) {
+  const FakePluggable programs("state.in-memory");
+  surroundings_.pluggable = &programs;
+  const auto entry = catalog_.make_store(
+      component("state.in-memory", "  - {name: keyPrefix, value: name}\n  - {name: url, value: here}\n"), surroundings_,
+      diagnostics_);
+  ASSERT_TRUE(entry) << diagnostics_.to_string();
+  EXPECT_EQ(entry->prefix, state::KeyPrefix::kName);
+  EXPECT_THAT(*entry->capabilities, ElementsAre("ETAG", "QUERY_API"));
+  // Keys that nobody here knows are its own.
+  EXPECT_TRUE(diagnostics_.all().empty()) << diagnostics_.to_string();
+  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - {name: outboxPubsub, value: x}\n"), surroundings_,
+                                   diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("metadata \"outboxPubsub\" is not supported"));
+  EXPECT_FALSE(catalog_.make_store(component("state.other", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("; no socket in /run/sockets serves it either"));
+}
+
+TEST_F(CatalogTest, AProgramThatDoesNotAnswerHidesNothingBuiltIn) {
+  const FakePluggable programs("");
+  surroundings_.pluggable = &programs;
+  EXPECT_TRUE(catalog_.make_store(component("state.in-memory", ""), surroundings_, diagnostics_));
+  EXPECT_EQ(diagnostics_.error_count(), 0u);
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("the built-in state.in-memory is used; nobody answers"));
+  EXPECT_FALSE(catalog_.make_store(component("state.map", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("component \"mine\" (state.map): nobody answers"));
+}
+
+TEST_F(CatalogTest, AProgramHasOneConsumerGroup) {
+  const FakePluggable programs("pubsub.hub");
+  surroundings_.pluggable = &programs;
+  EXPECT_FALSE(catalog_.make_broker(component("pubsub.hub", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("a pluggable pub/sub has one consumer group: set consumerID"));
+  surroundings_.app_id = "orders";
+  EXPECT_FALSE(catalog_.make_broker(component("pubsub.hub", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("no broker for orders"));
 }
 
 TEST_F(CatalogTest, MakesBindingsByTheirDirection) {

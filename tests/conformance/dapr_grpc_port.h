@@ -42,8 +42,6 @@ class DaprGrpcPort final : private sidecar::MetadataSource {
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;
   bindings::BindingService bindings_{{}};
-  secrets::SecretService secrets_;
-  configuration::ConfigurationService configuration_;
   invoke::InvokeService invoke_;
   sidecar::AppLabels labels_;
   net::Workers workers_{1};

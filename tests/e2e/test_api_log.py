@@ -165,7 +165,7 @@ class ApiLogTest(TandemTest):
             self.assertEqual(self.check(self.tandem(**options), **manner), theirs)
 
     def test_the_flag_goes_before_the_configuration(self):
-        one = self.tandem(enable_api_logging="false", **self.options())
+        one = self.tandem(**{"enable_api_logging=false": True}, **self.options())
         self.assertEqual(get(one.http + "/v1.0/healthz/outbound").status, 204)
         other = self.tandem(enable_api_logging=True)
         self.assertEqual(get(other.http + "/v1.0/healthz/outbound").status, 204)

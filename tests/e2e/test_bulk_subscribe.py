@@ -57,7 +57,7 @@ class BulkApp:
         bulk = json.loads(seen.body)
         statuses = []
         with self.lock:
-            self.bulks.append((dict(seen.headers), bulk))
+            self.bulks.append(({name.lower(): value for name, value in seen.headers.items()}, bulk))
             for entry in bulk["entries"]:
                 data = entry["event"]["data"]
                 self.seen[data] += 1

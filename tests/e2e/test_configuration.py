@@ -1,6 +1,9 @@
 """configuration.redis with a real Redis: items, and updates to an app over HTTP, to a guest and to gRPC clients."""
 
 import json
+import os
+import queue
+import re
 import sys
 import unittest
 
@@ -14,7 +17,8 @@ import python_sdk  # noqa: E402
 
 sys.path.insert(0, str(python_sdk.site_packages()))
 import grpc  # noqa: E402
-from dapr.proto.runtime.v1 import dapr_pb2, dapr_pb2_grpc  # noqa: E402
+from dapr.clients import DaprClient  # noqa: E402
+from dapr.proto.runtime.v1 import configuration_pb2, dapr_pb2_grpc  # noqa: E402
 
 STORE = """apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -25,6 +29,16 @@ spec:
   metadata:
     - {{name: redisHost, value: "127.0.0.1:{port}"}}
     - {{name: redisMaxRetryInterval, value: 100ms}}
+"""
+
+
+ENV = """apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: env}
+spec:
+  type: secretstores.local.env
+  version: v1
+  metadata: [{name: prefix, value: SHOP_}]
 """
 
 
@@ -95,7 +109,7 @@ class ConfigurationTest(TandemTest):
         self.subscribe("?key=colour")
         self.redis.ask("SET", "colour", "1")
         self.updates("colour")
-        self.tandem.wait_for_log(msg=lambda text: "error sending configuration item to application, status 500" in text)
+        self.tandem.wait_for_log(msg=re.compile("error sending configuration item to application, status 500"))
         self.redis.ask("SET", "colour", "2")
         self.updates("colour", 2)
 
@@ -114,7 +128,7 @@ class ConfigurationTest(TandemTest):
         self.serve()
         with grpc.insecure_channel(self.tandem.app.dapr_grpc) as channel:
             stub = dapr_pb2_grpc.DaprStub(channel)
-            request = dapr_pb2.SubscribeConfigurationRequest(store_name="items", keys=["colour"])
+            request = configuration_pb2.SubscribeConfigurationRequest(store_name="items", keys=["colour"])
             stream = stub.SubscribeConfiguration(request, timeout=PATIENCE)
             first = next(stream)
             self.assertTrue(first.id)
@@ -124,7 +138,7 @@ class ConfigurationTest(TandemTest):
             self.assertEqual((update.id, update.items["colour"].value, update.items["colour"].version),
                              (first.id, "red", "7"))
             ended = stub.UnsubscribeConfiguration(
-                dapr_pb2.UnsubscribeConfigurationRequest(store_name="items", id=first.id), timeout=PATIENCE)
+                configuration_pb2.UnsubscribeConfigurationRequest(store_name="items", id=first.id), timeout=PATIENCE)
             self.assertTrue(ended.ok)
             with self.assertRaises(StopIteration):
                 next(stream)
@@ -135,6 +149,26 @@ class ConfigurationTest(TandemTest):
             self.tandem.stop()
             self.assertEqual(list(last), [])
             self.assertEqual(last.code(), grpc.StatusCode.OK)
+
+    def test_the_python_sdk(self):
+        self.write("resources/env.yaml", ENV)
+        self.redis.ask("SET", "colour", "red||1")
+        self.program = Program()
+        self.addCleanup(self.program.close)
+        one = serve_beside(self, self.program.port, env={"SHOP_KEY": "value"},
+                           resources_path=self.folder / "resources")
+        os.environ["DAPR_HTTP_PORT"] = one.app.dapr_url.rsplit(":", 1)[1]
+        updates = queue.Queue()
+        with DaprClient(one.app.dapr_grpc) as client:
+            self.assertEqual(client.get_secret("env", "KEY").secret, {"KEY": "value"})
+            self.assertEqual(client.get_bulk_secret("env").secrets, {"KEY": {"KEY": "value"}})
+            item = client.get_configuration("items", ["colour"]).items["colour"]
+            self.assertEqual((item.value, item.version), ("red", "1"))
+            name = client.subscribe_configuration(
+                "items", ["colour"], lambda id, update: updates.put((id, update.items["colour"].value)))
+            self.redis.ask("SET", "colour", "blue")
+            self.assertEqual(updates.get(timeout=PATIENCE), (name, "blue"))
+            self.assertTrue(client.unsubscribe_configuration("items", name))
 
     def test_a_server_that_is_not_there_is_named(self):
         self.redis.kill()

@@ -31,6 +31,19 @@ def component(name, kind, scopes="", more="", **metadata):
             "---\n")
 
 
+# A component that has a secret of another one.
+SECRETS_IN_VAULT = """apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: { name: guarded }
+spec:
+  type: state.parts
+  version: v1
+  metadata: [{ name: password, secretKeyRef: { name: login, key: password } }]
+auth: { secretStore: vault }
+---
+"""
+
+
 class Parts:
     """The program with the components, and the folder of its sockets; a path of a socket has to be short."""
 
@@ -45,7 +58,7 @@ class Parts:
             socket.unlink()
         self.process = subprocess.Popen(self.command, env=environment({"DAPR_COMPONENT_SOCKETS_FOLDER": str(self.folder)}),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: len(list(self.folder.glob("*.sock"))) == 2, "the sockets")
+        wait_until(lambda: len(list(self.folder.glob("*.sock"))) == 3, "the sockets")
 
     def kill(self):
         self.process.kill()
@@ -90,7 +103,9 @@ class PluggableTest(TandemTest):
     def all_components(self):
         return self.resources(
             component("store", "state.parts", url="here", number="7"), component("other", "state.Parts"),
-            component("hub", "pubsub.parts"), component("bound", "bindings.parts", queue="q", direction="input, output"))
+            component("hub", "pubsub.parts"), component("bound", "bindings.parts", queue="q", direction="input, output"),
+            component("vault", "secretstores.vault", prefix="the "),
+            SECRETS_IN_VAULT)
 
     def program(self, routes=None):
         one = Program({"/dapr/subscribe": lambda _: (200, {"content-type": "application/json"}, json.dumps(
@@ -100,7 +115,7 @@ class PluggableTest(TandemTest):
 
     def tandem(self, program, **flags):
         return serve_beside(self, program.port, env=self.sockets, config=self.write("settings.yaml", SETTINGS),
-                            **{"resources_path": self.all_components(), **flags})
+                            **(flags or {"resources_path": self.all_components()}))
 
     def sidecar(self, program):
         """The one that a scenario is about."""
@@ -243,6 +258,18 @@ class PluggableTest(TandemTest):
         # The program hears what the app has answered.
         wait_until(lambda: here.bind("answers").json() == ['{"taken": true}'], "the app's answer")
 
+    def test_a_secret_store(self):
+        here = self.sidecar(self.program())
+        secrets = f"{here.url}/v1.0/secrets/vault"
+        login = {"user": "the ada", "password": "the lovelace"}
+        self.assertEqual(get(secrets + "/login").json(), login)
+        self.assertEqual(get(secrets + "/bulk").json(), {"login": login})
+        got = get(secrets + "/nothing?metadata.version=7")
+        self.assertEqual((got.status, got.json()), (500, {
+            "errorCode": "ERR_SECRET_GET", "message": "failed getting secret with key nothing from secret store vault: "
+                                                      "rpc error: code = NotFound desc = there is no secret nothing7"}))
+        self.assertEqual(here.state(key="asked", store="guarded").json()["properties"], {"password": "the lovelace"})
+
     def test_a_program_that_is_started_again(self):
         app = self.program()
         one = self.tandem(app)
@@ -256,10 +283,14 @@ class PluggableTest(TandemTest):
         self.assertEqual((ended["component"], ended["topic"]), ("hub", "orders"))
         self.assertEqual(ended["socket"], str(self.parts.folder / "parts.sock"))
         self.parts.start()
-        # Calls and streams find it again, as daprd's calls do; it is not initialised a second time.
+        # Calls and streams find it again, and it is initialised before: its bindings fall over what they are not given.
         wait_until(lambda: here.state("POST", body=[{"key": "a", "value": 1}]).status == 204, "the store")
         self.assertEqual(post(f"{here.url}/v1.0/publish/hub/orders", {"id": 2}).status, 204)
         self.assertEqual(json.loads(app.wait_for("/orders")[0].body)["data"], {"id": 2})
+        self.assertEqual(here.state(key="asked").json()["properties"], {"url": "here", "number": "7"})
+        self.assertEqual(here.bind("create", {"n": 1}).status, 200)
+        app.wait_for("/bound")
+        self.assertIsNone(self.parts.process.poll())
 
     def refused(self, *components, **flags):
         """What is said of components that do not start."""

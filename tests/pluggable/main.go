@@ -1,5 +1,6 @@
 // Components in a program of their own, on Dapr's Go SDK for them, for the tests of pluggable components: the socket
-// `parts.sock` is a state store, a broker and a binding, all in memory.
+// `parts.sock` is a state store, a broker and a binding, all in memory. The SDK has no secret stores: `vault.sock` is one
+// on Dapr's protocol itself.
 package main
 
 import (
@@ -7,6 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,9 +18,12 @@ import (
 	"github.com/dapr/components-contrib/bindings"
 	contribpubsub "github.com/dapr/components-contrib/pubsub"
 	contribstate "github.com/dapr/components-contrib/state"
+	proto "github.com/dapr/dapr/pkg/proto/components/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
 	dapr "github.com/dapr-sandbox/components-go-sdk"
@@ -347,7 +354,52 @@ func (i *input) Read(ctx context.Context, handler bindings.Handler) error {
 	return nil
 }
 
+type vault struct {
+	proto.UnimplementedSecretStoreServer
+	prefix string
+}
+
+func (v *vault) Init(_ context.Context, r *proto.SecretStoreInitRequest) (*proto.SecretStoreInitResponse, error) {
+	v.prefix = r.Metadata.Properties["prefix"]
+	return &proto.SecretStoreInitResponse{}, nil
+}
+
+func (v *vault) Features(context.Context, *proto.FeaturesRequest) (*proto.FeaturesResponse, error) {
+	return &proto.FeaturesResponse{Features: []string{"MULTIPLE_KEY_VALUES_PER_SECRET"}}, nil
+}
+
+func (v *vault) login() map[string]string {
+	return map[string]string{"user": v.prefix + "ada", "password": v.prefix + "lovelace"}
+}
+
+func (v *vault) Get(_ context.Context, r *proto.GetSecretRequest) (*proto.GetSecretResponse, error) {
+	if r.Key != "login" {
+		return nil, status.Error(codes.NotFound, "there is no secret "+r.Key+r.Metadata["version"])
+	}
+	return &proto.GetSecretResponse{Data: v.login()}, nil
+}
+
+func (v *vault) BulkGet(context.Context, *proto.BulkGetSecretRequest) (*proto.BulkGetSecretResponse, error) {
+	return &proto.BulkGetSecretResponse{Data: map[string]*proto.SecretResponse{"login": {Secrets: v.login()}}}, nil
+}
+
+func serveVault() error {
+	listener, err := net.Listen("unix", filepath.Join(os.Getenv("DAPR_COMPONENT_SOCKETS_FOLDER"), "vault.sock"))
+	if err != nil {
+		return err
+	}
+	server := grpc.NewServer()
+	proto.RegisterSecretStoreServer(server, &vault{})
+	reflection.Register(server)
+	return server.Serve(listener)
+}
+
 func main() {
+	go func() {
+		if err := serveVault(); err != nil {
+			panic(err)
+		}
+	}()
 	dapr.Register("parts", dapr.WithStateStore(newStore), dapr.WithPubSub(newBroker),
 		dapr.WithInputBinding(func() sdkbindings.InputBinding { return &input{} }),
 		dapr.WithOutputBinding(func() sdkbindings.OutputBinding { return &output{} }))

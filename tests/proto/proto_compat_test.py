@@ -55,6 +55,52 @@ INTERNAL_FIELDS = {
 INTERNAL_METHODS = {"CallLocal": ("InternalInvokeRequest", "InternalInvokeResponse", False, False),
                     "CallLocalStream": ("InternalInvokeRequestStream", "InternalInvokeResponseStream", True, True)}
 
+# What no package has at all: the protocol of pluggable components (dapr/proto/components/v1 of daprd 1.18.1), a line for
+# each field, value and method in a file beside this one, as lines_of() writes it; and of it, what is left out here.
+COMPONENTS = "dapr.proto.components.v1"
+COMPONENT_LINES = Path(__file__).with_name("components_v1.txt")
+# Queries are not a part of Tandem's state API; a stop takes the subscriptions away without a pause before.
+WITHOUT = ("QueriableStateStore/", "Query", "Sorting", "Pagination.", "PubSub/Pause ", "PubSub/Resume ")
+
+# As much of server reflection as is asked.
+REFLECTION = "tandem.reflection"
+REFLECTION_LINES = """ErrorResponse.error_code 1 int32
+ErrorResponse.error_message 2 string
+ListServiceResponse.service 1 repeated ServiceResponse
+ServerReflectionRequest.list_services 7 string oneof message_request
+ServerReflectionResponse.error_response 7 ErrorResponse oneof message_response
+ServerReflectionResponse.list_services_response 6 ListServiceResponse oneof message_response
+ServiceResponse.name 1 string"""
+
+
+def lines_of(files, package):
+    """All that the other side can notice of these files, sorted."""
+    def name_of(one):
+        return one.full_name.removeprefix(package + ".")
+
+    def type_of(field):
+        of = field.message_type or field.enum_type
+        name = descriptor_pb2.FieldDescriptorProto.Type.Name(field.type)
+        return name_of(of) if of else name.removeprefix("TYPE_").lower()
+
+    out = []
+    for file in files:
+        enums = list(file.enum_types_by_name.values())
+        for message in messages_of(file.message_types_by_name.values()):
+            enums += message.enum_types
+            for field in message.fields:
+                words = [f"{name_of(field)} {field.number}", "repeated" if field.is_repeated else "", type_of(field),
+                         f"oneof {field.containing_oneof.name}" if field.containing_oneof else ""]
+                out.append(" ".join(word for word in words if word))
+        for enum in enums:
+            out += [f"{name_of(enum)} {value.number} = {value.name}" for value in enum.values]
+        for service in file.services_by_name.values():
+            for method in service.methods:
+                given = "stream " * method.client_streaming + name_of(method.input_type)
+                got = "stream " * method.server_streaming + name_of(method.output_type)
+                out.append(f"{name_of(service)}/{method.name} {given} -> {got}")
+    return sorted(out)
+
 
 def our_files():
     """Our descriptors, as protoc compiles them."""
@@ -93,8 +139,9 @@ class ProtoCompatTest(unittest.TestCase):
             importlib.import_module(module)
         cls.official = descriptor_pool.Default()
         files = our_files()
-        cls.ours = [file for file in files if file.package != INTERNALS]
-        cls.internals = [file for file in files if file.package == INTERNALS]
+        cls.of = staticmethod(lambda package: [file for file in files if file.package == package])
+        cls.ours = [file for file in files if file.package not in (INTERNALS, COMPONENTS, REFLECTION)]
+        cls.internals = cls.of(INTERNALS)
 
     def test_every_message_is_theirs(self):
         count = 0
@@ -158,6 +205,13 @@ class ProtoCompatTest(unittest.TestCase):
         (versions,) = [enum for file in self.internals for enum in file.enum_types_by_name.values()]
         self.assertEqual({value.name: value.number for value in versions.values},
                          {"APIVERSION_UNSPECIFIED": 0, "V1": 1})
+
+    def test_the_protocol_of_components(self):
+        theirs = COMPONENT_LINES.read_text().splitlines()
+        kept = [line for line in theirs if not line.startswith(WITHOUT)]
+        self.assertGreater(len(kept), 120)
+        self.assertEqual(lines_of(self.of(COMPONENTS), COMPONENTS), kept)
+        self.assertEqual(lines_of(self.of(REFLECTION), REFLECTION), REFLECTION_LINES.splitlines())
 
     def test_what_is_left_out_is_a_choice(self):
         """Fields of Dapr's that our messages do not have: a new one shows here, and is added or written down."""

@@ -33,7 +33,7 @@ std::vector<net::Header> with_type(net::Headers headers, std::string_view type) 
 ForwardedExchange::ForwardedExchange(std::unique_ptr<net::Exchange> inner, ForwardedCall call)
     : inner_(std::move(inner)),
       call_(std::move(call)),
-      trace_(call_.trace == ForwardedCall::Trace::kTold ? inner_->context().trace : TraceContext()),
+      trace_(inner_->context().trace),
       head_(inner_->head()),
       body_(*inner_, call_.max_body_bytes) {
   const net::Headers received = inner_->head().headers;

@@ -27,8 +27,6 @@ struct ForwardedCall {
   std::string callee_app_id;
   std::string caller_namespace;
   std::size_t max_body_bytes = 0;
-  // Whether the callee is told of the trace.
-  enum class Trace { kTold, kLeftOut } trace = Trace::kTold;
   // The token of this door stays here.
   enum class ApiToken { kPass, kDrop } api_token = ApiToken::kPass;
 };

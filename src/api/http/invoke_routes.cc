@@ -106,7 +106,7 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
     return;
   }
   // Where tracing is off, no trace begins here.
-  const bool traced = api.sampler.enabled() || net::find_header(headers, "traceparent");
+  if (!api.sampler.enabled() && !net::find_header(headers, "traceparent")) exchange->context().trace = {};
   ForwardedCall call{
       .method = verb_of(exchange->head().method),
       .target = std::move(*path),
@@ -116,7 +116,6 @@ void invoke_app(const ApiOptions& api, std::unique_ptr<net::Exchange> exchange, 
       .callee_app_id = std::string(found->app_id),
       .caller_namespace = api.invoke.name_space(),
       .max_body_bytes = api.max_body_bytes,
-      .trace = traced ? ForwardedCall::Trace::kTold : ForwardedCall::Trace::kLeftOut,
       .api_token = api.api_token.empty() ? ForwardedCall::ApiToken::kPass : ForwardedCall::ApiToken::kDrop};
   if (!target.query().empty()) call.target.append("?").append(target.query());
   api.invoke.hand_over({.caller = api.app_id,

@@ -61,6 +61,45 @@ void Connection::prepare(::grpc::ClientContext& question, SteadyTime deadline) c
   question.set_deadline(wall(deadline));
 }
 
+void Connection::initialised(Initialise again) { parts_.push_back(std::move(again)); }
+
+bool Connection::is_initialised() {
+  const std::lock_guard lock(mutex_);
+  return initialised_ && !initialising_ && channel_->GetState(false) == GRPC_CHANNEL_READY;
+}
+
+void Connection::when_initialised(Go go) {
+  {
+    std::unique_lock lock(mutex_);
+    if (initialised_ && !initialising_ && channel_->GetState(false) == GRPC_CHANNEL_READY) {
+      lock.unlock();
+      return go(::grpc::Status::OK);
+    }
+    waiting_.push_back(std::move(go));
+    if (std::exchange(initialising_, true)) return;
+  }
+  initialise(0);
+}
+
+void Connection::initialise(std::size_t part) {
+  if (part == parts_.size()) return end_initialising(::grpc::Status::OK);
+  parts_[part]([this, part](const ::grpc::Status& status) {
+    if (status.ok()) return initialise(part + 1);
+    end_initialising(status);
+  });
+}
+
+void Connection::end_initialising(const ::grpc::Status& status) {
+  std::vector<Go> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    initialising_ = false;
+    initialised_ = status.ok();
+    waiting.swap(waiting_);
+  }
+  for (Go& go : waiting) go(status);
+}
+
 void Connection::close(SteadyTime deadline) {
   open_->close();
   open_->wait_until(deadline);

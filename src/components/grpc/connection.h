@@ -2,7 +2,8 @@
 //
 // Shared by the parts of the component (a store, or an input and an output binding) and by their streams; close() comes
 // before the end of the last of them. Any thread. The library connects when the first call needs it, and again, with a
-// back-off of up to a second, when the program was started anew; until then calls fail with UNAVAILABLE.
+// back-off of up to a second, when the program was started anew; until then calls fail with UNAVAILABLE. A program that
+// was started anew knows nothing: the component is initialised on each new connection before anything else goes there.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -12,8 +13,10 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/call_context.h"
@@ -52,10 +55,27 @@ class Connection final {
   void prepare(::grpc::ClientContext& stream) const;
   void prepare(::grpc::ClientContext& question, SteadyTime deadline) const;
 
+  // A part of the component has been initialised; `again` does it once more, with a call of ask_at_once(). Before the
+  // first call of ask().
+  using Initialise = std::move_only_function<void(std::function<void(const ::grpc::Status&)>)>;
+  void initialised(Initialise again);
+  // Runs `go` in place when the component is initialised on this connection, else when it has been, or could not be.
+  using Go = std::move_only_function<void(const ::grpc::Status&)>;
+  void when_initialised(Go go);
+
   // `start(call, ended)` begins the call. `done(status, call)` runs once, when it has ended, on gRPC's thread, or in
   // place with CANCELLED when the component is closed.
   template <class Request, class Response, class Start, class Done>
   void ask(std::shared_ptr<Call<Request, Response>> call, Start start, Done done) {
+    if (is_initialised()) return ask_at_once(std::move(call), std::move(start), std::move(done));
+    when_initialised([this, call = std::move(call), start = std::move(start),
+                      done = std::move(done)](const ::grpc::Status& status) mutable {
+      if (!status.ok()) return done(status, *call);
+      ask_at_once(std::move(call), std::move(start), std::move(done));
+    });
+  }
+  template <class Request, class Response, class Start, class Done>
+  void ask_at_once(std::shared_ptr<Call<Request, Response>> call, Start start, Done done) {
     if (!open_->enter(call->context)) {
       return done(::grpc::Status(::grpc::StatusCode::CANCELLED, "the component is closed"), *call);
     }
@@ -83,11 +103,20 @@ class Connection final {
 
  private:
   Connection(std::string component, std::string socket);
+  bool is_initialised();
+  void initialise(std::size_t part);
+  void end_initialising(const ::grpc::Status& status);
 
   const std::string component_;
   const std::string socket_;
   const std::shared_ptr<::grpc::Channel> channel_;
   const std::shared_ptr<net::grpc::OpenCalls> open_ = std::make_shared<net::grpc::OpenCalls>();
+  std::vector<Initialise> parts_;  // constant once calls are made
+
+  std::mutex mutex_;
+  bool initialised_ = true;  // on the connection that was there last
+  bool initialising_ = false;
+  std::vector<Go> waiting_;
 };
 
 // The map of a message that holds metadata.

@@ -45,13 +45,10 @@ class EventStream final : public std::enable_shared_from_this<EventStream<Out, I
       : options_(std::move(options)), connection_(std::move(connection)), timers_(timers) {}
 
   void begin() {
-    const auto attempt = std::make_shared<Attempt>(this->shared_from_this());
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_) return;
-      attempt_ = attempt;
-    }
-    attempt->begin();
+    connection_->when_initialised([self = this->shared_from_this()](const ::grpc::Status& status) {
+      if (status.ok()) return self->begin_attempt();
+      self->ended(status);
+    });
   }
 
   // No message is handed out after it.
@@ -170,6 +167,16 @@ class EventStream final : public std::enable_shared_from_this<EventStream<Out, I
     In incoming_;
     std::deque<Out> outgoing_;  // the first one is gRPC's
   };
+
+  void begin_attempt() {
+    const auto attempt = std::make_shared<Attempt>(this->shared_from_this());
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_) return;
+      attempt_ = attempt;
+    }
+    attempt->begin();
+  }
 
   void received() {
     const std::lock_guard lock(mutex_);

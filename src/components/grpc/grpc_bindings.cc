@@ -4,6 +4,7 @@
 
 #include "components/grpc/component_error.h"
 #include "components/grpc/event_stream.h"
+#include "components/grpc/initialisation.h"
 
 namespace tandem::components::grpc {
 namespace {
@@ -43,16 +44,9 @@ GrpcOutputBinding::~GrpcOutputBinding() { close(std::chrono::steady_clock::now()
 Result<std::unique_ptr<GrpcOutputBinding>> GrpcOutputBinding::open(std::shared_ptr<Connection> connection,
                                                                    const Metadata& properties, SteadyTime deadline) {
   std::unique_ptr<GrpcOutputBinding> binding(new GrpcOutputBinding(std::move(connection)));
-  {
-    ::grpc::ClientContext context;
-    binding->connection_->prepare(context, deadline);
-    wire::OutputBindingInitRequest request;
-    wire::OutputBindingInitResponse response;
-    fill(*request.mutable_metadata()->mutable_properties(), properties);
-    if (const auto status = binding->stub_.Init(&context, request, &response); !status.ok()) {
-      return fail(component_error(status));
-    }
-  }
+  const Status begun = initialise<wire::OutputBindingInitRequest, wire::OutputBindingInitResponse>(
+      *binding->connection_, binding->stub_, properties, deadline);
+  if (!begun) return fail(begun.error());
   ::grpc::ClientContext context;
   binding->connection_->prepare(context, deadline);
   wire::ListOperationsResponse operations;
@@ -97,14 +91,9 @@ Result<std::unique_ptr<GrpcInputBinding>> GrpcInputBinding::open(std::shared_ptr
                                                                  const Surroundings& surroundings,
                                                                  SteadyTime deadline) {
   std::unique_ptr<GrpcInputBinding> binding(new GrpcInputBinding(std::move(connection), surroundings));
-  ::grpc::ClientContext context;
-  binding->connection_->prepare(context, deadline);
-  wire::InputBindingInitRequest request;
-  wire::InputBindingInitResponse response;
-  fill(*request.mutable_metadata()->mutable_properties(), properties);
-  if (const auto status = binding->stub_->Init(&context, request, &response); !status.ok()) {
-    return fail(component_error(status));
-  }
+  const Status begun = initialise<wire::InputBindingInitRequest, wire::InputBindingInitResponse>(
+      *binding->connection_, *binding->stub_, properties, deadline);
+  if (!begun) return fail(begun.error());
   return binding;
 }
 

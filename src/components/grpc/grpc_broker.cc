@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "components/grpc/component_error.h"
 #include "components/grpc/event_stream.h"
+#include "components/grpc/initialisation.h"
 
 namespace tandem::components::grpc {
 namespace {
@@ -65,16 +66,9 @@ GrpcBroker::~GrpcBroker() { close(std::chrono::steady_clock::now()); }
 Result<std::unique_ptr<GrpcBroker>> GrpcBroker::open(std::shared_ptr<Connection> connection, const Metadata& properties,
                                                      const Surroundings& surroundings, SteadyTime deadline) {
   std::unique_ptr<GrpcBroker> broker(new GrpcBroker(std::move(connection), surroundings));
-  {
-    ::grpc::ClientContext context;
-    broker->connection_->prepare(context, deadline);
-    wire::PubSubInitRequest request;
-    wire::PubSubInitResponse response;
-    fill(*request.mutable_metadata()->mutable_properties(), properties);
-    if (const auto status = broker->stub_->Init(&context, request, &response); !status.ok()) {
-      return fail(component_error(status));
-    }
-  }
+  const Status begun = initialise<wire::PubSubInitRequest, wire::PubSubInitResponse>(
+      *broker->connection_, *broker->stub_, properties, deadline);
+  if (!begun) return fail(begun.error());
   ::grpc::ClientContext context;
   broker->connection_->prepare(context, deadline);
   wire::FeaturesResponse features;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "components/grpc/component_error.h"
+#include "components/grpc/initialisation.h"
 
 namespace tandem::components::grpc {
 
@@ -17,16 +18,9 @@ GrpcSecretStore::~GrpcSecretStore() { close(std::chrono::steady_clock::now()); }
 Result<std::unique_ptr<GrpcSecretStore>> GrpcSecretStore::open(std::shared_ptr<Connection> connection,
                                                                const Metadata& properties, SteadyTime deadline) {
   std::unique_ptr<GrpcSecretStore> store(new GrpcSecretStore(std::move(connection)));
-  {
-    ::grpc::ClientContext context;
-    store->connection_->prepare(context, deadline);
-    wire::SecretStoreInitRequest request;
-    wire::SecretStoreInitResponse response;
-    fill(*request.mutable_metadata()->mutable_properties(), properties);
-    if (const auto status = store->stub_.Init(&context, request, &response); !status.ok()) {
-      return fail(component_error(status));
-    }
-  }
+  const Status begun = initialise<wire::SecretStoreInitRequest, wire::SecretStoreInitResponse>(
+      *store->connection_, store->stub_, properties, deadline);
+  if (!begun) return fail(begun.error());
   ::grpc::ClientContext context;
   store->connection_->prepare(context, deadline);
   wire::FeaturesResponse features;

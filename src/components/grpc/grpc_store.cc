@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "components/grpc/component_error.h"
+#include "components/grpc/initialisation.h"
 #include "components/grpc/state_messages.h"
 
 namespace tandem::components::grpc {
@@ -49,16 +50,9 @@ Result<std::unique_ptr<GrpcStore>> GrpcStore::open(std::shared_ptr<Connection> c
                                                    std::span<const std::string> services, SteadyTime deadline) {
   std::unique_ptr<GrpcStore> store(new GrpcStore(std::move(connection)));
   const Connection& way = *store->connection_;
-  {
-    ::grpc::ClientContext context;
-    way.prepare(context, deadline);
-    wire::InitRequest request;
-    wire::InitResponse response;
-    fill(*request.mutable_metadata()->mutable_properties(), properties);
-    if (const auto status = store->stub_.Init(&context, request, &response); !status.ok()) {
-      return fail(component_error(status));
-    }
-  }
+  const Status begun =
+      initialise<wire::InitRequest, wire::InitResponse>(*store->connection_, store->stub_, properties, deadline);
+  if (!begun) return fail(begun.error());
   ::grpc::ClientContext context;
   way.prepare(context, deadline);
   wire::FeaturesResponse features;

@@ -65,6 +65,8 @@ std::shared_ptr<::grpc::Channel> make_channel(const ChannelOptions& options) {
     target = "unix:" + options.socket;
     // The library's own would be the path, which servers of other libraries take for no host.
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+    // A connection ends when the program does, and not because nobody calls.
+    arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, std::numeric_limits<int>::max());
   }
   return ::grpc::CreateCustomChannel(target, credentials_of(options.transport), arguments);
 }
