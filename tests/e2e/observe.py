@@ -65,11 +65,11 @@ class Scrape:
                 name, labels, value = self.SERIES.match(line).groups()
                 self.series[name, frozenset(self.LABEL.findall(labels or ""))] = float(value)
 
-    def value(self, name, **labels):
+    def value(self, name, /, **labels):
         """Of the series with exactly these labels; 0 when there is none."""
         return self.series.get((name, frozenset(labels.items())), 0)
 
-    def total(self, name, **labels):
+    def total(self, name, /, **labels):
         """Of all series with at least these labels."""
         wanted = set(labels.items())
         return sum(value for (one, have), value in self.series.items() if one == name and wanted <= have)

@@ -43,6 +43,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const Resources mine = resources.visible_to("orders");
     require(mine.components.size() <= resources.components.size());
+    const auto set = ResiliencySet::of(resources.resiliencies, "orders", diagnostics);
+    require(set.sources().size() == mine.resiliencies.size());
+    require(set.app("stock").timeout.count() >= 0);
+    for (const Resiliency& one : mine.resiliencies) {
+      for (const auto& [name, breaker] : one.breakers) (void)breaker.trip.trips({.requests = 7, .total_failures = 3});
+    }
   } else if (input[0] == 'c') {
     if (!parse_configuration(text, "c.yaml", diagnostics)) require(diagnostics.has_errors());
   } else if (input[0] == 'a') {
