@@ -64,7 +64,7 @@ class CheckLayers(unittest.TestCase):
         self.write("src/api/grpc/x.cc", "#include <grpcpp/server.h>\n")
         self.assert_clean()
         self.write("src/api/http/x.cc", "#include <grpcpp/server.h>\n")
-        self.assert_breach("grpcpp/ stays inside api/grpc and app/grpc and components and net/grpc")
+        self.assert_breach("grpcpp/ stays inside api/grpc and app/grpc and components/grpc and net/grpc")
 
     def test_only_cli_and_main_see_server(self):
         self.write("src/app/x.cc", '#include "server/server.h"\n')
