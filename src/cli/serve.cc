@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "cli/cache_folder.h"
 #include "cli/command.h"
+#include "cli/start_code.h"
 #include "cli/stop_signals.h"
 #include "server/reloading_server.h"
 
@@ -97,6 +98,7 @@ int serve(RunArguments arguments) {
   if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) {
     greet((*server)->current(), dapr_address);
   }
+  forget_start_code();
   stop.wait([&] {
     if (const Status reloaded = (*server)->reload(); !reloaded) print_error(reloaded.error().message);
   });

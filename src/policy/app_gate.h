@@ -1,8 +1,9 @@
 // The gate between Dapr and an app whose health is watched: open while the app is healthy.
 //
-// While it is closed, invocations are refused as daprd refuses them, and events wait here: a broker has no more of them
-// on their way than it delivers at once, so what waits is few. open(), close() and shut() from any thread; deliveries
-// and the handlers as the interfaces say. The app and its handlers outlive the gate; it outlives the workers' last use.
+// While it is closed, invocations are refused as daprd refuses them, and events wait here, each until its broker takes
+// it back: a broker has no more of them on their way than it delivers at once, so what waits is few. open(), close()
+// and shut() from any thread; deliveries and the handlers as the interfaces say. The app and its handlers outlive the
+// gate; it outlives the workers' last use.
 #pragma once
 
 #include <atomic>
@@ -40,10 +41,14 @@ class AppGate final : public invoke::Endpoint, public pubsub::EventSink {
  private:
   class Door;
   // Goes to the app, or is refused with an error that is not ok.
-  using Waiting = std::move_only_function<void(Status)>;
+  using Event = std::move_only_function<void(Status)>;
+  struct Waiting {
+    SteadyTime give_up_by;
+    Event event;
+  };
 
-  // Now, or when the gate opens.
-  void pass(Waiting event);
+  // Now, or when the gate opens, unless `give_up_by` has passed.
+  void pass(SteadyTime give_up_by, Event event);
 
   pubsub::EventSink& sink_;
   std::vector<std::unique_ptr<Door>> doors_;

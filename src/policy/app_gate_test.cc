@@ -77,6 +77,24 @@ TEST_F(AppGateTest, InvocationsAreRefusedWhileItIsClosed) {
   EXPECT_EQ(call(), 500);
 }
 
+TEST_F(AppGateTest, AnEventThatItsBrokerHasTakenBackGoesToNobody) {
+  const auto deliver_until = [&](SteadyTime give_up_by) {
+    pubsub::Delivery delivery;
+    delivery.topic = "late";
+    delivery.give_up_by = give_up_by;
+    gate_.deliver(std::move(delivery), [this](Result<pubsub::Verdict> got) { verdicts_.push_back(std::move(got)); });
+  };
+  const SteadyTime now = std::chrono::steady_clock::now();
+  deliver_until(now);
+  EXPECT_TRUE(verdicts_.empty());
+  deliver_until(now);
+  ASSERT_EQ(verdicts_.size(), 1u) << "the first made room";
+  gate_.open();
+  ASSERT_EQ(verdicts_.size(), 2u);
+  for (const Result<pubsub::Verdict>& verdict : verdicts_) EXPECT_EQ(verdict.error().code, Code::kCancelled);
+  EXPECT_TRUE(app_.topics.empty());
+}
+
 TEST_F(AppGateTest, EventsWaitForIt) {
   deliver("a");
   deliver("b");

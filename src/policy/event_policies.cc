@@ -22,9 +22,12 @@ GuardedOperation<Verdict>::Judgement judge(const Result<Verdict>& verdict) {
   return verdict && *verdict != Verdict::kRetry ? Judgement::kGood : Judgement::kBad;
 }
 
-CallContext context_of(std::string_view app_id) {
+// A message that its broker takes back is not tried any longer: it comes again.
+template <class Delivery>
+CallContext context_of(std::string_view app_id, const Delivery& delivery) {
   CallContext context;
   context.app_id = app_id;
+  context.deadline = delivery.give_up_by;
   return context;
 }
 
@@ -39,10 +42,15 @@ void EventPolicies::deliver(std::string_view app_id, pubsub::Delivery delivery, 
                             Completion<Verdict> done) {
   const Protection* protection = find(delivery.pubsub, app_id);
   if (protection == nullptr) return attempt(std::move(delivery), std::move(done));
+  const CallContext context = context_of(app_id, delivery);
   GuardedOperation<Verdict>::start(
-      *protection, context_of(app_id),
-      [delivery = std::move(delivery), attempt = std::move(attempt)](
-          const CallContext&, Completion<Verdict> ended) mutable { attempt(delivery, std::move(ended)); },
+      *protection, context,
+      [delivery = std::move(delivery), attempt = std::move(attempt)](const CallContext& call,
+                                                                     Completion<Verdict> ended) mutable {
+        pubsub::Delivery again = delivery;
+        again.give_up_by = call.deadline;
+        attempt(std::move(again), std::move(ended));
+      },
       std::move(done), judge);
 }
 
@@ -52,11 +60,13 @@ void EventPolicies::deliver_bulk(std::string_view app_id, pubsub::BulkDelivery d
   if (protection == nullptr) return attempt(std::move(delivery), std::move(done));
   std::vector<pubsub::BulkItem> items = std::move(delivery.items);
   delivery.items.clear();
+  const CallContext context = context_of(app_id, delivery);
   GuardedBatch<Events>::start(
-      *protection, context_of(app_id), std::move(items),
+      *protection, context, std::move(items),
       [delivery = std::move(delivery), attempt = std::move(attempt)](
-          const CallContext&, std::vector<pubsub::BulkItem> left, Completion<std::vector<Verdict>> ended) mutable {
+          const CallContext& call, std::vector<pubsub::BulkItem> left, Completion<std::vector<Verdict>> ended) mutable {
         pubsub::BulkDelivery again = delivery;
+        again.give_up_by = call.deadline;
         again.items = std::move(left);
         attempt(std::move(again), std::move(ended));
       },

@@ -53,6 +53,8 @@ class GuardedBatch final : public std::enable_shared_from_this<GuardedBatch<Kind
         places.push_back(i);
       }
     }
+    // An attempt that had timed out has settled them all meanwhile.
+    if (left.empty() && !items_.empty()) return ended(Outcomes());
     run_(context, std::move(left),
          [self = this->shared_from_this(), places = std::move(places),
           ended = std::move(ended)](Result<Outcomes> result) mutable {

@@ -64,7 +64,11 @@ class GuardedInvocation::Attempted final : public net::Exchange {
   const net::RequestHead& head() const override { return call_->head_; }
   net::BodySource& body() override { return body_; }
   CallContext& context() override { return context_; }
-  bool gone() const override { return !call_->caller_ || call_->caller_->gone() || !call_->is_under_way(attempt_); }
+  // A failure that is passed on is under way no more, and the caller still gets the rest of it.
+  bool gone() const override {
+    if (!call_->caller_ || call_->caller_->gone()) return true;
+    return state_ != State::kPassing && !call_->is_under_way(attempt_);
+  }
 
   void respond(int status, net::Headers headers, std::string_view body) override {
     if (!open(status)) return;

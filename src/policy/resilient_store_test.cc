@@ -259,15 +259,17 @@ TEST_F(ResilientStoreTest, AnEventIsDeliveredAgain) {
   EventPolicies events;
   events.add("pub", std::move(protections));
   using pubsub::Verdict;
-  const auto deliver = [&](std::deque<Result<Verdict>> answers) {
+  const auto deliver = [&](std::deque<Result<Verdict>> answers, SteadyTime give_up_by = SteadyTime::max()) {
     int asked = 0;
     pubsub::Delivery delivery;
     delivery.pubsub = "pub";
+    delivery.give_up_by = give_up_by;
     std::string end;
     events.deliver(
         "caller", std::move(delivery),
         [&](pubsub::Delivery one, Completion<Verdict> done) {
           EXPECT_EQ(one.pubsub, "pub");
+          EXPECT_LE(one.give_up_by, give_up_by);
           ++asked;
           Result<Verdict> answer = std::move(answers.front());
           answers.pop_front();
@@ -281,6 +283,8 @@ TEST_F(ResilientStoreTest, AnEventIsDeliveredAgain) {
   EXPECT_EQ(deliver({Verdict::kRetry, fail(Code::kUnavailable, "no"), Verdict::kRetry}), "1 after 3");
   EXPECT_EQ(deliver({Verdict::kDrop}), "2 after 1");
   EXPECT_EQ(deliver({fail(Code::kCancelled, "going away")}), "error after 1");
+  const SteadyTime taken_back(std::chrono::hours(1) + loop_.now());
+  EXPECT_EQ(deliver({Verdict::kRetry, Verdict::kSuccess}, taken_back), "1 after 1") << "it comes again by itself";
 }
 
 }  // namespace

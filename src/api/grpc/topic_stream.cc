@@ -165,7 +165,8 @@ void TopicStream::deliver(pubsub::Delivery delivery, Completion<Verdict> done) {
   Error refused = gone();
   {
     const std::lock_guard lock(mutex_);
-    if (!finished_ && open_.size() >= kMaxOpen) {
+    // An event that comes again while the client reads nothing is written again, too.
+    if (!finished_ && (open_.size() >= kMaxOpen || outgoing_.size() >= kMaxOpen)) {
       refused.message = "the subscriber has too many events that it has not answered";
     } else if (!finished_) {
       // An event that comes again has waited too long: the broker counts from anew.

@@ -152,7 +152,7 @@ class ApiLog::Watched final : public net::Exchange {
   }
 
   const std::unique_ptr<net::Exchange> inner_;
-  const Logger& log_;
+  const Logger log_;  // its own: a component may give the exchange up after the app has gone
   const std::string method_;
   const Clock::time_point started_;
   std::uint64_t size_ = 0;

@@ -258,7 +258,8 @@ class GrpcApp::Impl final {
           call->lapse();
           gate->leave();
         });
-        open->leave(&call->context);
+        open->forget(&call->context);
+        open->leave();
       };
       if (!app_.route_.gate->enter(begin)) call->refuse("too many calls wait for the app");
     }
@@ -273,10 +274,10 @@ class GrpcApp::Impl final {
   void invoke(const std::shared_ptr<InvokeCall>& call, net::Worker& worker) {
     stub_.async()->OnInvoke(&call->context, &call->request, &call->response,
                             [this, held = hold(call), &worker](const ::grpc::Status& status) {
-                              ::grpc::ClientContext* context = &(*held)->context;
+                              open_->forget(&(*held)->context);
                               worker.post([call = std::move(*held), status] { call->answer(status); });
                               route_.gate->leave();
-                              open_->leave(context);
+                              open_->leave();
                             });
   }
 
@@ -324,10 +325,10 @@ class GrpcApp::Impl final {
     const auto shared = std::make_shared<Done>(std::move(done));
     start(*asked, std::function<void(::grpc::Status)>([this, held = hold(asked), shared](const ::grpc::Status& status) {
       std::shared_ptr<Call> call = std::move(*held);
-      ::grpc::ClientContext* context = &call->context;
+      open_->forget(&call->context);
       (*shared)(Result<::grpc::Status>(status), *call);
       call.reset();
-      open_->leave(context);
+      open_->leave();
     }));
   }
 

@@ -192,6 +192,9 @@ void ConfigurationService::subscribe(Caller caller, std::string_view store, std:
       subscriptions_.erase(id);
     }
     done(fail(failed(result.error().message)));
+    // An attempt that nobody waits for any more may still succeed.
+    subscription->end();
+    subscription->entry().store->unsubscribe(CallContext(), id, [](const Result<void>&) {});
   };
   SubscribeRequest request{.id = std::move(id), .keys = std::move(keys), .metadata = std::move(metadata)};
   InPlaceScope scope;

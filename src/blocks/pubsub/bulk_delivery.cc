@@ -136,7 +136,10 @@ void BulkDelivering::send(Batch batch) {
                         .raw_payload = delivering_->raw_payload,
                         .metadata = {{"pubsubName", delivering_->pubsub}}};
   delivery.items.reserve(batch.size());
-  for (Waiting& one : batch) delivery.items.push_back(std::move(one.item));
+  for (Waiting& one : batch) {
+    delivery.give_up_by = std::min(delivery.give_up_by, one.message.give_up_by);
+    delivery.items.push_back(std::move(one.item));
+  }
   Completion<std::vector<Verdict>> settled =
       [self = shared_from_this(), batch = std::move(batch)](const Result<std::vector<Verdict>>& verdicts) mutable {
         self->settle_all(batch, verdicts);

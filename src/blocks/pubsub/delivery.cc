@@ -86,7 +86,8 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
                     .body = std::move(body),
                     .content_type = std::string(kCloudEventType),
                     .trace = std::move(trace),
-                    .metadata = message.metadata};
+                    .metadata = message.metadata,
+                    .give_up_by = message.give_up_by};
   delivery.metadata.insert_or_assign("pubsubName", delivering->pubsub);
   const Delivering& here = *delivering;
   Completion<Verdict> settled = [delivering, message = std::move(message),

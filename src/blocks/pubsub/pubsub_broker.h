@@ -34,6 +34,8 @@ struct Message {
   SharedBytes data;
   std::string content_type;
   Metadata metadata;
+  // The broker takes the message back then and gives it out again: nobody need try any longer. max: it never does.
+  SteadyTime give_up_by = SteadyTime::max();
 };
 
 // What the subscriber made of a message. kRetry: the broker delivers it again; kDrop: never again (to the dead-letter

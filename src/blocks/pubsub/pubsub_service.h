@@ -58,6 +58,7 @@ struct Delivery {
   std::string content_type;  // application/cloudevents+json …
   TraceContext trace;
   Metadata metadata;
+  SteadyTime give_up_by = SteadyTime::max();  // as Message has it
 };
 
 // One of several events that go to an app together.
@@ -75,6 +76,7 @@ struct BulkDelivery {
   bool raw_payload = false;
   std::vector<BulkItem> items;
   Metadata metadata;
+  SteadyTime give_up_by = SteadyTime::max();  // the earliest of its messages'
 };
 
 // The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the

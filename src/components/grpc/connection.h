@@ -85,13 +85,12 @@ class Connection final {
         std::make_shared<std::pair<std::shared_ptr<Call<Request, Response>>, Done>>(std::move(call), std::move(done));
     auto& begun = *held->first;
     start(begun, std::function<void(::grpc::Status)>([open = open_, held](const ::grpc::Status& status) {
-            ::grpc::ClientContext* context = nullptr;
             {
               auto [call, done] = std::move(*held);
-              context = &call->context;
+              open->forget(&call->context);
               done(status, *call);
             }
-            open->leave(context);
+            open->leave();
           }));
   }
 

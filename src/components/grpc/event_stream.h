@@ -119,12 +119,12 @@ class EventStream final : public std::enable_shared_from_this<EventStream<Out, I
 
     void OnDone(const ::grpc::Status& status) override {
       const std::shared_ptr<net::grpc::OpenCalls> open = stream_->connection_->open_calls();
-      ::grpc::ClientContext* const context = &context_;
+      open->forget(&context_);
       stream_->ended(status);
       // The context has the channel, whose last holder must not be a thread of gRPC's: it goes before the call counts
       // as ended.
       std::move(self_).reset();
-      open->leave(context);
+      open->leave();
     }
 
     void acknowledge(Out out) {

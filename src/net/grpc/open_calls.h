@@ -17,18 +17,22 @@ namespace tandem::net::grpc {
 
 class OpenCalls final {
  public:
-  // False once close() was called: the call does not begin. Else `context` lives until leave().
+  // False once close() was called: the call does not begin. Else `context` lives until forget().
   bool enter(::grpc::ClientContext& context) {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
     contexts_.insert(&context);
+    ++open_;
     return true;
   }
-  // `context` may be gone already.
-  void leave(::grpc::ClientContext* context) {
+  // The call has ended: `context` may go, and another one take its address. leave() follows.
+  void forget(::grpc::ClientContext* context) {
     const std::lock_guard lock(mutex_);
     contexts_.erase(context);
-    if (contexts_.empty()) empty_.notify_all();
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    if (--open_ == 0) empty_.notify_all();
   }
 
   void close() {
@@ -37,19 +41,20 @@ class OpenCalls final {
   }
   void wait_until(SteadyTime deadline) {
     std::unique_lock lock(mutex_);
-    empty_.wait_until(lock, deadline, [&] { return contexts_.empty(); });
+    empty_.wait_until(lock, deadline, [&] { return open_ == 0; });
   }
   // Returns when the library is done with them.
   void cancel_all() {
     std::unique_lock lock(mutex_);
     for (::grpc::ClientContext* context : contexts_) context->TryCancel();
-    empty_.wait(lock, [&] { return contexts_.empty(); });
+    empty_.wait(lock, [&] { return open_ == 0; });
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable empty_;
   std::unordered_set<::grpc::ClientContext*> contexts_;
+  std::size_t open_ = 0;  // entered, and not left
   bool closed_ = false;
 };
 

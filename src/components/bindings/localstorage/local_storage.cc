@@ -31,6 +31,7 @@ constexpr std::array<std::string_view, 4> kOperations = {"create", "get", "list"
 constexpr std::array<std::string_view, 5> kForbiddenRoots = {"/proc", "/sys", "/boot", "/var/run/secrets",
                                                              "/run/secrets"};
 constexpr mode_t kFileMode = 0666;
+constexpr int kMaxDepth = 100;  // of folders in a list: each holds a file descriptor
 
 // Go's words: those of the C library, in small letters.
 std::string reason(int error) {
@@ -136,11 +137,16 @@ struct Listing {
   std::vector<std::string> files;
   std::size_t seen = 0;
   bool too_many = false;
+  bool too_deep = false;
 };
 
 // All that are no folders, in the order of their names, each folder's content in its place. Links are not followed.
 // What cannot be read is left out.
-void list_into(OwnedFd folder, const std::string& path, Listing& listing) {
+void list_into(OwnedFd folder, const std::string& path, Listing& listing, int depth = 0) {
+  if (depth == kMaxDepth) {
+    listing.too_deep = true;
+    return;
+  }
   const int fd = folder.get();
   DIR* stream = ::fdopendir(fd);
   if (stream == nullptr) return;
@@ -157,11 +163,11 @@ void list_into(OwnedFd folder, const std::string& path, Listing& listing) {
   }
   std::ranges::sort(names);
   for (const std::string& name : names) {
-    if (listing.too_many) break;
+    if (listing.too_many || listing.too_deep) break;
     const std::string full = path + "/" + name;
     OwnedFd inner(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (inner.is_open()) {
-      list_into(std::move(inner), full, listing);
+      list_into(std::move(inner), full, listing, depth + 1);
     } else if (struct stat status{};
                ::fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode)) {
       listing.files.push_back(full);
@@ -183,6 +189,10 @@ Result<InvokeAnswer> list(const std::string& root, const Parts& parts) {
   if (listing.too_many) {
     return failed(
         fmt::format("error listing files in the directory {}: there are more than {}", path, LocalStorage::kMaxListed));
+  }
+  if (listing.too_deep) {
+    return failed(
+        fmt::format("error listing files in the directory {}: folders are nested deeper than {}", path, kMaxDepth));
   }
   // As Go writes a list that nothing was put into.
   if (listing.files.empty()) return InvokeAnswer{.data = share("null")};

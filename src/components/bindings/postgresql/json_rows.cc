@@ -141,6 +141,9 @@ Result<std::string> time_of(std::string_view bytes, std::chrono::microseconds un
   if (!reader.at_end()) return broken();
   if (value == std::numeric_limits<Integer>::max()) return std::string("1");
   if (value == std::numeric_limits<Integer>::min()) return std::string("-1");
+  // Far outside, so that neither the product nor std::chrono's year wraps round.
+  const std::int64_t most = std::chrono::days(3'000'000) / unit;
+  if (value > most || value < -most) return wrong("a year that JSON's times have not");
   return moment(unit * static_cast<std::int64_t>(value));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <future>
 #include <map>
 #include <set>
@@ -133,14 +134,16 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
     for (const std::string& key : request.keys) channels.emplace_back(Kind::kChannel, key);
     if (channels.empty()) channels.emplace_back(Kind::kPattern, "*");
     const std::string id = request.id;
+    unsubscribe(id);  // an earlier attempt of the same
     Subscription& subscription = subscriptions_[id];
+    const std::uint64_t attempt = subscription.attempt = ++attempts_;
     subscription.watcher = std::move(watcher);
     subscription.channels.insert(channels.begin(), channels.end());
     for (const Channel& channel : subscription.channels) ++watched_[channel];
-    switch_events_on([self = shared_from_this(), id, channels = std::move(channels),
+    switch_events_on([self = shared_from_this(), id, attempt, channels = std::move(channels),
                       done = std::move(done)](const Result<void>& switched) mutable {
-      if (!switched) return self->refuse(id, switched.error(), std::move(done));
-      self->listen_to(id, channels, std::move(done));
+      if (!switched) return self->refuse(id, attempt, switched.error(), std::move(done));
+      self->listen_to(id, attempt, channels, std::move(done));
     });
   }
 
@@ -169,7 +172,12 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
   struct Subscription {
     std::shared_ptr<configuration::Watcher> watcher;
     std::set<Channel> channels;
+    std::uint64_t attempt = 0;
   };
+  bool is_there(const std::string& id, std::uint64_t attempt) const {
+    const auto found = subscriptions_.find(id);
+    return found != subscriptions_.end() && found->second.attempt == attempt;
+  }
   // A key whose value is being read.
   enum class Read { kUnderWay, kOnceMore };
 
@@ -221,8 +229,9 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
                     kNeededFlags, why));
   }
 
-  void listen_to(const std::string& id, const std::vector<Channel>& channels, Completion<void> done) {
-    if (!subscriptions_.contains(id)) return done(fail(Code::kCancelled, "it was ended before it began"));
+  void listen_to(const std::string& id, std::uint64_t attempt, const std::vector<Channel>& channels,
+                 Completion<void> done) {
+    if (!is_there(id, attempt)) return done(fail(Code::kCancelled, "it was ended before it began"));
     struct Round {
       std::size_t left = 0;
       Result<void> result;
@@ -232,16 +241,17 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
     round->left = channels.size();
     round->done = std::move(done);
     for (const Channel& channel : channels) {
-      listener().listen(channel.first, name_of(channel), [self = shared_from_this(), round, id](Result<void> result) {
-        if (!result && round->result) round->result = std::move(result);
-        if (--round->left > 0) return;
-        if (round->result) return round->done({});
-        self->refuse(id, round->result.error(), std::move(round->done));
-      });
+      listener().listen(channel.first, name_of(channel),
+                        [self = shared_from_this(), round, id, attempt](Result<void> result) {
+                          if (!result && round->result) round->result = std::move(result);
+                          if (--round->left > 0) return;
+                          if (round->result) return round->done({});
+                          self->refuse(id, attempt, round->result.error(), std::move(round->done));
+                        });
     }
   }
-  void refuse(const std::string& id, const Error& error, Completion<void> done) {
-    unsubscribe(id);
+  void refuse(const std::string& id, std::uint64_t attempt, const Error& error, Completion<void> done) {
+    if (is_there(id, attempt)) unsubscribe(id);
     done(fail(error));
   }
 
@@ -298,6 +308,7 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
   std::map<std::string, Subscription, std::less<>> subscriptions_;  // by id
   std::map<Channel, int> watched_;                                  // by how many subscriptions
   std::map<Channel, Read> reads_;
+  std::uint64_t attempts_ = 0;
   bool warned_ = false;
   bool closed_ = false;
 };

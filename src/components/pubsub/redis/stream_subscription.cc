@@ -243,6 +243,7 @@ bool StreamSubscription::begin_one() {
   if (surroundings_->options.redelivers() && now - next.held_since > surroundings_->options.processing_timeout / 3) {
     send(hold_command(group_, milliseconds(0), std::span(&next.id, 1)), [](const Result<RedisValue>&) {});
   }
+  if (surroundings_->options.redelivers()) next.message.give_up_by = now + surroundings_->options.processing_timeout;
   const std::uint64_t number = ++next_number_;
   flights_[next.id] = {number, now};
   read_more();
@@ -300,7 +301,8 @@ void StreamSubscription::flush() {
 }
 
 void StreamSubscription::acknowledged(std::vector<std::string> ids, const Result<RedisValue>& answer) {
-  const bool closed = stopped_ && !answer && answer.error().code == Code::kUnavailable;
+  // A server that is not there for a while is no reason to forget what the app has taken.
+  const bool closed = stopped_ && !answer && surroundings_->client == nullptr;
   // What is no stream any more has nothing to acknowledge.
   const bool taken = answer && (!answer->is_error() || answer->is_error("WRONGTYPE"));
   if (taken || closed) {
