@@ -366,7 +366,10 @@ impl Instance {
         state.next = Some(request);
         state.call = call;
         state.answer = Answer::None;
-        state.body = Arc::new(Confined::new(body));
+        match Arc::get_mut(&mut state.body) {
+            Some(spare) => *spare = Confined::new(body),
+            None => state.body = Arc::new(Confined::new(body)),
+        }
         state.consumed = false;
         state.discard = false;
         if let Some(waker) = state.idle.take() {
@@ -456,8 +459,7 @@ async fn serve(
         let request = next_call(link).await;
         let arguments = {
             let ctx = store.data_mut();
-            let body = link.state().body.clone();
-            ctx.call.begin(request, body);
+            ctx.call.begin(request);
             ctx.call.open_handles()
         };
         store.set_epoch_deadline(1);

@@ -222,7 +222,7 @@ fn add_incoming_request(l: &mut LinkerInstance<'_, Ctx>) -> Result<()> {
     l.func_wrap("[method]incoming-request.consume", |mut store: Store, (this,): (Resource<IncomingRequest>,)| {
         running(&store, &this)?;
         let ctx = store.data_mut();
-        let body = ctx.call.body.clone();
+        let body = ctx.link.request_body();
         if !ctx.link.take_consume() {
             return Ok((Err(()),));
         }

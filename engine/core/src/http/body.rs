@@ -4,9 +4,10 @@
 //! a guest that writes faster than its reader suspends, and the C++ side is asked for more only when the guest wants it.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use wasmtime_wasi_io::poll::Pollable;
@@ -213,6 +214,17 @@ impl BodyOut {
     }
 }
 
+/// A future that is over, for what has nothing to wait for: in a box it takes no memory.
+struct Over;
+
+impl Future for Over {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
 /// The guest's end of a [`BodyOut`].
 pub struct OutStream {
     pub body: Shared<BodyOut>,
@@ -267,5 +279,14 @@ impl OutputStream for OutStream {
     fn check_write(&mut self) -> StreamResult<usize> {
         let body = self.body.borrow();
         if body.end.is_some() { Err(StreamError::Closed) } else { Ok(body.room()) }
+    }
+
+    /// The guest drops it: nothing is under way that would have to end first.
+    fn cancel<'a, 'b>(&'a mut self) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(Over)
     }
 }

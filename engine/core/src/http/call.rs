@@ -54,20 +54,18 @@ pub struct Call {
     /// Handles to requests and answers, of this call and of earlier ones, that the guest has not dropped.
     open_handles: usize,
     request: Option<Foreign<Request>>,
-    pub body: Shared<BodyIn>,
     /// Reused from call to call unless the guest kept a handle to it.
     spare_out: Option<Shared<BodyOut>>,
 }
 
 impl Call {
     pub fn none() -> Call {
-        Call { number: 0, open_handles: 0, request: None, body: Shared::default(), spare_out: None }
+        Call { number: 0, open_handles: 0, request: None, spare_out: None }
     }
 
-    pub fn begin(&mut self, request: Foreign<Request>, body: Shared<BodyIn>) {
+    pub fn begin(&mut self, request: Foreign<Request>) {
         self.number += 1;
         self.request = Some(request);
-        self.body = body;
     }
 
     pub fn end(&mut self) {

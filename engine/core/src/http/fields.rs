@@ -1,5 +1,6 @@
 //! Header fields as a guest holds them.
 
+use smallvec::SmallVec;
 use wasmtime::bail;
 
 use super::types::HeaderError;
@@ -152,7 +153,7 @@ impl Fields {
     }
 
     /// Spans for the C++ side, without the fields that `leave_out` names. They live as long as `self` does.
-    pub fn spans(&self, leave_out: &str) -> Vec<Header> {
+    pub fn spans(&self, leave_out: &str) -> SmallVec<[Header; 8]> {
         self.entries
             .iter()
             .filter(|(name, _)| name != leave_out)
