@@ -169,8 +169,9 @@ class ApiLogTest(TandemTest):
         self.assertEqual(get(one.http + "/v1.0/healthz/outbound").status, 204)
         other = self.tandem(enable_api_logging=True)
         self.assertEqual(get(other.http + "/v1.0/healthz/outbound").status, 204)
-        self.assertEqual(one.logged("HTTP API Called"), [])
+        wait_until(lambda: other.logged("HTTP API Called"), "the line of the API")
         self.assertEqual([line["method"] for line in other.logged("HTTP API Called")], ["GET /v1.0/healthz/outbound"])
+        self.assertEqual(one.logged("HTTP API Called"), [])
 
     def test_beside_guests(self):
         tandem = self.run_guest("echo", "--app-id", "echo", "--enable-api-logging")

@@ -381,7 +381,8 @@ class CommandTest(ProgramTest):
         os.mkfifo(path)
         one = start_beside(self, None, log_file=path)
         with open(path, encoding="utf-8") as lines:
-            self.assertTrue(any("dapr initialized" in line for line in lines))
+            # From this line on a signal is an orderly stop.
+            self.assertTrue(any("msg=serving" in line for line in lines))
             one.signal()
             self.assertIn('msg=stopped', lines.read())
         self.assertEqual(one.wait(), 0)
