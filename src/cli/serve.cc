@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ namespace tandem::cli {
 namespace {
 
 constexpr std::string_view kScope = "tandem.cli";
+constexpr std::chrono::milliseconds kSettled{1000};
 
 // As it goes into a URL: an address that stands for all of them is answered on loopback too.
 std::string url(std::string_view address, std::uint16_t port) {
@@ -98,7 +100,8 @@ int serve(RunArguments arguments) {
   if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) {
     greet((*server)->current(), dapr_address);
   }
-  forget_start_code();
+  // Not at once: the first requests need some of it again, and are not to wait for the page faults.
+  if (!stop.wait_for(kSettled)) forget_start_code();
   stop.wait([&] {
     if (const Status reloaded = (*server)->reload(); !reloaded) print_error(reloaded.error().message);
   });

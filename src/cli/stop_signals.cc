@@ -64,6 +64,11 @@ class StopSignals::Impl final {
     changed_.notify_all();
   }
 
+  bool wait_for(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time, [this] { return asked_ || hung_up_; });
+  }
+
   void wait(const std::function<void()>& reload) {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -178,6 +183,7 @@ Result<std::unique_ptr<StopSignals>> StopSignals::make() {
 }
 
 void StopSignals::expect_stop(Task next_ends) { impl_->expect_stop(std::move(next_ends)); }
+bool StopSignals::wait_for(std::chrono::milliseconds time) { return impl_->wait_for(time); }
 void StopSignals::wait(const std::function<void()>& reload) { impl_->wait(reload); }
 void StopSignals::request_stop() { impl_->request_stop(); }
 

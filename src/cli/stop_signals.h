@@ -32,6 +32,8 @@ class StopSignals final {
   // Blocks until a signal or request_stop(). `reload` runs on the calling thread after a SIGHUP, once for those that
   // come while it runs; without it SIGHUP does nothing.
   void wait(const std::function<void()>& reload = {});
+  // Blocks no longer than that. True when a signal or request_stop() has come, which wait() then acts on.
+  bool wait_for(std::chrono::milliseconds time);
   // Any thread, any number of times, also before expect_stop().
   void request_stop();
 

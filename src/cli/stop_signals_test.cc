@@ -33,6 +33,15 @@ TEST(StopSignals, ASignalEndsTheWait) {
   (*signals)->wait();
 }
 
+TEST(StopSignals, AWaitWithATimeTellsWhetherSomethingCame) {
+  auto signals = StopSignals::make();
+  ASSERT_TRUE(signals) << signals.error().message;
+  EXPECT_FALSE((*signals)->wait_for(std::chrono::milliseconds(1)));
+  (*signals)->request_stop();
+  EXPECT_TRUE((*signals)->wait_for(std::chrono::minutes(1)));
+  (*signals)->wait();
+}
+
 TEST(StopSignals, ARequestFromAnyThreadEndsTheWaitAndIsNotASignal) {
   auto signals = StopSignals::make();
   ASSERT_TRUE(signals) << signals.error().message;

@@ -9,6 +9,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/cloud_event.h"
 
@@ -33,15 +34,7 @@ Verdict verdict_of_word(std::string_view word) {
   return word == "DROP" ? Verdict::kDrop : Verdict::kRetry;
 }
 
-// Go finds a field whatever the case of its name.
-bool is_named(std::string_view name, std::string_view expected) {
-  return std::ranges::equal(name, expected, [](char a, char b) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return lower(a) == lower(b);
-  });
-}
-
-// Entry id -> verdict; none when the body is not what it should be.
+// Entry id -> verdict; none when the body is not what it should be. Go finds a field whatever the case of its name.
 std::optional<std::map<std::string, Verdict>> read_statuses(std::string_view body) {
   const Result<std::string_view> value = parse_json(body);
   if (!value || json_kind(*value) != JsonKind::kObject) return std::nullopt;
@@ -50,7 +43,7 @@ std::optional<std::map<std::string, Verdict>> read_statuses(std::string_view bod
   std::string name;
   std::string_view list;
   while (members.next(name, list)) {
-    if (!is_named(name, "statuses") || json_kind(list) == JsonKind::kNull) continue;
+    if (!equals_ignoring_case(name, "statuses") || json_kind(list) == JsonKind::kNull) continue;
     if (json_kind(list) != JsonKind::kArray) return std::nullopt;
     JsonElements elements(list);
     std::string_view element;
@@ -61,7 +54,9 @@ std::optional<std::map<std::string, Verdict>> read_statuses(std::string_view bod
       JsonMembers fields(element);
       std::string_view field;
       while (fields.next(name, field)) {
-        std::string* into = is_named(name, "entryId") ? &id : is_named(name, "status") ? &word : nullptr;
+        std::string* into = equals_ignoring_case(name, "entryId")  ? &id
+                            : equals_ignoring_case(name, "status") ? &word
+                                                                   : nullptr;
         if (into == nullptr) continue;
         Result<std::string> text = json_string_field(field, name);
         if (!text) return std::nullopt;
