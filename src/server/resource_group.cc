@@ -103,7 +103,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
     : folders_(std::move(folders)),
       uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts.name_space),
-      pubsub_(parts.surroundings.log, &parts.surroundings.timers, &event_policies_),
+      pubsub_(parts.surroundings.log, &parts.surroundings.timers, &event_policies_, &rules_),
       secrets_(parts.configuration.secret_scopes),
       configuration_(parts.surroundings.log),
       binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
@@ -126,6 +126,14 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   }
   for (config::HttpEndpoint& endpoint : resources.http_endpoints) {
     make_endpoint(std::move(endpoint), parts, diagnostics);
+  }
+  for (const config::Subscription& subscription : resources.subscriptions) {
+    const auto is_for = [&](const std::string& app_id) { return subscription.visible_to(app_id); };
+    if (std::ranges::none_of(parts.app_ids, is_for)) continue;
+    // As with daprd: a rule that does not compile stops the start.
+    if (const auto routes = pubsub::Routes::make(subscription, &rules_); !routes) {
+      diagnostics.error(subscription.position(), routes.error().message);
+    }
   }
   subscriptions_ = std::move(resources.subscriptions);
 }

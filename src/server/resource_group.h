@@ -16,6 +16,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
+#include "cel/rule_compiler.h"
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
@@ -111,6 +112,7 @@ class ResourceGroup final {
   policy::EventPolicies event_policies_;
   std::map<std::string, policy::ResilientInputSink::Protections, std::less<>> input_protections_;  // by app
   state::StateService state_;
+  cel::CelRuleCompiler rules_;
   pubsub::PubsubService pubsub_;
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;
