@@ -260,9 +260,10 @@ struct BrokerLine {
   const EmbeddedSchema& schema;
   std::string_view type;
   BrokerFactory make;
+  std::string_view capability = {};  // what daprd's metadata API says of it; empty: nothing
 };
 const BrokerLine kBrokers[] = {
-    {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker},
+    {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker, "SUBSCRIBE_WILDCARDS"},
     {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 
@@ -495,6 +496,7 @@ std::optional<pubsub::BrokerEntry> Catalog::make_broker(const Component& compone
   } else {
     const BrokerLine& line = *std::ranges::find(kBrokers, source->built_in->full_type(), &BrokerLine::type);
     made = take(line.make({component, metadata, surroundings}), [&](auto broker) { entry.broker = std::move(broker); });
+    if (!line.capability.empty()) entry.capabilities.emplace_back(line.capability);
   }
   if (!made) {
     report_failure(component, made.error(), diagnostics);
