@@ -199,8 +199,7 @@ pub unsafe extern "C" fn tdm_reply_binding_error(
     metadata: *const Header,
     metadata_count: usize,
 ) {
-    let outcome =
-        || unsafe { Outcome::BindingFailure(error(code, reason, message), pairs(metadata, metadata_count)) };
+    let outcome = || unsafe { Outcome::BindingFailure(error(code, reason, message), pairs(metadata, metadata_count)) };
     unsafe { answer(reply, outcome) };
 }
 

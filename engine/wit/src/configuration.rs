@@ -64,8 +64,7 @@ fn ask(function: AskFn, store: &Store<'_>, (name, keys, metadata): Question, tic
     let keys = keys.iter().map(|key| spans.text(key)).collect::<Result<Vec<_>>>()?;
     let (metadata, metadata_count) = spans.metadata(&metadata)?;
     let store_name = spans.text(&name)?;
-    let raw =
-        RawQuestion { store: store_name, keys: keys.as_ptr(), keys_count: keys.len(), metadata, metadata_count };
+    let raw = RawQuestion { store: store_name, keys: keys.as_ptr(), keys_count: keys.len(), metadata, metadata_count };
     // SAFETY: the spans live until the function has returned.
     unsafe { function(store.data().user(), &raw, ticket.into_raw()) };
     Ok(())

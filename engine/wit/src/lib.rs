@@ -63,7 +63,10 @@ pub unsafe extern "C" fn tdm_wit_secrets_add(linker: *mut Linker, vtable: *const
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_wit_configuration_add(linker: *mut Linker, vtable: *const configuration::Vtable) -> *mut Error {
+pub unsafe extern "C" fn tdm_wit_configuration_add(
+    linker: *mut Linker,
+    vtable: *const configuration::Vtable,
+) -> *mut Error {
     link(configuration::NAME, || unsafe { configuration::add(&mut *linker, &*vtable) })
 }
 

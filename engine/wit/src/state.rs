@@ -242,8 +242,10 @@ fn item(ctx: &mut Ctx, outcome: Outcome) -> Result<Option<Item>, Error> {
 
 fn items(ctx: &mut Ctx, outcome: Outcome) -> Result<Vec<BulkItem>, Error> {
     let items = outcome.items()?;
-    let one =
-        |one: outcome::BulkItem| BulkItem { key: one.key, item: one.item.map(|found| found.map(|item| lend(ctx, item))) };
+    let one = |one: outcome::BulkItem| BulkItem {
+        key: one.key,
+        item: one.item.map(|found| found.map(|item| lend(ctx, item))),
+    };
     Ok(items.into_iter().map(one).collect())
 }
 
