@@ -450,7 +450,7 @@ void AppRuntime::close_doors() {
 
 api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   api::http::AppMetadata metadata;
-  metadata.runtime_version = kVersion;
+  metadata.runtime_version = kDaprVersion;
   for (const LoadedComponent& one : resources_.components(app_id)) {
     metadata.components.push_back({one.name, one.type, one.version, one.capabilities});
   }
