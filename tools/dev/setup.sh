@@ -11,7 +11,7 @@ readonly PACKAGES=(
   "the build: cmake ninja-build ccache pkg-config git"
   "what Rust crates and the linker need: build-essential"
   "the libraries: libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libsqlite3-dev libhiredis-dev libnghttp2-dev libpq-dev libldns-dev"
-  "gRPC, time zones: libgrpc++-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
+  "gRPC, its gzip, time zones: libgrpc++-dev zlib1g-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
   "the tests: libgtest-dev libgmock-dev python3 curl nghttp2-client redis-server postgresql"
   "Dapr's Java SDK, in a test: openjdk-17-jdk-headless maven"
   "downloads: ca-certificates python3-pip python3-venv"
