@@ -81,7 +81,8 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       spec_(std::move(spec)),
       resources_(resources),
       log_(parts.log.for_app(spec_.app_id)),
-      services_{resources.state(), resources.pubsub(), parts.invoke},
+      services_{resources.state(),    resources.pubsub(),  parts.invoke,
+                resources.bindings(), resources.secrets(), resources.configuration()},
       labels_(labels_of(spec_)),
       guest_metrics_(parts.metrics, spec_.app_id),
       meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))),
@@ -192,7 +193,7 @@ Status AppRuntime::listen_for_public(std::uint16_t wanted_port) {
 Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body) {
   std::vector<Executor*> workers;
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) workers.push_back(&parts_.workers[i]);
-  auto door = api::grpc::GrpcDoor::listen(parts_.workers[0],
+  auto door = api::grpc::GrpcDoor::listen(parts_.workers,
                                           {.address = parts_.options.dapr_listen_address,
                                            .more_addresses = parts_.options.more_dapr_listen_addresses,
                                            .port = wanted_port,
@@ -456,9 +457,7 @@ void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<
     doors->left.fetch_add(1);
     server->drain(limit, one_done);
   }
-  grpc_door_->drain(limit, [one_done](api::grpc::Drained how) {
-    one_done(how == api::grpc::Drained::kCut ? net::Drained::kCut : net::Drained::kFinished);
-  });
+  grpc_door_->drain(limit, one_done);
 }
 
 void AppRuntime::stop_app(SteadyTime deadline) {

@@ -339,15 +339,17 @@ Result<PubsubService::Impl::Slot> PubsubService::Impl::start(std::string app_id,
   delivering.stream = stream;
   const auto shared = std::make_shared<const Delivering>(std::move(delivering));
   std::shared_ptr<BulkDelivering> bulk;
-  MessageHandler handler = [shared](Message message, Completion<Verdict> done) {
-    deliver(shared, std::move(message), std::move(done));
-  };
+  Result<std::unique_ptr<Broker::Subscription>> started;
   if (subscription.bulk.enabled) {
     bulk = std::make_shared<BulkDelivering>(shared, subscription.bulk, *timers);
-    handler = [bulk](Message message, Completion<Verdict> done) { bulk->add(std::move(message), std::move(done)); };
+    started = shared->broker.subscribe_bulk(
+        subscription.topic, app_id, subscription.metadata, bulk->most(),
+        [bulk](Message message, Completion<Verdict> done) { bulk->add(std::move(message), std::move(done)); });
+  } else {
+    started = shared->broker.subscribe(
+        subscription.topic, app_id, subscription.metadata,
+        [shared](Message message, Completion<Verdict> done) { deliver(shared, std::move(message), std::move(done)); });
   }
-  Result<std::unique_ptr<Broker::Subscription>> started =
-      shared->broker.subscribe(subscription.topic, app_id, subscription.metadata, std::move(handler));
   if (!started) return fail(std::move(started.error()));
   return Slot{std::move(app_id),   std::move(subscription), shared,
               std::move(*started), std::move(stream),       std::move(bulk)};
