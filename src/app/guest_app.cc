@@ -1,5 +1,7 @@
 #include "app/guest_app.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "app/binding_event.h"
@@ -7,6 +9,7 @@
 #include "app/delivery.h"
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
+#include "blocks/late_completion.h"
 
 namespace tandem::app {
 
@@ -18,23 +21,41 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
       log_(std::move(log)),
       workers_(std::move(workers)),
       parts_{options_, allowed_, log_, services, observer, workers_},
-      fleet_(std::make_unique<GuestFleet>(std::move(program), parts_)) {
+      fleet_(std::make_unique<GuestFleet>(std::move(program), parts_)),
+      choice_(pools()) {
   for (std::size_t i = 0; i < workers_.size(); ++i) doors_.push_back(std::make_unique<Door>(fleet_->door(i)));
 }
 
 GuestApp::~GuestApp() = default;
 
-std::size_t GuestApp::choose_lane() {
-  const std::size_t pools = std::min(workers_.size(), options_.max_instances);
-  return next_.fetch_add(1, std::memory_order_relaxed) % pools;
+std::optional<std::size_t> GuestApp::lane_here() const {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].worker->running_here()) return i < pools() ? std::optional(i) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  const std::size_t chosen = choose_lane();
+  const std::optional<std::size_t> here = lane_here();
+  const std::size_t chosen = choice_.choose(here);
+  if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
   workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
-               std::move(done));
+    deliver_on(chosen, std::move(delivery), std::move(done));
   });
+}
+
+void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  const auto began = std::chrono::steady_clock::now();
+  bool ended = false;
+  {
+    const InPlaceScope scope;
+    deliver_to(deliveries_->handler(lane), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+               [token = scope.token(), &ended, done = std::move(done)](Result<pubsub::Verdict> verdict) mutable {
+                 if (InPlaceScope::is_within(token)) ended = true;
+                 done(std::move(verdict));
+               });
+  }
+  choice_.took(ended ? std::chrono::steady_clock::now() - began : LaneChoice::kUnfinished);
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {

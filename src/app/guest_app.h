@@ -4,14 +4,16 @@
 // port and service invocation by handler(), pub/sub by deliver(). The rest is the server's.
 #pragma once
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "app/app.h"
 #include "app/guest_fleet.h"
+#include "app/lane_choice.h"
 
 namespace tandem::app {
 
@@ -26,7 +28,8 @@ class GuestApp final : public App {
 
   // invoke::Endpoint
   net::Handler& handler(std::size_t worker) override { return *doors_[worker]; }
-  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
+  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice: perhaps inside the call,
+  // when that is the caller's. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   // bindings::InputSink: the same.
@@ -42,8 +45,8 @@ class GuestApp final : public App {
   void stop(SteadyTime deadline) override;
 
   // Another module takes the place of the one that runs: its minimum of instances is made, then it gets every new call,
-  // and the one before ends when its calls are done, or at `deadline`. Fails, and nothing changes, when no instance can
-  // be made. With the workers running, between warm_up() and stop(); blocks.
+  // and the one before ends when its calls are done, or when `limit` has passed. Fails, and nothing changes, when no
+  // instance can be made. With the workers running, between warm_up() and stop(); blocks.
   Status replace(std::unique_ptr<engine::Program> program, std::chrono::milliseconds limit);
 
  private:
@@ -58,8 +61,13 @@ class GuestApp final : public App {
     net::Handler* behind_;
   };
 
-  // Of the next event: a worker that has instances.
-  std::size_t choose_lane();
+  // How many workers have instances.
+  std::size_t pools() const { return std::min(workers_.size(), options_.max_instances); }
+  // Workers that have instances are the first ones. The one of this thread; none: it is no such worker.
+  std::optional<std::size_t> lane_here() const;
+  // For the next event: a worker that has instances.
+  std::size_t choose_lane() { return choice_.choose(std::nullopt); }
+  void deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
 
   const GuestOptions options_;
   const config::OutboundHosts allowed_;
@@ -69,7 +77,7 @@ class GuestApp final : public App {
   std::unique_ptr<GuestFleet> fleet_;
   std::vector<std::unique_ptr<Door>> doors_;
   invoke::Endpoint* deliveries_ = this;
-  std::atomic<std::size_t> next_{0};
+  LaneChoice choice_;
 };
 
 }  // namespace tandem::app

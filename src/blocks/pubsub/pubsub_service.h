@@ -79,8 +79,9 @@ struct BulkDelivery {
   SteadyTime give_up_by = SteadyTime::max();  // the earliest of its messages'
 };
 
-// The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the
-// implementation posts to a worker of its own. The verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
+// The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread, without
+// its locks; the implementation posts to a worker of its own, or does its work at once when that is this thread's. The
+// verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
 // {"status":"SUCCESS"|"RETRY"|"DROP"} (see verdict_of_response).
 class EventSink {
  public:
@@ -118,11 +119,15 @@ struct ResponseVerdict {
 };
 ResponseVerdict verdict_of_response(int status, std::string_view body);
 
+class RuleCompiler;
+
 class PubsubService final {
  public:
   // `log`, when given, outlives the service and hears of messages that are dropped and why. `timers` is for bulk
   // delivery, which is refused without it, and outlives the service. `guard`, when given, has a say in every delivery.
-  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr, DeliveryGuard* guard = nullptr);
+  // `rules` is for subscriptions with routing rules, which are refused without it; it outlives the service.
+  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr, DeliveryGuard* guard = nullptr,
+                         const RuleCompiler* rules = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);
