@@ -28,7 +28,7 @@ struct Header {
   bool dapr = false;
 };
 
-// Documents that are not Dapr's give no message: a folder may hold anything.
+// What a document says of itself. A folder may hold anything.
 Header read_header(const YamlNode& document) {
   Header header;
   if (document.kind != YamlNode::Kind::kMap) return header;
@@ -44,6 +44,24 @@ bool is_known_kind(std::string_view kind) {
          std::find(kOtherDaprKinds.begin(), kOtherDaprKinds.end(), kind) != kOtherDaprKinds.end();
 }
 
+bool is_empty(const YamlNode& document) {
+  return document.kind == YamlNode::Kind::kNull || (document.kind == YamlNode::Kind::kScalar && document.text.empty());
+}
+
+// For a document of another system.
+std::string described(const Header& header) {
+  const auto said = [](std::string_view key, const std::string& value) {
+    return value.empty() ? fmt::format("no {}", key) : fmt::format("{} \"{}\"", key, printable(value));
+  };
+  return said("apiVersion", header.api_version) + ", " + said("kind", header.kind);
+}
+
+template <class Resource>
+Resource with_content(Resource resource, const YamlNode& document) {
+  resource.content = to_json(document);
+  return resource;
+}
+
 void add_document(const YamlNode& document, const std::string& file, Resources& resources, Diagnostics& diagnostics) {
   Header header = read_header(document);
   Position at{file, document.line, document.column};
@@ -51,6 +69,8 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
     if (header.api_version.empty() && is_known_kind(header.kind)) {
       diagnostics.error(
           at, fmt::format("apiVersion is missing; a {} starts with \"apiVersion: dapr.io/v1alpha1\"", header.kind));
+    } else if (!is_empty(document)) {
+      diagnostics.warning(at, fmt::format("not a resource of Dapr ({}); it is ignored", described(header)));
     }
     return;
   }
@@ -62,28 +82,28 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
                                         printable(header.api_version)));
       return;
     }
-    resources.components.push_back(read_component(document, file, diagnostics));
+    resources.components.push_back(with_content(read_component(document, file, diagnostics), document));
   } else if (header.kind == "HTTPEndpoint") {
     if (header.api_version != "dapr.io/v1alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of an HTTPEndpoint is not known; write dapr.io/v1alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.http_endpoints.push_back(read_http_endpoint(document, file, diagnostics));
+    resources.http_endpoints.push_back(with_content(read_http_endpoint(document, file, diagnostics), document));
   } else if (header.kind == "Resiliency") {
     if (header.api_version != "dapr.io/v1alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Resiliency is not known; write dapr.io/v1alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.resiliencies.push_back(read_resiliency(document, file, diagnostics));
+    resources.resiliencies.push_back(with_content(read_resiliency(document, file, diagnostics), document));
   } else if (header.kind == "Subscription") {
     if (header.api_version != "dapr.io/v1alpha1" && header.api_version != "dapr.io/v2alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Subscription is not known; write dapr.io/v2alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.subscriptions.push_back(read_subscription(document, file, diagnostics));
+    resources.subscriptions.push_back(with_content(read_subscription(document, file, diagnostics), document));
   } else if (header.kind == "Configuration") {
     diagnostics.warning(at, "a Configuration in a resources folder is not used; give its file with --config");
   } else if (is_known_kind(header.kind)) {

@@ -39,6 +39,8 @@ class Http2Connection final : public ServerConnection,
   void drain() override;
   bool under_way() const override;
   void close() override;
+  void send_gathered() override;
+  void go_on() override;
 
   // For its streams.
   nghttp2_session* session() { return session_.get(); }
@@ -67,10 +69,15 @@ class Http2Connection final : public ServerConnection,
   void on_stream_closed(std::int32_t id);
   std::shared_ptr<Http2Stream> add_stream(std::int32_t id);
   int count_idle_frame();
+  bool pings_too_often();
+  int tell_to_calm_down();
   std::shared_ptr<Http2Stream> stream(std::int32_t id) const;
 
   // Bytes (http2_connection.cc).
   void receive(std::string_view bytes);
+  void answer();
+  void read_on();
+  void check_waiting();
   void settle();
   void pump();
   void read();
@@ -82,6 +89,9 @@ class Http2Connection final : public ServerConnection,
   void end();
   void cut_streams();
   void watch();
+  // Pings the client when it is time to, or cuts it off when it has not answered.
+  void keep_alive(Clock::time_point now);
+  static bool is_keep_alive(const nghttp2_ping& ping);
   void update_timer();
   void on_timeout() override;
 
@@ -98,6 +108,9 @@ class Http2Connection final : public ServerConnection,
   std::size_t exchanges_ = 0;  // that handlers hold, also of streams that have gone
   int idle_frames_ = 0;        // since the last one that was about a request
   int invalid_frames_ = 0;
+  int ping_strikes_ = 0;
+  bool pings_forgiven_ = true;
+  Clock::time_point last_ping_at_;  // of the client's
   std::int32_t head_of_ = 0;  // the stream whose head is coming
 
   std::unique_ptr<char[]> input_;
@@ -108,6 +121,7 @@ class Http2Connection final : public ServerConnection,
   bool flush_again_ = false;
   bool flush_posted_ = false;
   bool receiving_ = false;
+  bool gathered_ = false;  // the shard will call send_gathered(), and go_on() to read
   bool settings_seen_ = false;
   bool draining_ = false;
   bool last_goaway_ = false;
@@ -118,6 +132,9 @@ class Http2Connection final : public ServerConnection,
   std::size_t lingered_ = 0;
   Clock::time_point read_deadline_ = Clock::time_point::max();
   Clock::time_point write_deadline_ = Clock::time_point::max();
+  Clock::time_point keep_alive_at_ = Clock::time_point::max();  // the next look
+  Clock::time_point received_at_;
+  bool pinged_ = false;  // and nothing has come since
 };
 
 }  // namespace tandem::net

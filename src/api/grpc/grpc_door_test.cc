@@ -348,17 +348,28 @@ TEST(GrpcDoorTest, AnAnswerOverTheLimitIsRefused) {
   EXPECT_EQ(save(door, "store", "k", std::string(64 * 1024 + 1, 'x')).error_code(), StatusCode::RESOURCE_EXHAUSTED);
 }
 
-TEST(GrpcDoorTest, ACompressedMessageIsNotUnpacked) {
+TEST(GrpcDoorTest, CompressedMessagesAreUnpackedUnderTheLimit) {
   TestDoor door;
-  ClientContext context;
-  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
-  wire::SaveStateRequest request;
-  Empty nothing;
-  request.set_store_name("store");
-  auto& item = *request.add_states();
-  item.set_key("k");
-  item.set_value(std::string(16 << 20, 'x'));
-  EXPECT_EQ(door.stub().SaveState(&context, request, &nothing).error_code(), StatusCode::UNIMPLEMENTED);
+  const auto save_compressed = [&](std::size_t bytes, grpc_compression_algorithm how) {
+    ClientContext context;
+    context.set_compression_algorithm(how);
+    wire::SaveStateRequest request;
+    Empty nothing;
+    request.set_store_name("store");
+    auto& item = *request.add_states();
+    item.set_key("k");
+    item.set_value(std::string(bytes, 'x'));
+    return door.stub().SaveState(&context, request, &nothing);
+  };
+  EXPECT_TRUE(save_compressed(60 * 1024, GRPC_COMPRESS_GZIP).ok());
+  EXPECT_EQ(door.store->items.at("caller||k").data->size(), 60U * 1024);
+  door.store->items.clear();
+  const Status bomb = save_compressed(16 << 20, GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(bomb.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(bomb.error_message(), "grpc: message after decompression larger than max (65537 vs. 65536)");
+  const Status unknown = save_compressed(1000, GRPC_COMPRESS_DEFLATE);
+  EXPECT_EQ(unknown.error_code(), StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(unknown.error_message(), "grpc: Decompressor is not installed for grpc-encoding \"deflate\"");
   EXPECT_TRUE(door.store->items.empty());
 }
 
@@ -517,9 +528,9 @@ TEST(GrpcDoorTest, TellsClientsWhatItServes) {
 TEST(GrpcDoorTest, APortInUseIsOneClearLine) {
   TestDoor door;
   net::Workers workers(1);
-  auto second = GrpcDoor::listen(workers[0],
-                                 {.port = door.door->port(), .purpose = "the Dapr gRPC API of app b", .hint = "choose"},
-                                 door.options("b", ""));
+  auto second =
+      GrpcDoor::listen(workers, {.port = door.door->port(), .purpose = "the Dapr gRPC API of app b", .hint = "choose"},
+                       door.options("b", ""));
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().message, "cannot listen on 127.0.0.1:" + std::to_string(door.door->port()) +
                                         " for the Dapr gRPC API of app b: address already in use; choose");
@@ -535,9 +546,9 @@ TEST(GrpcDoorTest, ADrainWaitsForACallAndThenCutsIt) {
     ended.set_value(door.stub().InvokeService(&context, invocation("callee"), &response));
   });
   while (!door.app.keeps) std::this_thread::yield();
-  std::promise<Drained> drained;
-  door.door->drain(std::chrono::milliseconds(200), [&](Drained how) { drained.set_value(how); });
-  EXPECT_EQ(drained.get_future().get(), Drained::kCut);
+  std::promise<net::Drained> drained;
+  door.door->drain(std::chrono::milliseconds(200), [&](net::Drained how) { drained.set_value(how); });
+  EXPECT_EQ(drained.get_future().get(), net::Drained::kCut);
   EXPECT_FALSE(ended.get_future().get().ok());
   client.join();
 }
@@ -561,9 +572,9 @@ TEST(GrpcDoorTest, ADoorThatIsReplacedServesTheConnectionsThatItHas) {
 
 TEST(GrpcDoorTest, ADoorThatNobodyUsedDrainsAtOnce) {
   TestDoor door;
-  std::promise<Drained> drained;
-  door.door->drain(std::chrono::milliseconds(0), [&](Drained how) { drained.set_value(how); });
-  EXPECT_EQ(drained.get_future().get(), Drained::kFinished);
+  std::promise<net::Drained> drained;
+  door.door->drain(std::chrono::milliseconds(0), [&](net::Drained how) { drained.set_value(how); });
+  EXPECT_EQ(drained.get_future().get(), net::Drained::kFinished);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ using ::dapr::proto::common::v1::InvokeResponse;
 using ::dapr::proto::runtime::v1::AppCallback;
 
 struct Invoked {
-  explicit Invoked(const std::shared_ptr<::grpc::Channel>& channel) : stub(channel) {}
+  Invoked(const std::shared_ptr<::grpc::Channel>& channel, std::shared_ptr<net::grpc::CallCounter> counter)
+      : counter(std::move(counter)), stub(channel) {}
+  const std::shared_ptr<net::grpc::CallCounter> counter;
   AppCallback::Stub stub;
   ::grpc::ClientContext context;
   InvokeRequest request;
@@ -28,31 +30,32 @@ struct Invoked {
 
 void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, InvokeResponse& response,
            const std::shared_ptr<net::grpc::CallGate>& gate) {
+  invoked->counter->begin();
   call->wait_for({invoked, &invoked->context});
   invoked->stub.async()->OnInvoke(&invoked->context, &invoked->request, &invoked->response,
                                   [invoked, call, &response, gate](const ::grpc::Status& status) {
                                     if (gate) gate->leave();
-                                    call->answer([&](::grpc::CallbackServerContext& server) {
-                                      net::grpc::answer_metadata(invoked->context, server);
+                                    call->answer([&](AnswerMetadata& metadata) {
+                                      metadata = net::grpc::answer_metadata(invoked->context);
                                       response = std::move(invoked->response);
                                       return status;
                                     });
+                                    invoked->counter->end();
                                   });
 }
 
 }  // namespace
 
 void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
-                     const ::grpc::ServerContextBase& server, const InvokeRequest& message, const std::string& method,
-                     InvokeResponse& response) {
+                     const InvokeRequest& message, const std::string& method, InvokeResponse& response) {
   if (route.is_healthy && !route.is_healthy()) {
     call->fail(
         to_status(invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
     return;
   }
-  auto invoked = std::make_shared<Invoked>(route.channel);
-  net::grpc::onward_metadata(server, route, api.app_id, invoked->context);
-  invoked->context.set_deadline(server.deadline());
+  auto invoked = std::make_shared<Invoked>(route.channel, call->server().rules().onward);
+  net::grpc::onward_metadata(call->server(), route, api.app_id, invoked->context);
+  net::grpc::set_deadline(invoked->context, call->context().deadline);
   invoked->request = message;
   invoked->request.set_method(method);
   if (!route.gate) return begin(invoked, call, response, nullptr);
