@@ -12,7 +12,7 @@ readonly PACKAGES=(
   "what Rust crates and the linker need: build-essential"
   "the libraries: libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libsqlite3-dev libhiredis-dev libnghttp2-dev libpq-dev libldns-dev"
   "Kafka: librdkafka-dev liblz4-dev libzstd-dev libsasl2-dev zlib1g-dev libre2-dev"
-  "gRPC, time zones: libgrpc++-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
+  "gRPC, its gzip, time zones: libgrpc++-dev zlib1g-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
   "the tests: libgtest-dev libgmock-dev python3 curl nghttp2-client redis-server postgresql"
   "the page of examples/image, in a test: chromium"
   "Dapr's Java SDK and a Kafka broker, in tests: openjdk-17-jdk-headless maven"
