@@ -14,6 +14,7 @@ readonly PACKAGES=(
   "Kafka: librdkafka-dev liblz4-dev libzstd-dev libsasl2-dev zlib1g-dev libre2-dev"
   "gRPC, its gzip, time zones: libgrpc++-dev zlib1g-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
   "the tests: libgtest-dev libgmock-dev python3 curl nghttp2-client redis-server postgresql"
+  "the page of examples/image, in a test: chromium"
   "Dapr's Java SDK and a Kafka broker, in tests: openjdk-17-jdk-headless maven"
   "downloads: ca-certificates python3-pip python3-venv"
   "C's library for WebAssembly guests: wasi-libc"
