@@ -44,6 +44,7 @@ SIBLINGS = {"api"}
 LIBRARIES = {
     "boost/beast": {"net"},
     "nghttp2/": {"net"},
+    "zlib.h": {"net/grpc"},
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},

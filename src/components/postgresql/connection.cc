@@ -172,6 +172,8 @@ bool Connection::push(const Job& job) {
   for (const Statement& statement : job.batch.statements) {
     if (!push_statement(statement)) return false;
   }
+  // It is the only one that the connection has, so that this is about it.
+  if (job.batch.each_row) PQsetSingleRowMode(connection_.get());
   expected_.push_back({Step::kCommit});
   return PQpipelineSync(connection_.get()) == 1;
 }
@@ -266,9 +268,11 @@ void Connection::take_result(PGresult* result) {
   Job& job = *jobs_.front();
   switch (status) {
     case PGRES_PIPELINE_SYNC: return finish_job();
+    case PGRES_SINGLE_TUPLE: return take_row(job, rows);
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
+      take_row(job, rows);
       if (expected_.front().step == Step::kRun) job.outcome.rows.push_back(std::move(rows));
       break;
     case PGRES_PIPELINE_ABORTED:
@@ -278,6 +282,16 @@ void Connection::take_result(PGresult* result) {
     default: return end(lost("an answer of an unknown kind"));
   }
   expected_.pop_front();
+}
+
+void Connection::take_row(Job& job, const Rows& row) {
+  // What was given up, or comes too late, is read over.
+  if (job.answered() || !job.batch.each_row || row.size() == 0) return;
+  job.gave_rows = true;
+  Status taken = job.batch.each_row(row);
+  if (taken) return;
+  job.fail_with(std::move(taken.error()));
+  interrupt(job);
 }
 
 void Connection::take_error(PGresult* result) {
@@ -311,7 +325,7 @@ void Connection::finish_job() {
   jobs_.pop_front();
   if (job->outcome.failure) job->outcome.rows.clear();
   if (!job->answered() && cancelled_ && job->outcome.failure && job->outcome.failure->sqlstate == kCancelled &&
-      !job->sent_again) {
+      !job->sent_again && !job->gave_rows) {
     // Meant for the one before it.
     job->outcome = {};
     job->sent_again = true;

@@ -103,6 +103,7 @@ class PassedCall final : public ServerStream {
     void OnDone(const ::grpc::Status& status) override {
       const std::shared_ptr<PassedCall> last = std::move(self);
       call_.end(status);
+      last->onward_->end();
     }
     PassedCall& call_;
   };
@@ -123,6 +124,8 @@ class PassedCall final : public ServerStream {
     stub_.emplace(route->channel);
     stub_->PrepareBidiStreamingCall(&context_, std::string(call().method()), {}, &back_);
     back_.self = shared();
+    onward_ = call().rules().onward;
+    onward_->begin();
     back_.AddHold();
     back_.StartCall();
     start_read();
@@ -191,6 +194,7 @@ class PassedCall final : public ServerStream {
   ::grpc::ClientContext context_;
   std::optional<::grpc::GenericStub> stub_;
   std::function<void()> broken_;
+  std::shared_ptr<CallCounter> onward_;
   bool heard_ = false;  // something from the callee
   ByteBuffer request_;
   ByteBuffer answer_;
