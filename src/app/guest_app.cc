@@ -4,10 +4,15 @@
 #include <utility>
 
 #include "app/binding_event.h"
+#include "app/configuration_update.h"
 #include "app/countdown.h"
 #include "app/delivery.h"
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
+#include "app/typed_bulk.h"
+#include "host/binding_calls.h"
+#include "host/configuration_calls.h"
+#include "host/topic_calls.h"
 #include "net/worker_bridge.h"
 
 namespace tandem::app {
@@ -20,10 +25,26 @@ std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
 
 }  // namespace
 
+// Updates of configuration, from whoever has asked for them.
+class GuestApp::Updates final : public configuration::Listener {
+ public:
+  explicit Updates(GuestApp& app) : app_(app) {}
+  void deliver(configuration::Update update, Completion<void> done) override {
+    app_.deliver_update(std::move(update), std::move(done));
+  }
+
+ private:
+  GuestApp& app_;
+};
+
 GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed,
                    Logger log, host::HostServices& services, GuestObserver& observer,
                    std::vector<WorkerResources> workers)
-    : options_(std::move(options)), program_(std::move(program)), allowed_(std::move(allowed)), log_(std::move(log)) {
+    : options_(std::move(options)),
+      program_(std::move(program)),
+      allowed_(std::move(allowed)),
+      log_(std::move(log)),
+      updates_(options_.exports.http || options_.exports.configuration ? std::make_shared<Updates>(*this) : nullptr) {
   const std::size_t count = workers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const WorkerResources& resources = workers[i];
@@ -32,7 +53,7 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
     lane->worker = resources.worker;
     const std::size_t max = share(options_.max_instances, i, count);
     if (max > 0) {
-      GuestContext context{*program_, options_, log_, services, *resources.worker, lane->outbound, observer};
+      GuestContext context{*program_, options_, log_, services, *resources.worker, lane->outbound, observer, updates_};
       lane->pool = std::make_unique<GuestPool>(context, *resources.gate, share(options_.min_instances, i, count), max);
       lane->door = lane->pool.get();
     } else {
@@ -55,24 +76,43 @@ std::size_t GuestApp::choose_lane() {
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
   const std::size_t chosen = choose_lane();
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
-               std::move(done));
+    if (!options_.exports.any_topic()) {
+      return deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_,
+                        std::move(delivery), std::move(done));
+    }
+    auto call = host::make_topic_call(options_.exports.topics, std::move(delivery), deadline(), done);
+    if (!call) return done(fail(std::move(call.error())));
+    lanes_[chosen]->pool->call(std::move(*call));
   });
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
   const std::size_t chosen = choose_lane();
   lanes_[chosen]->worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
+    if (options_.exports.bindings) {
+      return lanes_[chosen]->pool->call(host::make_binding_call(std::move(event), deadline(), std::move(done)));
+    }
     post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
                std::move(done));
   });
 }
 
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
+  if (options_.exports.any_topic()) return deliver_one_by_one(*this, std::move(delivery), std::move(done));
   const std::size_t chosen = choose_lane();
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                     std::move(done));
+  });
+}
+
+void GuestApp::deliver_update(configuration::Update update, Completion<void> done) {
+  const std::size_t chosen = choose_lane();
+  lanes_[chosen]->worker->post([this, chosen, update = std::move(update), done = std::move(done)]() mutable {
+    if (options_.exports.configuration) {
+      return lanes_[chosen]->pool->call(host::make_update_call(std::move(update), deadline(), std::move(done)));
+    }
+    post_update(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, update, std::move(done));
   });
 }
 
@@ -94,16 +134,38 @@ Status GuestApp::warm_up() {
   return result;
 }
 
+// The first worker has instances in any case.
 void GuestApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
+  if (options_.exports.topics == host::TopicExport::kDapr) {
+    return lanes_[0]->pool->call(host::make_subscriptions_call(deadline(), std::move(done)));
+  }
+  if (!options_.exports.http || options_.exports.any_topic()) return done(std::vector<config::Subscription>());
   fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
 }
 
 void GuestApp::list_bindings(std::vector<bindings::BindingService::Input> offered,
                              Completion<std::vector<std::string>> done) {
+  if (options_.exports.bindings) {
+    return lanes_[0]->pool->call(host::make_binding_names_call(
+        deadline(), [this, done = std::move(done)](Result<std::vector<std::string>> names) mutable {
+          if (names) return done(std::move(names));
+          log_.warn("tandem.bindings", "the app could not be asked which bindings it takes events of",
+                    {{"error", names.error().message}});
+          done(std::vector<std::string>());
+        }));
+  }
+  if (!options_.exports.http) return done(std::vector<std::string>());
   ask_for_bindings(deliveries_->handler(0), options_.app_id, log_, std::move(offered), std::move(done));
 }
 
+void GuestApp::list_wishes(Completion<std::vector<configuration::Wish>> done) {
+  if (!options_.exports.configuration) return done(std::vector<configuration::Wish>());
+  lanes_[0]->pool->call(host::make_wishes_call(deadline(), std::move(done)));
+}
+
+// A guest without HTTP has no route to ask: it is healthy while its instances can be made.
 void GuestApp::probe_health(std::chrono::milliseconds timeout, Completion<void> done) {
+  if (!options_.exports.http) return done({});
   probe_over_http(handler(0), options_.app_id, options_.health_path, timeout, std::move(done));
 }
 

@@ -1,7 +1,9 @@
 // An app whose code is a guest: its program, its pools on every worker, and the events that reach it.
 //
 // Made by the server before the workers start. Everybody who has something for the app goes through it: the app's own
-// port and service invocation by handler(), pub/sub by deliver(). The rest is the server's.
+// port and service invocation by handler(), pub/sub by deliver(), input bindings by take(), configuration by its
+// listener. An event goes to the guest's export for it where it has one, else it is a request to a route. The rest is
+// the server's.
 #pragma once
 
 #include <atomic>
@@ -34,7 +36,7 @@ class GuestApp final : public App {
 
   // invoke::Endpoint
   net::Handler& handler(std::size_t worker) override { return *lanes_[worker]->door; }
-  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
+  // pubsub::EventSink, on a worker of its own choice. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   // bindings::InputSink: the same.
@@ -46,6 +48,8 @@ class GuestApp final : public App {
   void list_subscriptions(Completion<std::vector<config::Subscription>> done) override;
   void list_bindings(std::vector<bindings::BindingService::Input> offered,
                      Completion<std::vector<std::string>> done) override;
+  void list_wishes(Completion<std::vector<configuration::Wish>> done) override;
+  std::shared_ptr<configuration::Listener> configuration_listener() override { return updates_; }
   void probe_health(std::chrono::milliseconds timeout, Completion<void> done) override;
   void stop(SteadyTime deadline) override;
 
@@ -60,13 +64,18 @@ class GuestApp final : public App {
     net::Worker* worker = nullptr;
   };
 
+  class Updates;
+
   // Of the next event: a worker that has instances.
   std::size_t choose_lane();
+  SteadyTime deadline() const { return std::chrono::steady_clock::now() + options_.request_timeout; }
+  void deliver_update(configuration::Update update, Completion<void> done);
 
   const GuestOptions options_;
   const std::unique_ptr<engine::Program> program_;
   const config::OutboundHosts allowed_;
   const Logger log_;
+  const std::shared_ptr<configuration::Listener> updates_;  // null: there is no way in for them
   std::vector<std::unique_ptr<Lane>> lanes_;
   invoke::Endpoint* deliveries_ = this;
   std::atomic<std::size_t> next_{0};

@@ -10,7 +10,9 @@
 #include "base/version.h"
 #include "config/duration.h"
 #include "server/app_bindings.h"
+#include "server/app_configuration.h"
 #include "server/app_subscriptions.h"
+#include "server/guest_settings.h"
 #include "server/outside_app.h"
 
 namespace tandem::server {
@@ -223,7 +225,12 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
 Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& module) {
   auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
   if (!allowed) return fail(std::move(allowed.error()));
-  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
+  app::GuestOptions options = guest_options(spec_, ports_);
+  auto settings = guest_settings(spec_, services_);
+  if (!settings) return fail(std::move(settings.error()));
+  options.settings = std::move(*settings);
+  options.exports = host::exports_of(module.kind(), module.names());
+  can_be_asked_ = module.kind() == engine::ModuleKind::kHttp || options.exports.any_event();
   auto program = make_program(runtime, module, spec_, ports_, *allowed);
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
@@ -231,12 +238,12 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
     workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
-  return attach(std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
-                                                log_, services_, guest_metrics_, std::move(workers)));
+  return attach(std::make_unique<app::GuestApp>(std::move(options), std::move(*program), std::move(*allowed), log_,
+                                                services_, guest_metrics_, std::move(workers)));
 }
 
 Status AppRuntime::attach_outside() {
-  serves_http_ = true;
+  can_be_asked_ = true;
   auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers, parts_.routes);
   if (!app) return fail(std::move(app.error()));
   return attach(std::move(*app));
@@ -316,7 +323,7 @@ void AppRuntime::connect() {
       log_.debug("tandem.app", "the app's configuration could not be read", {{"error", loaded.error().message}});
   }
   std::vector<config::Subscription> own;
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
+  const bool may_ask = can_be_asked_ && spec_.ask_for_subscriptions;
   if (may_ask && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
     auto answer = ask_for_subscriptions();
     if (answer) {
@@ -335,12 +342,29 @@ void AppRuntime::connect() {
     connected_.store(true, std::memory_order_release);
   }
   read_bindings();
+  subscribe_to_configuration();
+}
+
+void AppRuntime::subscribe_to_configuration() {
+  const auto listener = app_->configuration_listener();
+  if (listener == nullptr) return;
+  using Wishes = std::vector<configuration::Wish>;
+  const Result<Wishes> wishes =
+      ask<Wishes>(parts_.workers[0], [&](Completion<Wishes> done) { app_->list_wishes(std::move(done)); });
+  if (!wishes) {
+    log_.warn("tandem.configuration", "the app's subscriptions to configuration could not be read",
+              {{"error", wishes.error().message}});
+    return;
+  }
+  const std::lock_guard lock(events_mutex_);
+  if (events_refused_) return;
+  start_configuration(spec_.app_id, log_, resources_.configuration(), parts_.workers[0], listener, *wishes);
 }
 
 void AppRuntime::read_bindings() {
   if (ports_.app == 0) return;
   AskForBindings may_ask;
-  if (serves_http_) {
+  if (can_be_asked_) {
     may_ask = [this](std::vector<bindings::BindingService::Input> offered) {
       using Names = std::vector<std::string>;
       return ask<Names>(parts_.workers[0],

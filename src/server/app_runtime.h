@@ -115,6 +115,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   void connect();
   // Starts the input bindings that the app takes events of; those that are started go on.
   void read_bindings();
+  void subscribe_to_configuration();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
 
@@ -141,7 +142,7 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
-  bool serves_http_ = false;  // a command would run for each question
+  bool can_be_asked_ = false;  // a command would run for each question
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};
