@@ -1,9 +1,9 @@
 // The catalog: every component that is built in, in one list, and how one is made of a user's YAML.
 //
 // The server owns it and makes components at start and on reload, on its own thread: opening a file may block. A new
-// component is a folder, a line in component_schemas and a line in catalog.cc. A component in a program of its own
-// takes the place of a built-in one of the same type, as in daprd. Mistakes in the YAML, and a component that cannot
-// start, are reported to Diagnostics with file and line.
+// component is a folder, a line in component_schemas and a line in its block's list (built_in.h). A component in a
+// program of its own takes the place of a built-in one of the same type, as in daprd. Mistakes in the YAML, and a
+// component that cannot start, are reported to Diagnostics with file and line.
 #pragma once
 
 #include <optional>
@@ -11,32 +11,17 @@
 #include <string_view>
 #include <vector>
 
-#include "base/executor.h"
-#include "base/log.h"
 #include "base/result.h"
 #include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
-#include "components/pluggable.h"
+#include "components/surroundings.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
-#include "net/worker.h"
 
 namespace tandem::components {
-
-// What components need of the process. All of it outlives every component.
-struct Surroundings {
-  TimedExecutor& timers;
-  const Logger* log = nullptr;
-  // Whose loops hold the connections of components with servers of their own; they are refused where it is null.
-  net::Workers* workers = nullptr;
-  // Components in programs of their own; null: there are none.
-  const Pluggable* pluggable = nullptr;
-  // The one app that may use the component; empty: several may.
-  std::string app_id;
-};
 
 class Catalog final {
  public:

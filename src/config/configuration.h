@@ -91,7 +91,8 @@ struct Configuration {
   MetricOptions metrics;
   std::vector<PipelineHandler> http_pipeline;
   std::vector<PipelineHandler> app_http_pipeline;
-  std::map<std::string, bool, std::less<>> features;
+  // Those that Dapr 1.18 switches on by itself are on unless the file says otherwise.
+  std::map<std::string, bool, std::less<>> features = {{"HotReload", true}, {"WorkflowsRemoteActivityReminder", true}};
   // spec.logging.apiLogging: `enabled` counts where the app says nothing of its own.
   std::optional<bool> api_logging;
   bool api_logging_obfuscate_urls = false;

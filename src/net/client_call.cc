@@ -18,6 +18,16 @@ namespace asio = boost::asio;
 constexpr std::size_t kBuffer = 16 * 1024;
 constexpr int kInterimAnswers = 16;  // 1xx answers before the real one
 
+// The length of "HTTP/1.1 200".
+constexpr std::size_t kStatusLine = 12;
+
+// A status line that ends with its number. Go reads that, and apps on small servers send it; Beast wants the space
+// behind the number, also where no reason follows.
+bool lacks_reason(std::string_view head) {
+  return head.size() > kStatusLine && head[kStatusLine] == '\r' && head.starts_with("HTTP/1.") &&
+         head[kStatusLine - 4] == ' ';
+}
+
 }  // namespace
 
 ClientCall::ClientCall(std::shared_ptr<ClientPool> pool, ClientRequest request, std::unique_ptr<ResponseSink> sink)
@@ -314,7 +324,12 @@ bool ClientCall::parse_head() {
   if (head == 0) return false;
   parser_.emplace(headers_, pool_->options().max_headers);
   if (request_.method == "HEAD") parser_->skip(true);
-  if (parser_->parse_head(bytes.substr(0, head)) != ParseFault::kNone) {
+  std::string_view fields = bytes.substr(0, head);
+  if (lacks_reason(fields)) {
+    mended_head_.assign(fields).insert(kStatusLine, 1, ' ');
+    fields = mended_head_;
+  }
+  if (parser_->parse_head(fields) != ParseFault::kNone) {
     fail_with(Code::kInternal, peer() + " sent an answer that is not valid HTTP/1.1");
     return false;
   }

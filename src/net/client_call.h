@@ -72,6 +72,7 @@ class ClientCall final : public PendingCall, public std::enable_shared_from_this
   int attempt_ = 0;  // completions of an earlier connection are ignored
 
   std::string head_;
+  std::string mended_head_;  // an answer's head, where it had to be changed before it could be parsed
   std::string chunk_head_;
   std::string suffix_;  // the end of a chunk, and the trailers after the last one
   std::string_view piece_;

@@ -147,6 +147,7 @@ TEST_F(HttpClientTest, ReadsEveryKindOfAnswer) {
       "HTTP/1.1 204 No Content\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x\r\nc\r\n0\r\nT: 1\r\n\r\n",
+      "HTTP/1.1 201\r\nX-Mark: 1\r\nContent-Length: 9\r\n\r\nno reason",
       "HTTP/1.1 200 OK\r\n\r\nuntil the end",
   }});
   EXPECT_EQ(send(to(server.port())).body, "ok");
@@ -157,6 +158,10 @@ TEST_F(HttpClientTest, ReadsEveryKindOfAnswer) {
   const Outcome chunked = send(to(server.port()));
   EXPECT_EQ(chunked.body, "abc");
   EXPECT_EQ(chunked.trailers, "T=1;");
+  const Outcome unexplained = send(to(server.port()));
+  EXPECT_EQ(unexplained.status, 201);
+  EXPECT_THAT(unexplained.headers, HasSubstr("X-Mark=1;"));
+  EXPECT_EQ(unexplained.body, "no reason");
   EXPECT_EQ(send(to(server.port())).body, "until the end");
   EXPECT_EQ(server.accepted(), 1);
   EXPECT_EQ(idle(), 0u);

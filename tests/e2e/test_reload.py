@@ -19,6 +19,9 @@ spec:
     - {{name: connectionString, value: "{folder}/{name}.db"}}
 """
 
+# What Dapr switches on without being asked.
+BY_DEFAULT = ["HotReload", "WorkflowsRemoteActivityReminder"]
+
 CONFIGURATION = """
 apiVersion: dapr.io/v1alpha1
 kind: Configuration
@@ -76,10 +79,10 @@ class ReloadTest(TandemTest):
 
     def test_the_configuration_too(self):
         self.start_stores("one", configuration=CONFIGURATION.format(feature="before", denied="secrets"))
-        self.assertEqual(self.metadata()["enabledFeatures"], ["before"])
+        self.assertEqual(self.metadata()["enabledFeatures"], [*BY_DEFAULT, "before"])
         self.write("config.yaml", CONFIGURATION.format(feature="after", denied="state"))
         self.reload()
-        self.assertEqual(self.metadata()["enabledFeatures"], ["after"])
+        self.assertEqual(self.metadata()["enabledFeatures"], [*BY_DEFAULT, "after"])
         self.assertEqual(get(self.state("one") + "/k").status, 404)
 
     def test_mistakes_change_nothing(self):

@@ -86,15 +86,15 @@ Result<Fields> read_fields(std::string_view object, const Metadata& query) {
   return fields;
 }
 
-// Fills in the options of a request; returns why a store refuses them, or nothing.
+// Fills in the options of a request; returns why a store that looks at the words refuses them, or nothing.
 template <class Request>
 std::string apply_options(const Fields& fields, Request& request) {
   const auto consistency = consistency_of(fields.consistency);
-  if (!consistency) return fmt::format("unrecognized consistency model '{}'", fields.consistency);
   const auto concurrency = concurrency_of(fields.concurrency);
+  request.consistency = consistency.value_or(state::Consistency::kUnspecified);
+  request.concurrency = concurrency.value_or(state::Concurrency::kUnspecified);
+  if (!consistency) return fmt::format("unrecognized consistency model '{}'", fields.consistency);
   if (!concurrency) return fmt::format("unrecognized concurrency model '{}'", fields.concurrency);
-  request.consistency = *consistency;
-  request.concurrency = *concurrency;
   return {};
 }
 

@@ -17,7 +17,8 @@
 namespace tandem::api::http {
 
 // A write that is well-formed JSON may still ask for what no store does (a consistency that nobody knows).
-// Dapr's stores refuse that as they refuse any write; `refused` says why and is empty otherwise.
+// Most of Dapr's stores refuse that as they refuse any write (state::CheckedOptions); `refused` says why and is empty
+// otherwise. Those that do not look take the request as it is.
 struct SetItem {
   state::SetRequest request;
   std::string refused;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,12 @@ std::string illegal_key(std::string_view key) {
   return key.find("||") == std::string_view::npos ? std::string() : std::string(key);
 }
 
+// Where the store looks at the options of a write; everywhere, for one that is not there.
+state::CheckedOptions checked_options(const ApiOptions& api, std::string_view store) {
+  const state::Store* found = api.state.find(store);
+  return found == nullptr ? state::CheckedOptions() : found->features().checked_options;
+}
+
 Error save_failed(std::string_view store, std::string_view cause) {
   return {Code::kInternal, "ERR_STATE_SAVE", fmt::format("failed saving state in state store {}: {}", store, cause)};
 }
@@ -89,7 +96,7 @@ void save_items(const ApiOptions& api, SharedExchange exchange, std::string stor
                             malformed_request("\"key\" is a required field"));
       return;
     }
-    if (!item.refused.empty()) {
+    if (!item.refused.empty() && checked_options(api, store).set) {
       Error error = save_failed(store, item.refused);
       reply_unless_no_store(api, std::move(exchange), std::move(store), std::move(error));
       return;
@@ -152,6 +159,10 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
   std::vector<state::Operation> operations;
   operations.reserve(body.operations.size());
   std::optional<Error> refused;
+  const auto looks_at = [&](const auto& write) {
+    const state::CheckedOptions checked = checked_options(api, store);
+    return std::is_same_v<std::decay_t<decltype(write)>, SetItem> ? checked.transacted_set : checked.transacted_remove;
+  };
   for (TransactionItem& item : body.operations) {
     if (const auto* unknown = std::get_if<UnknownOperation>(&item)) {
       refused = Error{Code::kInvalidArgument, "ERR_NOT_SUPPORTED_STATE_OPERATION",
@@ -161,7 +172,7 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
     std::visit(
         [&](auto& write) {
           if constexpr (requires { write.request; }) {
-            if (!write.refused.empty() && !refused) refused = transaction_failed(write.refused);
+            if (!write.refused.empty() && !refused && looks_at(write)) refused = transaction_failed(write.refused);
             operations.emplace_back(std::move(write.request));
           }
         },
@@ -217,7 +228,7 @@ void delete_state(const ApiOptions& api, SharedExchange exchange, std::string st
   const std::string concurrency_word = query_value(query, "concurrency").value_or("");
   const auto consistency = consistency_of(consistency_word);
   const auto concurrency = concurrency_of(concurrency_word);
-  if (!consistency || !concurrency) {
+  if ((!consistency || !concurrency) && checked_options(api, store).remove) {
     const bool which = !consistency;
     Error error{Code::kInternal, "ERR_STATE_DELETE",
                 fmt::format("failed deleting state with key {}: unrecognized {} model '{}'", key,
@@ -227,8 +238,8 @@ void delete_state(const ApiOptions& api, SharedExchange exchange, std::string st
   }
   state::DeleteRequest request{.key = key,
                                .etag = if_match(*exchange),
-                               .concurrency = *concurrency,
-                               .consistency = *consistency,
+                               .concurrency = concurrency.value_or(state::Concurrency::kUnspecified),
+                               .consistency = consistency.value_or(state::Consistency::kUnspecified),
                                .metadata = query_metadata(query)};
   const SharedExchange held = exchange;
   api.state.remove(caller_of(api, *held), store, std::move(request),

@@ -38,6 +38,15 @@ struct TtlRules {
   enum class Negative { kMinusOneOnly, kForEver } negative = Negative::kMinusOneOnly;
 };
 
+// The writes for which Dapr's store of the same name looks whether it knows the words of `consistency` and
+// `concurrency`, which some do not do everywhere. Where it does not look, an unknown word means nothing.
+struct CheckedOptions {
+  bool set = true;
+  bool remove = true;
+  bool transacted_set = true;
+  bool transacted_remove = true;
+};
+
 // What a store can do beyond get, set and delete; the names are the capabilities that Dapr's metadata API lists.
 struct Features {
   bool etag = false;
@@ -46,6 +55,7 @@ struct Features {
   TtlRules ttl_rules;
   // kStore: `ttlInSeconds` is read by the store itself, out of a request's metadata; the rules say nothing.
   enum class TtlReader { kService, kStore } ttl_reader = TtlReader::kService;
+  CheckedOptions checked_options;
 };
 
 struct GetRequest {

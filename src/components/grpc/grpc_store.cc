@@ -61,10 +61,13 @@ Result<std::unique_ptr<GrpcStore>> GrpcStore::open(std::shared_ptr<Connection> c
   }
   store->feature_names_.assign(features.features().begin(), features.features().end());
   const auto has = [&](std::string_view name) { return contains(store->feature_names_, name); };
-  store->features_ = {.etag = has("ETAG"),
-                      .transactional = has("TRANSACTIONAL") && contains(services, kTransactional),
-                      .ttl = has("TTL"),
-                      .ttl_reader = state::Features::TtlReader::kStore};
+  store->features_ = {
+      .etag = has("ETAG"),
+      .transactional = has("TRANSACTIONAL") && contains(services, kTransactional),
+      .ttl = has("TTL"),
+      .ttl_reader = state::Features::TtlReader::kStore,
+      // Its protocol has no words that nobody knows.
+      .checked_options = {.set = false, .remove = false, .transacted_set = false, .transacted_remove = false}};
   if (store->features_.transactional && contains(services, kMultiMaxSize)) {
     ::grpc::ClientContext question;
     way.prepare(question, deadline);

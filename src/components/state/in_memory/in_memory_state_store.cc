@@ -251,7 +251,8 @@ state::Features InMemoryStateStore::features() const {
   return {.etag = true,
           .transactional = true,
           .ttl = true,
-          .ttl_rules = {.before = "", .parser = "strconv.Atoi", .negative = Negative::kForEver}};
+          .ttl_rules = {.before = "", .parser = "strconv.Atoi", .negative = Negative::kForEver},
+          .checked_options = {.transacted_remove = false}};
 }
 
 void InMemoryStateStore::ping(const CallContext&, Completion<void> done) { done({}); }

@@ -40,7 +40,12 @@ class PostgresqlStateStore final : public state::Store {
   static Result<std::unique_ptr<PostgresqlStateStore>> open(const PostgresqlStateOptions& options, Warn warn);
   ~PostgresqlStateStore() override;
 
-  state::Features features() const override { return {.etag = true, .transactional = true, .ttl = true}; }
+  state::Features features() const override {
+    return {.etag = true,
+            .transactional = true,
+            .ttl = true,
+            .checked_options = {.remove = false, .transacted_remove = false}};
+  }
   void ping(const CallContext& context, Completion<void> done) override;
   void get(const CallContext& context, const state::GetRequest& request, Completion<state::GetResponse> done) override;
   void set(const CallContext& context, state::SetRequest request, Completion<void> done) override;

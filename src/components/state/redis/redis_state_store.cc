@@ -126,7 +126,8 @@ state::Features RedisStateStore::features() const {
   return {.etag = true,
           .transactional = true,
           .ttl = true,
-          .ttl_rules = {.before = "failed to parse ttl from metadata: ", .negative = Negative::kForEver}};
+          .ttl_rules = {.before = "failed to parse ttl from metadata: ", .negative = Negative::kForEver},
+          .checked_options = {.transacted_set = false, .transacted_remove = false}};
 }
 
 bool RedisStateStore::is_json(const Metadata& metadata) const {
