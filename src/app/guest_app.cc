@@ -1,5 +1,7 @@
 #include "app/guest_app.h"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
 #include "app/typed_bulk.h"
+#include "blocks/late_completion.h"
 #include "host/binding_calls.h"
 #include "host/configuration_calls.h"
 #include "host/topic_calls.h"
@@ -44,7 +47,8 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
       program_(std::move(program)),
       allowed_(std::move(allowed)),
       log_(std::move(log)),
-      updates_(options_.exports.http || options_.exports.configuration ? std::make_shared<Updates>(*this) : nullptr) {
+      updates_(options_.exports.http || options_.exports.configuration ? std::make_shared<Updates>(*this) : nullptr),
+      choice_(std::min(workers.size(), options_.max_instances)) {
   const std::size_t count = workers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const WorkerResources& resources = workers[i];
@@ -68,22 +72,46 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
 
 GuestApp::~GuestApp() = default;
 
-std::size_t GuestApp::choose_lane() {
-  const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
-  return next_.fetch_add(1, std::memory_order_relaxed) % pools;
+std::optional<std::size_t> GuestApp::lane_here() const {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->worker->running_here()) return lanes_[i]->pool ? std::optional(i) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  const std::size_t chosen = choose_lane();
+  const std::optional<std::size_t> here = lane_here();
+  const std::size_t chosen = choice_.choose(here);
+  if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    if (!options_.exports.any_topic()) {
-      return deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_,
-                        std::move(delivery), std::move(done));
-    }
-    auto call = host::make_topic_call(options_.exports.topics, std::move(delivery), deadline(), done);
-    if (!call) return done(fail(std::move(call.error())));
-    lanes_[chosen]->pool->call(std::move(*call));
+    deliver_on(chosen, std::move(delivery), std::move(done));
   });
+}
+
+void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  const auto began = std::chrono::steady_clock::now();
+  bool ended = false;
+  {
+    const InPlaceScope scope;
+    Completion<pubsub::Verdict> told = [token = scope.token(), &ended,
+                                        done = std::move(done)](Result<pubsub::Verdict> verdict) mutable {
+      if (InPlaceScope::is_within(token)) ended = true;
+      done(std::move(verdict));
+    };
+    if (options_.exports.any_topic()) {
+      call_handler(lane, std::move(delivery), std::move(told));
+    } else {
+      deliver_to(deliveries_->handler(lane), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+                 std::move(told));
+    }
+  }
+  choice_.took(ended ? std::chrono::steady_clock::now() - began : LaneChoice::kUnfinished);
+}
+
+void GuestApp::call_handler(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  auto call = host::make_topic_call(options_.exports.topics, std::move(delivery), deadline(), done);
+  if (!call) return done(fail(std::move(call.error())));
+  lanes_[lane]->pool->call(std::move(*call));
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {

@@ -6,13 +6,14 @@
 // the server's.
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/app.h"
 #include "app/guest_pool.h"
+#include "app/lane_choice.h"
 
 namespace tandem::app {
 
@@ -36,7 +37,7 @@ class GuestApp final : public App {
 
   // invoke::Endpoint
   net::Handler& handler(std::size_t worker) override { return *lanes_[worker]->door; }
-  // pubsub::EventSink, on a worker of its own choice. Any thread.
+  // pubsub::EventSink, on a worker of its own choice: perhaps inside the call, when that is the caller's. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   // bindings::InputSink: the same.
@@ -66,10 +67,14 @@ class GuestApp final : public App {
 
   class Updates;
 
-  // Of the next event: a worker that has instances.
-  std::size_t choose_lane();
-  SteadyTime deadline() const { return std::chrono::steady_clock::now() + options_.request_timeout; }
+  // Workers that have instances are the first ones. The one of this thread; none: it is no such worker.
+  std::optional<std::size_t> lane_here() const;
+  // For the next event: a worker that has instances.
+  std::size_t choose_lane() { return choice_.choose(std::nullopt); }
+  void deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
+  void call_handler(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
   void deliver_update(configuration::Update update, Completion<void> done);
+  SteadyTime deadline() const { return std::chrono::steady_clock::now() + options_.request_timeout; }
 
   const GuestOptions options_;
   const std::unique_ptr<engine::Program> program_;
@@ -78,7 +83,7 @@ class GuestApp final : public App {
   const std::shared_ptr<configuration::Listener> updates_;  // null: there is no way in for them
   std::vector<std::unique_ptr<Lane>> lanes_;
   invoke::Endpoint* deliveries_ = this;
-  std::atomic<std::size_t> next_{0};
+  LaneChoice choice_;
 };
 
 }  // namespace tandem::app
