@@ -19,7 +19,9 @@ using ::dapr::proto::common::v1::InvokeResponse;
 using ::dapr::proto::runtime::v1::AppCallback;
 
 struct Invoked {
-  explicit Invoked(const std::shared_ptr<::grpc::Channel>& channel) : stub(channel) {}
+  Invoked(const std::shared_ptr<::grpc::Channel>& channel, std::shared_ptr<net::grpc::CallCounter> counter)
+      : counter(std::move(counter)), stub(channel) {}
+  const std::shared_ptr<net::grpc::CallCounter> counter;
   AppCallback::Stub stub;
   ::grpc::ClientContext context;
   InvokeRequest request;
@@ -28,6 +30,7 @@ struct Invoked {
 
 void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, InvokeResponse& response,
            const std::shared_ptr<net::grpc::CallGate>& gate) {
+  invoked->counter->begin();
   call->wait_for({invoked, &invoked->context});
   invoked->stub.async()->OnInvoke(&invoked->context, &invoked->request, &invoked->response,
                                   [invoked, call, &response, gate](const ::grpc::Status& status) {
@@ -37,6 +40,7 @@ void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, Invo
                                       response = std::move(invoked->response);
                                       return status;
                                     });
+                                    invoked->counter->end();
                                   });
 }
 
@@ -49,7 +53,7 @@ void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, c
         to_status(invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
     return;
   }
-  auto invoked = std::make_shared<Invoked>(route.channel);
+  auto invoked = std::make_shared<Invoked>(route.channel, call->server().rules().onward);
   net::grpc::onward_metadata(call->server(), route, api.app_id, invoked->context);
   net::grpc::set_deadline(invoked->context, call->context().deadline);
   invoked->request = message;
