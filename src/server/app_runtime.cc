@@ -371,7 +371,7 @@ void AppRuntime::renew_events() {
   // It subscribes when it is there.
   if (!connected_.load(std::memory_order_acquire)) return;
   // An app that had no pub/sub was not asked.
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
+  const bool may_ask = can_be_asked_ && spec_.ask_for_subscriptions;
   if (may_ask && !asked_for_subscriptions_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
     if (auto answer = ask_for_subscriptions()) {
       const std::lock_guard lock(events_mutex_);
