@@ -353,8 +353,11 @@ void AppRuntime::subscribe_to_configuration() {
               {{"error", wishes.error().message}});
     return;
   }
-  const std::lock_guard lock(events_mutex_);
-  if (events_refused_) return;
+  {
+    const std::lock_guard lock(events_mutex_);
+    if (events_refused_) return;
+  }
+  // The service refuses when it has been stopped meanwhile.
   start_configuration(spec_.app_id, log_, resources_.configuration(), parts_.workers[0], listener, *wishes);
 }
 
