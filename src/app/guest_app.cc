@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <utility>
 
 #include "app/binding_event.h"
@@ -16,17 +15,8 @@
 #include "host/binding_calls.h"
 #include "host/configuration_calls.h"
 #include "host/topic_calls.h"
-#include "net/worker_bridge.h"
 
 namespace tandem::app {
-namespace {
-
-// A worker's share of `total` things.
-std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
-  return total / workers + (worker < total % workers ? 1 : 0);
-}
-
-}  // namespace
 
 // Updates of configuration, from whoever has asked for them.
 class GuestApp::Updates final : public configuration::Listener {
@@ -44,37 +34,21 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
                    Logger log, host::HostServices& services, GuestObserver& observer,
                    std::vector<WorkerResources> workers)
     : options_(std::move(options)),
-      program_(std::move(program)),
       allowed_(std::move(allowed)),
       log_(std::move(log)),
-      updates_(options_.exports.http || options_.exports.configuration ? std::make_shared<Updates>(*this) : nullptr),
-      choice_(std::min(workers.size(), options_.max_instances)) {
-  const std::size_t count = workers.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const WorkerResources& resources = workers[i];
-    auto lane = std::make_unique<Lane>(OutboundRoutes{resources.dapr_api, resources.client, &allowed_,
-                                                      options_.dapr_http_port, resources.dapr_api_token});
-    lane->worker = resources.worker;
-    const std::size_t max = share(options_.max_instances, i, count);
-    if (max > 0) {
-      GuestContext context{*program_, options_, log_, services, *resources.worker, lane->outbound, observer, updates_};
-      lane->pool = std::make_unique<GuestPool>(context, *resources.gate, share(options_.min_instances, i, count), max);
-      lane->door = lane->pool.get();
-    } else {
-      // Fewer instances than workers: this worker's requests go to one that has some.
-      Lane& target = *lanes_[i % options_.max_instances];
-      lane->bridge = net::make_worker_bridge(*resources.worker, *target.worker, *target.pool);
-      lane->door = lane->bridge.get();
-    }
-    lanes_.push_back(std::move(lane));
-  }
+      workers_(std::move(workers)),
+      updates_(std::make_shared<Updates>(*this)),
+      parts_{options_, allowed_, log_, services, observer, workers_, updates_},
+      fleet_(std::make_unique<GuestFleet>(std::move(program), options_.exports, parts_)),
+      choice_(pools()) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) doors_.push_back(std::make_unique<Door>(*fleet_, i));
 }
 
 GuestApp::~GuestApp() = default;
 
 std::optional<std::size_t> GuestApp::lane_here() const {
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i]->worker->running_here()) return lanes_[i]->pool ? std::optional(i) : std::nullopt;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].worker->running_here()) return i < pools() ? std::optional(i) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -83,7 +57,7 @@ void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> do
   const std::optional<std::size_t> here = lane_here();
   const std::size_t chosen = choice_.choose(here);
   if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
-  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+  workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_on(chosen, std::move(delivery), std::move(done));
   });
 }
@@ -98,7 +72,7 @@ void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completio
       if (InPlaceScope::is_within(token)) ended = true;
       done(std::move(verdict));
     };
-    if (options_.exports.any_topic()) {
+    if (doors_[lane]->exports().any_topic()) {
       call_handler(lane, std::move(delivery), std::move(told));
     } else {
       deliver_to(deliveries_->handler(lane), options_.app_id, options_.request_timeout, log_, std::move(delivery),
@@ -109,16 +83,16 @@ void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completio
 }
 
 void GuestApp::call_handler(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  auto call = host::make_topic_call(options_.exports.topics, std::move(delivery), deadline(), done);
+  auto call = host::make_topic_call(doors_[lane]->exports().topics, std::move(delivery), deadline(), done);
   if (!call) return done(fail(std::move(call.error())));
-  lanes_[lane]->pool->call(std::move(*call));
+  doors_[lane]->call(std::move(*call));
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
   const std::size_t chosen = choose_lane();
-  lanes_[chosen]->worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
-    if (options_.exports.bindings) {
-      return lanes_[chosen]->pool->call(host::make_binding_call(std::move(event), deadline(), std::move(done)));
+  workers_[chosen].worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
+    if (doors_[chosen]->exports().bindings) {
+      return doors_[chosen]->call(host::make_binding_call(std::move(event), deadline(), std::move(done)));
     }
     post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
                std::move(done));
@@ -126,9 +100,11 @@ void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> do
 }
 
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
-  if (options_.exports.any_topic()) return deliver_one_by_one(*this, std::move(delivery), std::move(done));
   const std::size_t chosen = choose_lane();
-  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+  workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+    if (doors_[chosen]->exports().any_topic()) {
+      return deliver_one_by_one(*this, std::move(delivery), std::move(done));
+    }
     deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                     std::move(done));
   });
@@ -136,45 +112,30 @@ void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vecto
 
 void GuestApp::deliver_update(configuration::Update update, Completion<void> done) {
   const std::size_t chosen = choose_lane();
-  lanes_[chosen]->worker->post([this, chosen, update = std::move(update), done = std::move(done)]() mutable {
-    if (options_.exports.configuration) {
-      return lanes_[chosen]->pool->call(host::make_update_call(std::move(update), deadline(), std::move(done)));
+  workers_[chosen].worker->post([this, chosen, update = std::move(update), done = std::move(done)]() mutable {
+    if (doors_[chosen]->exports().configuration) {
+      return doors_[chosen]->call(host::make_update_call(std::move(update), deadline(), std::move(done)));
     }
     post_update(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, update, std::move(done));
   });
 }
 
-Status GuestApp::warm_up() {
-  Status result;
-  std::mutex mutex;
-  Countdown countdown(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([&, pool = lane->pool.get()] {
-      Status status = pool ? pool->warm_up() : Status{};
-      if (!status) {
-        const std::lock_guard lock(mutex);
-        if (result) result = std::move(status);
-      }
-      countdown.done();
-    });
-  }
-  countdown.wait_until(SteadyTime::max());
-  return result;
-}
+Status GuestApp::warm_up() { return fleet_->warm_up(); }
 
 // The first worker has instances in any case.
 void GuestApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
-  if (options_.exports.topics == host::TopicExport::kDapr) {
-    return lanes_[0]->pool->call(host::make_subscriptions_call(deadline(), std::move(done)));
+  const host::GuestExports& exports = doors_[0]->exports();
+  if (exports.topics == host::TopicExport::kDapr) {
+    return doors_[0]->call(host::make_subscriptions_call(deadline(), std::move(done)));
   }
-  if (!options_.exports.http || options_.exports.any_topic()) return done(std::vector<config::Subscription>());
+  if (!exports.http || exports.any_topic()) return done(std::vector<config::Subscription>());
   fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
 }
 
 void GuestApp::list_bindings(std::vector<bindings::BindingService::Input> offered,
                              Completion<std::vector<std::string>> done) {
-  if (options_.exports.bindings) {
-    return lanes_[0]->pool->call(host::make_binding_names_call(
+  if (doors_[0]->exports().bindings) {
+    return doors_[0]->call(host::make_binding_names_call(
         deadline(), [this, done = std::move(done)](Result<std::vector<std::string>> names) mutable {
           if (names) return done(std::move(names));
           log_.warn("tandem.bindings", "the app could not be asked which bindings it takes events of",
@@ -182,38 +143,41 @@ void GuestApp::list_bindings(std::vector<bindings::BindingService::Input> offere
           done(std::vector<std::string>());
         }));
   }
-  if (!options_.exports.http) return done(std::vector<std::string>());
+  if (!doors_[0]->exports().http) return done(std::vector<std::string>());
   ask_for_bindings(deliveries_->handler(0), options_.app_id, log_, std::move(offered), std::move(done));
 }
 
 void GuestApp::list_wishes(Completion<std::vector<configuration::Wish>> done) {
-  if (!options_.exports.configuration) return done(std::vector<configuration::Wish>());
-  lanes_[0]->pool->call(host::make_wishes_call(deadline(), std::move(done)));
+  if (!doors_[0]->exports().configuration) return done(std::vector<configuration::Wish>());
+  doors_[0]->call(host::make_wishes_call(deadline(), std::move(done)));
 }
 
 // A guest without HTTP has no route to ask: it is healthy while its instances can be made.
 void GuestApp::probe_health(std::chrono::milliseconds timeout, Completion<void> done) {
-  if (!options_.exports.http) return done({});
+  if (!doors_[0]->exports().http) return done({});
   probe_over_http(handler(0), options_.app_id, options_.health_path, timeout, std::move(done));
 }
 
-void GuestApp::stop(SteadyTime deadline) {
-  const auto idle = std::make_shared<Countdown>(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([idle, pool = lane->pool.get()] {
-      if (!pool) return idle->done();
-      pool->stop([idle] { idle->done(); });
+void GuestApp::stop(SteadyTime deadline) { fleet_->stop(deadline); }
+
+Status GuestApp::replace(std::unique_ptr<engine::Program> program, std::chrono::milliseconds limit,
+                         const host::GuestExports& exports) {
+  auto next = std::make_unique<GuestFleet>(std::move(program), exports, parts_);
+  if (Status warm = next->warm_up(); !warm) {
+    next->finish(std::chrono::steady_clock::now());
+    return warm;
+  }
+  std::swap(fleet_, next);
+  Countdown led(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].worker->post([&, i] {
+      doors_[i]->lead_to(*fleet_, i);
+      led.done();
     });
   }
-  idle->wait_until(deadline);
-  const auto cleared = std::make_shared<Countdown>(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([cleared, pool = lane->pool.get()] {
-      if (pool) pool->clear();
-      cleared->done();
-    });
-  }
-  cleared->wait_until(SteadyTime::max());
+  led.wait_until(SteadyTime::max());
+  next->finish(std::chrono::steady_clock::now() + limit);
+  return {};
 }
 
 }  // namespace tandem::app

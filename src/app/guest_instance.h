@@ -33,6 +33,7 @@ struct GuestContext {
   net::Worker& worker;
   Outbound& outbound;
   GuestObserver& observer;
+  host::GuestExports exports;
   std::shared_ptr<configuration::Listener> updates;  // of configuration, on their way to the app; null: it takes none
 };
 

@@ -15,7 +15,7 @@ namespace tandem::app {
 
 struct GuestOptions {
   std::string app_id;
-  host::GuestExports exports;
+  host::GuestExports exports;  // of the module that it begins with
   host::GuestSettings settings;
   config::Isolation isolation = config::Isolation::kInstance;
   std::size_t min_instances = 0;    // kept although idle, in the whole process

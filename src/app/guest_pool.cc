@@ -23,7 +23,7 @@ GuestPool::GuestPool(GuestContext context, PollGate& gate, std::size_t min, std:
 GuestPool::~GuestPool() { ticker_->pool = nullptr; }
 
 void GuestPool::handle(std::unique_ptr<net::Exchange> exchange) {
-  if (!context_.options.exports.http) {
+  if (!context_.exports.http) {
     return exchange->respond(404, kPlainText, "the app takes no HTTP: its guest does not export wasi:http\n");
   }
   accept({.exchange = std::move(exchange), .event = nullptr});
@@ -139,6 +139,7 @@ void GuestPool::serve_queue() {
       refuse(work, guest.error());
     }
   }
+  check_stopped();
 }
 
 void GuestPool::refuse(Work& work, const Error& why) {
@@ -218,6 +219,11 @@ Status GuestPool::warm_up() {
   return {};
 }
 
+void GuestPool::when_idle(Task idle) {
+  idle_once_ = std::move(idle);
+  check_stopped();
+}
+
 void GuestPool::stop(Task idle) {
   stopping_ = true;
   stopped_ = std::move(idle);
@@ -227,7 +233,9 @@ void GuestPool::stop(Task idle) {
 }
 
 void GuestPool::check_stopped() {
-  if (stopping_ && busy_ == 0 && stopped_) std::exchange(stopped_, nullptr)();
+  if (busy_ > 0) return;
+  if (queue_.empty() && idle_once_) std::exchange(idle_once_, nullptr)();
+  if (stopping_ && stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void GuestPool::clear() {

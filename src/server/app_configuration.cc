@@ -31,19 +31,35 @@ Result<std::string> subscribe(const std::string& app_id, configuration::Configur
 
 }  // namespace
 
-void start_configuration(const std::string& app_id, const Logger& log, configuration::ConfigurationService& service,
-                         Executor& executor, const std::shared_ptr<configuration::Listener>& listener,
-                         const std::vector<configuration::Wish>& wishes) {
+std::vector<ConfigurationSubscription> start_configuration(const std::string& app_id, const Logger& log,
+                                                           configuration::ConfigurationService& service,
+                                                           Executor& executor,
+                                                           const std::shared_ptr<configuration::Listener>& listener,
+                                                           const std::vector<configuration::Wish>& wishes) {
+  std::vector<ConfigurationSubscription> started;
   for (const configuration::Wish& wish : wishes) {
     const std::string keys = fmt::format("{}", fmt::join(wish.keys, ","));
-    const Result<std::string> id = subscribe(app_id, service, executor, listener, wish);
+    Result<std::string> id = subscribe(app_id, service, executor, listener, wish);
     if (id) {
       log.info(kScope, "subscribed to configuration", {{"store", wish.store}, {"keys", keys}, {"id", *id}});
+      started.push_back({wish.store, std::move(*id)});
     } else {
       log.error(kScope, "a subscription to configuration could not be started",
                 {{"store", wish.store}, {"keys", keys}, {"error", id.error().message}});
     }
   }
+  return started;
+}
+
+void end_configuration(const std::string& app_id, configuration::ConfigurationService& service, Executor& executor,
+                       std::vector<ConfigurationSubscription> subscriptions) {
+  if (subscriptions.empty()) return;
+  executor.post([&service, &executor, app_id, subscriptions = std::move(subscriptions)] {
+    for (const ConfigurationSubscription& one : subscriptions) {
+      CallContext context{.app_id = app_id, .deadline = std::chrono::steady_clock::now() + kPatience};
+      service.unsubscribe({context, executor}, one.store, one.id, [](const Result<void>&) {});
+    }
+  });
 }
 
 }  // namespace tandem::server

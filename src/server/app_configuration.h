@@ -15,8 +15,20 @@
 namespace tandem::server {
 
 // `executor` is where the updates come, and outlives the subscriptions.
-void start_configuration(const std::string& app_id, const Logger& log, configuration::ConfigurationService& service,
-                         Executor& executor, const std::shared_ptr<configuration::Listener>& listener,
-                         const std::vector<configuration::Wish>& wishes);
+// A subscription of the app's.
+struct ConfigurationSubscription {
+  std::string store;
+  std::string id;
+};
+
+std::vector<ConfigurationSubscription> start_configuration(const std::string& app_id, const Logger& log,
+                                                           configuration::ConfigurationService& service,
+                                                           Executor& executor,
+                                                           const std::shared_ptr<configuration::Listener>& listener,
+                                                           const std::vector<configuration::Wish>& wishes);
+
+// Ends them; what cannot be ended is gone already.
+void end_configuration(const std::string& app_id, configuration::ConfigurationService& service, Executor& executor,
+                       std::vector<ConfigurationSubscription> subscriptions);
 
 }  // namespace tandem::server

@@ -19,9 +19,7 @@ using ::dapr::proto::common::v1::InvokeResponse;
 using ::dapr::proto::runtime::v1::AppCallback;
 
 struct Invoked {
-  Invoked(const std::shared_ptr<::grpc::Channel>& channel, std::shared_ptr<net::grpc::CallCounter> counter)
-      : counter(std::move(counter)), stub(channel) {}
-  const std::shared_ptr<net::grpc::CallCounter> counter;
+  explicit Invoked(const std::shared_ptr<::grpc::Channel>& channel) : stub(channel) {}
   AppCallback::Stub stub;
   ::grpc::ClientContext context;
   InvokeRequest request;
@@ -30,7 +28,6 @@ struct Invoked {
 
 void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, InvokeResponse& response,
            const std::shared_ptr<net::grpc::CallGate>& gate) {
-  invoked->counter->begin();
   call->wait_for({invoked, &invoked->context});
   invoked->stub.async()->OnInvoke(&invoked->context, &invoked->request, &invoked->response,
                                   [invoked, call, &response, gate](const ::grpc::Status& status) {
@@ -40,7 +37,6 @@ void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, Invo
                                       response = std::move(invoked->response);
                                       return status;
                                     });
-                                    invoked->counter->end();
                                   });
 }
 
@@ -53,7 +49,7 @@ void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, c
         to_status(invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
     return;
   }
-  auto invoked = std::make_shared<Invoked>(route.channel, call->server().rules().onward);
+  auto invoked = std::make_shared<Invoked>(route.channel);
   net::grpc::onward_metadata(call->server(), route, api.app_id, invoked->context);
   net::grpc::set_deadline(invoked->context, call->context().deadline);
   invoked->request = message;
