@@ -61,13 +61,20 @@ class GuestEvents : public ::testing::Test {
     app_->deliver(event(script), ended.completion());
     return ended.wait();
   }
+  void stop(SteadyTime deadline) {
+    stopped_ = true;
+    app_->stop(deadline);
+  }
+  // As the server ends an app.
   void TearDown() override {
-    if (app_) app_->stop(std::chrono::steady_clock::now() + 10s);
+    if (!stopped_) stop(std::chrono::steady_clock::now() + 10s);
+    rig_.workers.stop();
     app_.reset();
   }
 
   Rig rig_;
   std::unique_ptr<GuestApp> app_;
+  bool stopped_ = false;
 };
 
 TEST_F(GuestEvents, TheGuestsVerdictIsTheVerdict) {
@@ -115,10 +122,9 @@ TEST_F(GuestEvents, TheStopEndsWhatIsUnderWay) {
   Ended<Verdict> queued;
   app_->deliver(event("never-answer"), running.completion());
   app_->deliver(event("never-answer"), queued.completion());
-  app_->stop(std::chrono::steady_clock::now());
+  stop(std::chrono::steady_clock::now());
   EXPECT_EQ(running.wait().error().code, Code::kCancelled);
   EXPECT_EQ(queued.wait().error().code, Code::kUnavailable);
-  app_.reset();
 }
 
 TEST_F(GuestEvents, ABulkGoesOneByOne) {
