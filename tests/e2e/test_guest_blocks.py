@@ -95,9 +95,9 @@ class GuestBlocksTest(TandemTest):
         self.addCleanup(redis.close)
         redis.ask("MSET", "a", "1||v1", "b", "2")
         self.serve(component("config", "configuration.redis", redisHost=f"127.0.0.1:{redis.port}"))
-        self.assertEqual(self.tandem.get("/configuration/a,b,c").text, "a=1 @v1\nb=2 @\n")
-        self.assertEqual(self.tandem.get("/configuration/").text, "a=1 @v1\nb=2 @\n")
-        self.assertEqual(self.error("/configuration/a?store=none")[:2],
+        self.assertEqual(self.tandem.get("/setting/a,b,c").text, "a=1 @v1\nb=2 @\n")
+        self.assertEqual(self.tandem.get("/setting/").text, "a=1 @v1\nb=2 @\n")
+        self.assertEqual(self.error("/setting/a?store=none")[:2],
                          ("invalid-argument", "ERR_CONFIGURATION_STORE_NOT_FOUND"))
         self.assertEqual(self.error("/unsubscribe-configuration/no-such-id")[0], "not-found")
 
@@ -160,7 +160,7 @@ apps:
     def test_an_app_without_stores(self):
         self.serve()
         self.assertEqual(self.error("/secret/x")[:2], ("failed-precondition", "ERR_SECRET_STORES_NOT_CONFIGURED"))
-        self.assertEqual(self.error("/configuration/x")[:2],
+        self.assertEqual(self.error("/setting/x")[:2],
                          ("failed-precondition", "ERR_CONFIGURATION_STORE_NOT_CONFIGURED"))
 
 
