@@ -143,7 +143,7 @@ TEST_F(HttpEndpointTest, FailsInDaprsWords) {
   const Outcome down = call(endpoint, {.authority = "http://127.0.0.1:" + std::to_string(closed)});
   EXPECT_EQ(down.status, 500);
   EXPECT_THAT(down.body, testing::StartsWith(R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: )"
-                                             R"(weather, err: cannot connect to 127.0.0.1:)"));
+                                             R"(weather, err: dial tcp 127.0.0.1:)"));
   for (const char* url : {"http://", "https://:80", "http://user:password@host", "http://host:port", "ftp://host"}) {
     const Outcome refused = call(endpoint, {.authority = url});
     EXPECT_EQ(refused.status, 500) << url;
