@@ -31,7 +31,7 @@ struct RawEntry {
   std::string id;
   std::string_view event = "null";
   std::string content_type;
-  Metadata metadata;
+  std::optional<Metadata> metadata;
 };
 
 Result<RawEntry> read_entry(std::string_view object) {
@@ -47,7 +47,7 @@ Result<RawEntry> read_entry(std::string_view object) {
     } else if (net::equals_ignoring_case(name, "metadata")) {
       auto metadata = json_string_map_field(value, "metadata");
       if (!metadata) return broken(std::move(metadata.error().message));
-      entry.metadata = std::move(*metadata);
+      if (json_kind(value) != JsonKind::kNull) entry.metadata = std::move(*metadata);
     } else if (net::equals_ignoring_case(name, "entryId") || net::equals_ignoring_case(name, "contentType")) {
       auto text = json_string_field(value, name);
       if (!text) return broken(std::move(text.error().message));

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
+#include "blocks/pubsub/protobuf_event.h"
 #include "config/duration.h"
 
 namespace tandem::pubsub {
@@ -75,7 +76,7 @@ void put_data(Envelope& envelope, std::string_view content_type, std::string_vie
     if (const std::optional<std::string_view> json = first_json_value(data)) return envelope.put_json("data", *json);
   } else if (is_type(content_type, "application/octet-stream") ||
              is_type(content_type, "application/cloudevents+protobuf") ||
-             is_type(content_type, "application/x-protobuf")) {
+             (is_type(content_type, "application/x-protobuf") && is_protobuf_event(data))) {
     return envelope.put("data_base64", base64_encode(data));
   }
   envelope.put("data", data);
@@ -159,7 +160,7 @@ Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now) {
 }
 
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
-                             const TraceContext& trace) {
+                             const Metadata& metadata) {
   Envelope envelope;
   envelope.put("id", random_uuid());
   envelope.put("specversion", kSpecVersion);
@@ -169,11 +170,12 @@ std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std
   envelope.put("topic", topic);
   envelope.put("pubsubname", pubsub);
   envelope.put("data_base64", base64_encode(data));
-  if (!trace.traceparent.empty()) {
-    envelope.put("traceid", trace.traceparent);
-    envelope.put("traceparent", trace.traceparent);
+  // The parent, where there is one, is also the id.
+  const std::pair<std::string_view, std::string_view> fields[] = {
+      {"traceid", "traceid"}, {"traceparent", "traceparent"}, {"traceparent", "traceid"}, {"tracestate", "tracestate"}};
+  for (const auto& [name, field] : fields) {
+    if (const auto found = metadata.find(name); found != metadata.end()) envelope.put(field, found->second);
   }
-  if (!trace.tracestate.empty()) envelope.put("tracestate", trace.tracestate);
   return envelope.text();
 }
 

@@ -73,7 +73,7 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
   TraceContext trace = trace_of(message.metadata);
   SharedBytes body = message.data;
   if (delivering->raw_payload) {
-    body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, trace));
+    body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, message.metadata));
   } else {
     std::optional<EventFacts> facts = open_envelope(*delivering, message);
     if (!facts) return give_up(delivering, message, Verdict::kDrop, std::move(done));
