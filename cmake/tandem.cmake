@@ -36,6 +36,11 @@ find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 find_library(LDNS_LIBRARY libldns.a REQUIRED)  # static: a shared one is a file more to open at each start
+# Kafka's client, static for the same reason. SASL and zlib are there with libpq anyway.
+foreach(library librdkafka.a libre2.a liblz4.a libzstd.a libsasl2.so libz.so)
+  find_library(KAFKA_${library} ${library} REQUIRED)
+  list(APPEND KAFKA_LIBRARIES ${KAFKA_${library}})
+endforeach()
 # Time zones, with gRPC's Abseil; static as there.
 foreach(name time time_zone civil_time int128 strings strings_internal throw_delegate base raw_logging_internal spinlock_wait)
   find_library(ABSEIL_${name} libabsl_${name}.a REQUIRED)

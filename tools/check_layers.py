@@ -47,6 +47,8 @@ LIBRARIES = {
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},
     "ldns/": {"components"},
+    "librdkafka/": {"components"},
+    "re2/": {"components"},
     "absl/": {"net/grpc", "components"},
     "yaml-cpp/": {"config"},
     "prometheus/": {"telemetry"},

@@ -67,6 +67,22 @@ typedef struct tdm_failed_entry {
   tdm_str error_message;
 } tdm_failed_entry;
 
+// A name and the pairs that belong to it: a secret.
+typedef struct tdm_pair_group {
+  tdm_str name;
+  const tdm_header* pairs;
+  size_t pairs_count;
+} tdm_pair_group;
+
+// A key of a configuration store and what it has.
+typedef struct tdm_setting {
+  tdm_str key;
+  tdm_str value;
+  tdm_str version;
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_setting;
+
 // The call failed. `code` is one of gRPC's canonical codes, 1 to 16; any other becomes `unknown`.
 void tdm_reply_error(tdm_reply* reply, int32_t code, tdm_str reason, tdm_str message);
 // It is done, and there is nothing to say.
@@ -81,6 +97,14 @@ void tdm_reply_keys(tdm_reply* reply, const tdm_str* keys, size_t count, bool mo
 void tdm_reply_failures(tdm_reply* reply, const tdm_failed_entry* entries, size_t count);
 void tdm_reply_response(tdm_reply* reply, uint16_t status, const tdm_header* headers, size_t headers_count,
                         tdm_bytes body);
+// What a binding gave back; `data` null: nothing.
+void tdm_reply_binding(tdm_reply* reply, const tdm_bytes* data, const tdm_header* metadata, size_t metadata_count);
+// A binding's failure, with what it says about it.
+void tdm_reply_binding_error(tdm_reply* reply, int32_t code, tdm_str reason, tdm_str message,
+                             const tdm_header* metadata, size_t metadata_count);
+void tdm_reply_pairs(tdm_reply* reply, const tdm_header* pairs, size_t count);
+void tdm_reply_groups(tdm_reply* reply, const tdm_pair_group* groups, size_t count);
+void tdm_reply_settings(tdm_reply* reply, const tdm_setting* settings, size_t count);
 
 // ---- tandem:dapr/state --------------------------------------------------------------------------------------------
 
@@ -159,6 +183,50 @@ typedef struct tdm_invoke_vtable {
   void (*call)(void* user, tdm_str app_id, const tdm_invoke_request* request, tdm_reply* reply);
 } tdm_invoke_vtable;
 
+// ---- tandem:dapr/bindings -----------------------------------------------------------------------------------------
+
+typedef struct tdm_binding_request {
+  tdm_str binding;
+  tdm_str operation;
+  tdm_str data;
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_binding_request;
+
+typedef struct tdm_bindings_vtable {
+  // binding, or binding_error
+  void (*invoke)(void* user, const tdm_binding_request* request, tdm_reply* reply);
+} tdm_bindings_vtable;
+
+// ---- tandem:dapr/secrets ------------------------------------------------------------------------------------------
+
+typedef struct tdm_secrets_vtable {
+  // pairs
+  void (*get)(void* user, tdm_str store, tdm_str name, const tdm_header* metadata, size_t metadata_count,
+              tdm_reply* reply);
+  // groups
+  void (*get_bulk)(void* user, tdm_str store, const tdm_header* metadata, size_t metadata_count, tdm_reply* reply);
+} tdm_secrets_vtable;
+
+// ---- tandem:dapr/configuration ------------------------------------------------------------------------------------
+
+typedef struct tdm_configuration_question {
+  tdm_str store;
+  const tdm_str* keys;  // none: all
+  size_t keys_count;
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_configuration_question;
+
+typedef struct tdm_configuration_vtable {
+  // settings
+  void (*get)(void* user, const tdm_configuration_question* question, tdm_reply* reply);
+  // value: the id of the subscription
+  void (*subscribe)(void* user, const tdm_configuration_question* question, tdm_reply* reply);
+  // done
+  void (*unsubscribe)(void* user, tdm_str store, tdm_str id, tdm_reply* reply);
+} tdm_configuration_vtable;
+
 // ---- linking ------------------------------------------------------------------------------------------------------
 // Each adds its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
 
@@ -168,6 +236,12 @@ tdm_error* tdm_wit_state_add(tdm_linker* linker, const tdm_state_vtable* vtable)
 tdm_error* tdm_wit_pubsub_add(tdm_linker* linker, const tdm_pubsub_vtable* vtable);
 // tandem:dapr/invoke@0.1.0
 tdm_error* tdm_wit_invoke_add(tdm_linker* linker, const tdm_invoke_vtable* vtable);
+// tandem:dapr/bindings@0.1.0
+tdm_error* tdm_wit_bindings_add(tdm_linker* linker, const tdm_bindings_vtable* vtable);
+// tandem:dapr/secrets@0.1.0
+tdm_error* tdm_wit_secrets_add(tdm_linker* linker, const tdm_secrets_vtable* vtable);
+// tandem:dapr/configuration@0.1.0
+tdm_error* tdm_wit_configuration_add(tdm_linker* linker, const tdm_configuration_vtable* vtable);
 // wasi:keyvalue/{store,atomics,batch}, in the drafts that guests are built against: 0.2.0-draft (wasmCloud, Wasmtime)
 // and 0.2.0-draft2 (Spin). A bucket is a state store. Counters are decimal text, so that other users of the store can
 // read them. No state store of Dapr's lists its keys: list-keys fails.

@@ -87,15 +87,20 @@ int serve(RunArguments arguments) {
   const std::string dapr_address = arguments.options.dapr_listen_address;
   // A client that asks for the stop is not made to wait, as with daprd.
   std::atomic<bool> asked_by_client = false;
-  auto server = server::ReloadingServer::start(std::move(arguments.options), log, [&] {
-    asked_by_client = true;
-    stop.request_stop();
-  });
+  auto server = server::ReloadingServer::start(
+      std::move(arguments.options), log,
+      {.stop =
+           [&] {
+             asked_by_client = true;
+             stop.request_stop();
+           },
+       .reload = [&] { stop.request_reload(); },
+       .accepting =
+           [&] { stop.expect_stop([log] { log.info(kScope, "still stopping: a second signal stops at once"); }); }});
   if (!server) {
     print_error(server.error().message);
     return 1;
   }
-  stop.expect_stop([log] { log.info(kScope, "still stopping: a second signal stops at once"); });
   (*server)->current().announce();
   if (arguments.log_format == LogFormat::kText && ::isatty(STDOUT_FILENO) == 1) {
     greet((*server)->current(), dapr_address);

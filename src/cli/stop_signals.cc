@@ -52,8 +52,8 @@ class StopSignals::Impl final {
 
   void expect_stop(Task next_ends) {
     std::lock_guard lock(mutex_);
+    if (std::exchange(serving_, true)) return;
     next_ends_ = std::move(next_ends);
-    serving_ = true;
   }
 
   void request_stop() {
@@ -63,6 +63,8 @@ class StopSignals::Impl final {
     }
     changed_.notify_all();
   }
+
+  void request_reload() { take_hang_up(); }
 
   bool wait_for(std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
@@ -186,5 +188,6 @@ void StopSignals::expect_stop(Task next_ends) { impl_->expect_stop(std::move(nex
 bool StopSignals::wait_for(std::chrono::milliseconds time) { return impl_->wait_for(time); }
 void StopSignals::wait(const std::function<void()>& reload) { impl_->wait(reload); }
 void StopSignals::request_stop() { impl_->request_stop(); }
+void StopSignals::request_reload() { impl_->request_reload(); }
 
 }  // namespace tandem::cli

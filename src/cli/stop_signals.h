@@ -5,7 +5,8 @@
 //
 // Made by `tandem run` on main's thread before any other thread starts, because it blocks the signals there and threads
 // inherit that; one a process. A watching thread of its own takes them, so a signal works also while the server starts
-// or stops: until expect_stop() there is nothing to finish and the process exits at once, with 1. SIGPIPE is ignored
+// or stops: until expect_stop(), before there are connections, there is nothing to finish and the process exits at
+// once, with 1. SIGPIPE is ignored
 // from here on. make() fails with kInternal when the system gives no descriptors.
 #pragma once
 
@@ -26,8 +27,8 @@ class StopSignals final {
   // Before other threads go: a signal after this does nothing.
   ~StopSignals();
 
-  // The server serves: the next signal asks for the orderly stop. `next_ends` runs once on the watching thread,
-  // kOneWish after that signal: from then on a signal ends the process.
+  // The server takes connections: the next signal asks for the orderly stop. `next_ends` runs once on the watching
+  // thread, kOneWish after that signal: from then on a signal ends the process. The first call counts.
   void expect_stop(Task next_ends = [] {});
   // Blocks until a signal or request_stop(). `reload` runs on the calling thread after a SIGHUP, once for those that
   // come while it runs; without it SIGHUP does nothing.
@@ -36,6 +37,8 @@ class StopSignals final {
   bool wait_for(std::chrono::milliseconds time);
   // Any thread, any number of times, also before expect_stop().
   void request_stop();
+  // As a SIGHUP.
+  void request_reload();
 
  private:
   class Impl;

@@ -1,14 +1,17 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "components/bindings/cron/cron_binding.h"
 #include "components/bindings/http/http_binding.h"
+#include "components/bindings/kafka/kafka_binding.h"
 #include "components/bindings/localstorage/local_storage.h"
 #include "components/bindings/postgresql/postgresql_binding.h"
 #include "components/bindings/redis/redis_binding.h"
 #include "components/built_in.h"
 #include "components/component_schemas.h"
+#include "components/kafka_making.h"
 #include "components/redis_making.h"
 
 namespace tandem::components {
@@ -30,6 +33,20 @@ Result<Output> make_http_binding(const Making& making) {
   Result<HttpBindingOptions> options = read_http_binding_options(making.metadata);
   if (!options) return fail(std::move(options.error()));
   return std::make_unique<HttpBinding>(std::move(*options), *making.surroundings.workers);
+}
+
+Result<Input> make_kafka_input(const Making& making) {
+  std::vector<std::string> topics = split_topics(making.metadata.get_string("topics"));
+  if (topics.empty()) return Input();  // it is none
+  auto client = make_kafka_client(making, "tandem.bindings.kafka", kafka::RetryDefault::kOff);
+  if (!client) return fail(std::move(client.error()));
+  return std::make_unique<KafkaInputBinding>(std::move(*client), std::move(topics));
+}
+
+Result<Output> make_kafka_output(const Making& making) {
+  auto client = make_kafka_client(making, "tandem.bindings.kafka", kafka::RetryDefault::kOff);
+  if (!client) return fail(std::move(client.error()));
+  return std::make_unique<KafkaOutputBinding>(std::move(*client), making.metadata.get_string("publishTopic"));
 }
 
 Result<Output> make_local_storage(const Making& making) {
@@ -63,6 +80,7 @@ Result<Output> make_redis_binding(const Making& making) {
 const BuiltInBinding kBindings[] = {
     {kCronBindingSchema, "bindings.cron", make_cron_binding, nullptr},
     {kHttpBindingSchema, "bindings.http", nullptr, make_http_binding},
+    {kKafkaBindingSchema, "bindings.kafka", make_kafka_input, make_kafka_output},
     {kLocalStorageBindingSchema, "bindings.localstorage", nullptr, make_local_storage},
     {kPostgresqlBindingSchema, "bindings.postgresql", nullptr, make_postgresql_binding},
     {kRedisBindingSchema, "bindings.redis", nullptr, make_redis_binding},

@@ -8,7 +8,9 @@
 
 #include "components/built_in.h"
 #include "components/component_schemas.h"
+#include "components/kafka_making.h"
 #include "components/pubsub/in_memory/in_memory_broker.h"
+#include "components/pubsub/kafka/kafka_broker.h"
 #include "components/pubsub/redis/redis_broker.h"
 #include "components/redis_making.h"
 
@@ -23,6 +25,12 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
   return std::make_unique<InMemoryBroker>(
       making.surroundings.timers,
       InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
+}
+
+Result<std::unique_ptr<pubsub::Broker>> make_kafka_broker(const Making& making) {
+  auto client = make_kafka_client(making, "tandem.pubsub.kafka", kafka::RetryDefault::kOn);
+  if (!client) return fail(std::move(client.error()));
+  return std::make_unique<KafkaBroker>(std::move(*client));
 }
 
 constexpr std::string_view kRedisPubsubScope = "tandem.pubsub.redis";
@@ -53,6 +61,7 @@ Result<std::unique_ptr<pubsub::Broker>> make_redis_broker(const Making& making) 
 // The list: a line a component.
 const BuiltInBroker kBrokers[] = {
     {kInMemoryPubsubSchema, "pubsub.in-memory", make_in_memory_broker, "SUBSCRIBE_WILDCARDS"},
+    {kKafkaPubsubSchema, "pubsub.kafka", make_kafka_broker},
     {kRedisPubsubSchema, "pubsub.redis", make_redis_broker},
 };
 

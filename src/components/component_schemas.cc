@@ -40,6 +40,9 @@ constexpr char kCronBindingText[] = {
 constexpr char kHttpBindingText[] = {
 #embed "bindings/http/metadata.yaml"
     , '\0'};
+constexpr char kKafkaBindingText[] = {
+#embed "bindings/kafka/metadata.yaml"
+    , '\0'};
 constexpr char kLocalStorageBindingText[] = {
 #embed "bindings/localstorage/metadata.yaml"
     , '\0'};
@@ -51,6 +54,9 @@ constexpr char kRedisBindingText[] = {
     , '\0'};
 constexpr char kInMemoryPubsubText[] = {
 #embed "pubsub/in_memory/metadata.yaml"
+    , '\0'};
+constexpr char kKafkaPubsubText[] = {
+#embed "pubsub/kafka/metadata.yaml"
     , '\0'};
 constexpr char kRedisPubsubText[] = {
 #embed "pubsub/redis/metadata.yaml"
@@ -73,12 +79,14 @@ constexpr EmbeddedSchema kRedisStateSchema{"src/components/state/redis/metadata.
 constexpr EmbeddedSchema kSqliteStateSchema{"src/components/state/sqlite/metadata.yaml", kSqliteStateText};
 constexpr EmbeddedSchema kCronBindingSchema{"src/components/bindings/cron/metadata.yaml", kCronBindingText};
 constexpr EmbeddedSchema kHttpBindingSchema{"src/components/bindings/http/metadata.yaml", kHttpBindingText};
+constexpr EmbeddedSchema kKafkaBindingSchema{"src/components/bindings/kafka/metadata.yaml", kKafkaBindingText};
 constexpr EmbeddedSchema kLocalStorageBindingSchema{"src/components/bindings/localstorage/metadata.yaml",
                                                     kLocalStorageBindingText};
 constexpr EmbeddedSchema kPostgresqlBindingSchema{"src/components/bindings/postgresql/metadata.yaml",
                                                   kPostgresqlBindingText};
 constexpr EmbeddedSchema kRedisBindingSchema{"src/components/bindings/redis/metadata.yaml", kRedisBindingText};
 constexpr EmbeddedSchema kInMemoryPubsubSchema{"src/components/pubsub/in_memory/metadata.yaml", kInMemoryPubsubText};
+constexpr EmbeddedSchema kKafkaPubsubSchema{"src/components/pubsub/kafka/metadata.yaml", kKafkaPubsubText};
 constexpr EmbeddedSchema kRedisPubsubSchema{"src/components/pubsub/redis/metadata.yaml", kRedisPubsubText};
 
 }  // namespace tandem::components

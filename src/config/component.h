@@ -47,6 +47,9 @@ struct Component {
   std::chrono::nanoseconds init_timeout = kDefaultInitTimeout;
   // auth.secretStore; empty means the default store.
   std::string secret_store;
+  // The document as JSON, secrets that are written in it included: what tells a changed resource from one that is the
+  // same. Not for the log.
+  std::string content;
   std::string file;
   int line = 0;
 

@@ -85,6 +85,7 @@ struct Resiliency {
   std::map<std::string, AppTarget, std::less<>> apps;
   std::map<std::string, ComponentTarget, std::less<>> components;
   std::vector<std::string> scopes;
+  std::string content;  // as Component has it
   std::string file;
   int line = 0;
 

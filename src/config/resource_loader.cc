@@ -44,6 +44,12 @@ bool is_known_kind(std::string_view kind) {
          std::find(kOtherDaprKinds.begin(), kOtherDaprKinds.end(), kind) != kOtherDaprKinds.end();
 }
 
+template <class Resource>
+Resource with_content(Resource resource, const YamlNode& document) {
+  resource.content = to_json(document);
+  return resource;
+}
+
 void add_document(const YamlNode& document, const std::string& file, Resources& resources, Diagnostics& diagnostics) {
   Header header = read_header(document);
   Position at{file, document.line, document.column};
@@ -62,28 +68,28 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
                                         printable(header.api_version)));
       return;
     }
-    resources.components.push_back(read_component(document, file, diagnostics));
+    resources.components.push_back(with_content(read_component(document, file, diagnostics), document));
   } else if (header.kind == "HTTPEndpoint") {
     if (header.api_version != "dapr.io/v1alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of an HTTPEndpoint is not known; write dapr.io/v1alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.http_endpoints.push_back(read_http_endpoint(document, file, diagnostics));
+    resources.http_endpoints.push_back(with_content(read_http_endpoint(document, file, diagnostics), document));
   } else if (header.kind == "Resiliency") {
     if (header.api_version != "dapr.io/v1alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Resiliency is not known; write dapr.io/v1alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.resiliencies.push_back(read_resiliency(document, file, diagnostics));
+    resources.resiliencies.push_back(with_content(read_resiliency(document, file, diagnostics), document));
   } else if (header.kind == "Subscription") {
     if (header.api_version != "dapr.io/v1alpha1" && header.api_version != "dapr.io/v2alpha1") {
       diagnostics.error(at, fmt::format("apiVersion \"{}\" of a Subscription is not known; write dapr.io/v2alpha1",
                                         printable(header.api_version)));
       return;
     }
-    resources.subscriptions.push_back(read_subscription(document, file, diagnostics));
+    resources.subscriptions.push_back(with_content(read_subscription(document, file, diagnostics), document));
   } else if (header.kind == "Configuration") {
     diagnostics.warning(at, "a Configuration in a resources folder is not used; give its file with --config");
   } else if (is_known_kind(header.kind)) {

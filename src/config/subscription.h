@@ -39,6 +39,7 @@ struct Subscription {
   BulkSubscribe bulk;
   // App ids that it is for; empty means every app.
   std::vector<std::string> scopes;
+  std::string content;  // as Component has it
   std::string file;
   int line = 0;
 

@@ -6,11 +6,15 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "base/call_context.h"
 #include "base/executor.h"
+#include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
 #include "engine/instance.h"
 
@@ -21,6 +25,9 @@ struct HostServices {
   state::StateService& state;
   pubsub::PubsubService& pubsub;
   invoke::InvokeService& invoke;
+  bindings::BindingService& bindings;
+  secrets::SecretService& secrets;
+  configuration::ConfigurationService& configuration;
   // Bodies of tandem:dapr/invoke, each way.
   std::size_t max_invoke_body_bytes = 4 << 20;
 };
@@ -33,6 +40,9 @@ class GuestCaller : public engine::InstanceEvents {
   virtual Executor& executor() = 0;
   virtual std::size_t worker_index() const = 0;
   virtual HostServices& services() = 0;
+  // Who hears of the updates of configuration that the guest asks for: the app, on any worker, for as long as somebody
+  // holds it. Null: it cannot be told.
+  virtual std::shared_ptr<configuration::Listener> configuration_listener() { return nullptr; }
 };
 
 // The caller behind the `user` of a host function. Every instance of an app whose linker has the host interfaces is

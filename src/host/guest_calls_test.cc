@@ -214,7 +214,10 @@ class GuestCalls : public ::testing::Test {
   state::StateService state_{""};
   pubsub::PubsubService pubsub_;
   invoke::InvokeService invoke_;
-  HostServices services_{state_, pubsub_, invoke_};
+  bindings::BindingService bindings_{bindings::BindingService::Options{}};
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
+  HostServices services_{state_, pubsub_, invoke_, bindings_, secrets_, configuration_};
   MapStore* store_ = nullptr;
   std::unique_ptr<engine::Program> program_;
 };

@@ -20,6 +20,13 @@ tdm_bytes lend(SharedBytes bytes) {
   return {(*owner)->data(), (*owner)->size(), owner, [](void* owner) { delete static_cast<SharedBytes*>(owner); }};
 }
 
+std::vector<tdm_header> spans_of(const Metadata& metadata) {
+  std::vector<tdm_header> spans;
+  spans.reserve(metadata.size());
+  for (const auto& [name, value] : metadata) spans.push_back({span(name), span(value)});
+  return spans;
+}
+
 // The C form of an item, with what it points to. Does not move: the item points into it.
 class ItemForm final {
  public:
@@ -117,6 +124,51 @@ void GuestReply::response(Result<InvokeResponse> result) {
   for (const net::OwnedHeader& header : result->headers) headers.push_back({span(header.name), span(header.value)});
   tdm_reply_response(take(), static_cast<std::uint16_t>(result->status), headers.data(), headers.size(),
                      lend(std::move(result->body)));
+}
+
+void GuestReply::binding(Result<bindings::InvokeAnswer> result) {
+  if (!result) return error(result.error());
+  const std::vector<tdm_header> metadata = spans_of(result->metadata);
+  if (result->failure) {
+    const Error& failure = *result->failure;
+    return tdm_reply_binding_error(take(), static_cast<int>(failure.code), span(failure.reason), span(failure.message),
+                                   metadata.data(), metadata.size());
+  }
+  if (result->data == nullptr) return tdm_reply_binding(take(), nullptr, metadata.data(), metadata.size());
+  const tdm_bytes data = lend(std::move(result->data));
+  tdm_reply_binding(take(), &data, metadata.data(), metadata.size());
+}
+
+void GuestReply::pairs(Result<Metadata> result) {
+  if (!result) return error(result.error());
+  const std::vector<tdm_header> pairs = spans_of(*result);
+  tdm_reply_pairs(take(), pairs.data(), pairs.size());
+}
+
+void GuestReply::groups(Result<secrets::Secrets> result) {
+  if (!result) return error(result.error());
+  std::vector<std::vector<tdm_header>> pairs;
+  std::vector<tdm_pair_group> groups;
+  pairs.reserve(result->size());
+  groups.reserve(result->size());
+  for (const auto& [name, secret] : *result) {
+    const std::vector<tdm_header>& its = pairs.emplace_back(spans_of(secret));
+    groups.push_back({span(name), its.data(), its.size()});
+  }
+  tdm_reply_groups(take(), groups.data(), groups.size());
+}
+
+void GuestReply::settings(Result<configuration::Items> result) {
+  if (!result) return error(result.error());
+  std::vector<std::vector<tdm_header>> metadata;
+  std::vector<tdm_setting> settings;
+  metadata.reserve(result->size());
+  settings.reserve(result->size());
+  for (const auto& [key, item] : *result) {
+    const std::vector<tdm_header>& its = metadata.emplace_back(spans_of(item.metadata));
+    settings.push_back({span(key), span(item.value), span(item.version), its.data(), its.size()});
+  }
+  tdm_reply_settings(take(), settings.data(), settings.size());
 }
 
 Metadata metadata_of(const tdm_header* pairs, std::size_t count) {

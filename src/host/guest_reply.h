@@ -13,7 +13,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "blocks/bindings/output_binding.h"
+#include "blocks/configuration/configuration_store.h"
 #include "blocks/pubsub/pubsub_broker.h"
+#include "blocks/secrets/secret_store.h"
 #include "blocks/state/state_service.h"
 #include "blocks/state/state_store.h"
 #include "engine/runtime.h"
@@ -51,6 +54,10 @@ class GuestReply final {
   void keys(Result<state::KeyPage> result);
   void failures(Result<std::vector<pubsub::BulkPublishFailure>> result);
   void response(Result<InvokeResponse> result);
+  void binding(Result<bindings::InvokeAnswer> result);
+  void pairs(Result<Metadata> result);
+  void groups(Result<secrets::Secrets> result);
+  void settings(Result<configuration::Items> result);
 
  private:
   tdm_reply* take() { return std::exchange(reply_, nullptr); }

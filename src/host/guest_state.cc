@@ -183,7 +183,7 @@ Result<std::string> find_store(const state::StateService& service, std::string_v
                                std::string_view identifier) {
   const std::vector<std::string> names = service.store_names(app_id);
   if (std::ranges::find(names, identifier) != names.end()) return std::string(identifier);
-  if (service.find(identifier) != nullptr) {
+  if (service.has_store(identifier)) {
     return fail(Code::kPermissionDenied,
                 "app " + std::string(app_id) + " is not in the scopes of state store " + std::string(identifier));
   }

@@ -1,8 +1,11 @@
 #include "host/host_interfaces.h"
 
 #include "engine/runtime.h"
+#include "host/guest_bindings.h"
+#include "host/guest_configuration.h"
 #include "host/guest_invoke.h"
 #include "host/guest_pubsub.h"
+#include "host/guest_secrets.h"
 #include "host/guest_state.h"
 
 namespace tandem::host {
@@ -15,6 +18,9 @@ Status link_host_interfaces(tdm_linker* linker, const GuestConfig& config) {
   tdm_error* error = tdm_wit_state_add(linker, &state_vtable());
   if (error == nullptr) error = tdm_wit_pubsub_add(linker, &pubsub_vtable());
   if (error == nullptr) error = tdm_wit_invoke_add(linker, &invoke_vtable());
+  if (error == nullptr) error = tdm_wit_bindings_add(linker, &bindings_vtable());
+  if (error == nullptr) error = tdm_wit_secrets_add(linker, &secrets_vtable());
+  if (error == nullptr) error = tdm_wit_configuration_add(linker, &configuration_vtable());
   if (error == nullptr) error = tdm_wit_keyvalue_add(linker, &state_vtable());
   if (error == nullptr) error = tdm_wit_config_add(linker, pairs.data(), pairs.size());
   if (error == nullptr) return {};

@@ -93,6 +93,9 @@ class Exchange {
 
   // True once the client is known to have gone; writing is then pointless but harmless.
   virtual bool gone() const = 0;
+  // `task` runs once when the client goes before all of its answer has left, on the worker, unless the exchange is gone
+  // by then. One at a time. Exchanges that cannot hear of it never run it: those of HTTP/2 do.
+  virtual void when_gone(Task) {}
 };
 
 class Handler {

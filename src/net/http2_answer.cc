@@ -20,6 +20,8 @@ ssize_t pull(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, 
 
 }  // namespace
 
+bool Http2Stream::adds_headers() const { return connection_->shard().options().own_headers == OwnHeaders::kAdded; }
+
 bool Http2Stream::carries_no_body(int status) const { return status == 204 || status == 304 || head_.method == "HEAD"; }
 
 // Status and headers. False when they are not valid HTTP.
@@ -30,7 +32,7 @@ bool Http2Stream::begin_answer(int status, Headers headers) {
   if (status < 200 || status > 999) return false;
   fields.add_number(":status", static_cast<std::uint64_t>(status));
   if (!fields.add_all(headers)) return false;
-  if (!find_header(headers, "date")) {
+  if (adds_headers() && !find_header(headers, "date")) {
     std::string_view line = connection_->shard().date().line();
     line.remove_prefix(line.find(' ') + 1);
     fields.add("date", line.substr(0, line.find('\r')));
@@ -69,7 +71,9 @@ void Http2Stream::respond(int status, Headers headers, std::string_view body) {
   status_ = status;
   if (closed_ || connection_->closed()) return;
   if (!begin_answer(status, headers)) return answer_instead(500, "the answer is not valid HTTP\n");
-  if (status != 204 && status != 304) connection_->fields().add_number("content-length", body.size());
+  if (status != 204 && status != 304 && adds_headers()) {
+    connection_->fields().add_number("content-length", body.size());
+  }
   no_body_ = carries_no_body(status) || body.empty();
   if (!no_body_) {
     pending_ = body;

@@ -16,6 +16,7 @@ constexpr std::size_t kInput = 16 * 1024;
 constexpr std::size_t kMaxWaitingFrames = 2000;  // for a client that does not read
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 constexpr std::chrono::milliseconds kLingerTime{1000};
+constexpr std::uint8_t kKeepAlive[8] = {'t', 'a', 'n', 'd', 'e', 'm', 'k', 'a'};
 constexpr std::string_view kSwitching =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
 
@@ -29,6 +30,11 @@ Http2Connection::Http2Connection(std::shared_ptr<ServerShard> shard, ServerSocke
 Http2Connection::~Http2Connection() = default;
 
 void Http2Connection::start(std::string_view received) {
+  if (const auto& after = shard_->options().ping_after) {
+    received_at_ = Clock::now();
+    keep_alive_at_ = received_at_ + *after;
+    update_timer();
+  }
   receive(received);
   if (!closed_) read();
 }
@@ -63,6 +69,10 @@ void Http2Connection::read() {
 void Http2Connection::on_read(const boost::system::error_code& error, std::size_t bytes) {
   if (closed_) return;
   if (error) return close();
+  if (keep_alive_at_ != Clock::time_point::max()) {
+    received_at_ = Clock::now();
+    pinged_ = false;
+  }
   if (lingering_) {
     lingered_ += bytes;
     if (lingered_ > kLingerBytes) return close();
@@ -232,7 +242,7 @@ void Http2Connection::close() {
   closed_ = true;
   boost::system::error_code ignored;
   socket_.close(ignored);
-  read_deadline_ = write_deadline_ = Clock::time_point::max();
+  read_deadline_ = write_deadline_ = keep_alive_at_ = Clock::time_point::max();
   shard_->worker().timeouts().disarm(*this);
   shard_->remove(*this);
   cut_streams();
@@ -260,8 +270,24 @@ void Http2Connection::watch() {
   update_timer();
 }
 
+bool Http2Connection::is_keep_alive(const nghttp2_ping& ping) {
+  return std::ranges::equal(ping.opaque_data, kKeepAlive);
+}
+
+void Http2Connection::keep_alive(Clock::time_point now) {
+  if (keep_alive_at_ > now) return;
+  if (pinged_) return close();
+  const ServerOptions& options = shard_->options();
+  keep_alive_at_ = lingering_ ? Clock::time_point::max() : received_at_ + *options.ping_after;
+  if (keep_alive_at_ > now) return;
+  pinged_ = true;
+  keep_alive_at_ = now + options.ping_timeout;
+  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kKeepAlive);
+  flush();
+}
+
 void Http2Connection::update_timer() {
-  const Clock::time_point next = std::min(read_deadline_, write_deadline_);
+  const Clock::time_point next = std::min({read_deadline_, write_deadline_, keep_alive_at_});
   if (next != Clock::time_point::max()) shard_->worker().timeouts().arm(*this, next);
 }
 
@@ -277,6 +303,7 @@ void Http2Connection::on_timeout() {
                                       watched_ == Watched::kIdle ? NGHTTP2_NO_ERROR : NGHTTP2_SETTINGS_TIMEOUT);
     flush();
   }
+  if (!closed_) keep_alive(now);
   if (!closed_) update_timer();
 }
 

@@ -67,6 +67,8 @@ class Http2Connection final : public ServerConnection,
   void on_stream_closed(std::int32_t id);
   std::shared_ptr<Http2Stream> add_stream(std::int32_t id);
   int count_idle_frame();
+  bool pings_too_often();
+  int tell_to_calm_down();
   std::shared_ptr<Http2Stream> stream(std::int32_t id) const;
 
   // Bytes (http2_connection.cc).
@@ -82,6 +84,9 @@ class Http2Connection final : public ServerConnection,
   void end();
   void cut_streams();
   void watch();
+  // Pings the client when it is time to, or cuts it off when it has not answered.
+  void keep_alive(Clock::time_point now);
+  static bool is_keep_alive(const nghttp2_ping& ping);
   void update_timer();
   void on_timeout() override;
 
@@ -98,6 +103,9 @@ class Http2Connection final : public ServerConnection,
   std::size_t exchanges_ = 0;  // that handlers hold, also of streams that have gone
   int idle_frames_ = 0;        // since the last one that was about a request
   int invalid_frames_ = 0;
+  int ping_strikes_ = 0;
+  bool pings_forgiven_ = true;
+  Clock::time_point last_ping_at_;  // of the client's
   std::int32_t head_of_ = 0;  // the stream whose head is coming
 
   std::unique_ptr<char[]> input_;
@@ -118,6 +126,9 @@ class Http2Connection final : public ServerConnection,
   std::size_t lingered_ = 0;
   Clock::time_point read_deadline_ = Clock::time_point::max();
   Clock::time_point write_deadline_ = Clock::time_point::max();
+  Clock::time_point keep_alive_at_ = Clock::time_point::max();  // the next look
+  Clock::time_point received_at_;
+  bool pinged_ = false;  // and nothing has come since
 };
 
 }  // namespace tandem::net

@@ -1,6 +1,7 @@
 // What nghttp2 tells of a server's connection, frame by frame. No handler runs in here: changes are noted for settle().
 
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "net/http2_connection.h"
@@ -10,12 +11,13 @@
 namespace tandem::net {
 namespace {
 
-constexpr std::uint32_t kMaxStreams = 250;
 constexpr std::int32_t kConnectionWindow = 1024 * 1024;  // bytes of bodies that no handler has taken, at most
 constexpr std::size_t kMaxAnswerHead = 1024 * 1024;
 constexpr int kMaxIdleFrames = 10'000;
 constexpr std::size_t kMaxWaitingAcks = 2000;  // more than one read can ask for
 constexpr int kMaxInvalidFrames = 100;
+constexpr int kMaxPingStrikes = 2;
+constexpr std::string_view kTooManyPings = "too_many_pings";  // gRPC's clients look for it
 
 }  // namespace
 
@@ -57,6 +59,8 @@ struct Http2Events {
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* data) {
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     if (frame->hd.length > 0) connection(data).idle_frames_ = 0;
+    connection(data).ping_strikes_ = 0;
+    connection(data).pings_forgiven_ = true;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (const auto stream = connection(data).stream(frame->hd.stream_id)) {
       stream->on_answer_sent();
@@ -92,7 +96,7 @@ void Http2Connection::open_session() {
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks.get(), Http2Events::frame_sent);
   nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks.get(), Http2Events::frame_not_sent);
   const std::array<nghttp2_settings_entry, 2> settings{
-      {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
+      {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(shard_->options().max_streams)},
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(shard_->options().max_head_bytes)}}};
   session_ = make_http2_session({.end = Http2End::kServer,
                                  .max_head_bytes = kMaxAnswerHead,
@@ -119,7 +123,8 @@ int Http2Connection::on_begin_head(std::int32_t id) {
   head_of_ = id;
   idle_frames_ = 0;
   // A client that resets its streams makes room in the session, not in the handlers that still have them.
-  if (exchanges_ >= kMaxStreams || streams_.size() >= kMaxStreams) {
+  const std::size_t most = shard_->options().max_streams;
+  if (exchanges_ >= most || streams_.size() >= most) {
     return nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
   }
   add_stream(id);
@@ -139,9 +144,10 @@ int Http2Connection::on_frame(const nghttp2_frame& frame) {
       break;
     case NGHTTP2_PING:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) {
-        if (draining_) finish_drain();
+        if (draining_ && !is_keep_alive(frame.ping)) finish_drain();
         return 0;
       }
+      if (pings_too_often()) return tell_to_calm_down();
       return count_idle_frame();
     case NGHTTP2_SETTINGS:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_seen_ = true;
@@ -158,6 +164,23 @@ int Http2Connection::on_frame(const nghttp2_frame& frame) {
 // Frames that cost the server something and do nothing for a request.
 int Http2Connection::count_idle_frame() {
   if (++idle_frames_ <= kMaxIdleFrames) return 0;
+  return nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// As grpc-go counts: the first ping after something was sent is free, later ones keep their distance.
+bool Http2Connection::pings_too_often() {
+  const auto& interval = shard_->options().min_ping_interval;
+  if (!interval) return false;
+  const Clock::time_point now = Clock::now();
+  const bool soon = now - std::exchange(last_ping_at_, now) < *interval;
+  if (std::exchange(pings_forgiven_, false)) return false;
+  return soon && ++ping_strikes_ > kMaxPingStrikes;
+}
+
+int Http2Connection::tell_to_calm_down() {
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
+                        NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const std::uint8_t*>(kTooManyPings.data()),
+                        kTooManyPings.size());
   return nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

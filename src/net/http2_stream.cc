@@ -102,6 +102,7 @@ void Http2Stream::settle() {
     if (auto done = std::exchange(write_done_, nullptr)) {
       done(fail(Code::kCancelled, "the client has ended the stream"));
     }
+    if (Task task = std::exchange(gone_task_, nullptr)) task();
   }
   close_request_side();
   if (closed_ && !exchange_alive_) record();
@@ -161,6 +162,7 @@ void Http2Stream::exchange_gone() {
   connection_->exchange_ended();
   read_done_ = nullptr;
   write_done_ = nullptr;
+  gone_task_ = nullptr;
   read_deadline_ = Clock::time_point::max();
   drop_arrived();
   if (answer_ == Answer::kNone && !gone_ && !closed_) {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "net/http.h"
 #include "net/http2_library.h"
@@ -59,6 +60,7 @@ class Http2Stream final : public std::enable_shared_from_this<Http2Stream>, priv
   const RequestHead& head() const { return head_; }
   CallContext& context() { return context_; }
   bool gone() const { return gone_; }
+  void when_gone(Task task) { gone_task_ = std::move(task); }
   void respond(int status, Headers headers, std::string_view body);
   void start(int status, Headers headers);
   void write(std::string_view piece, Completion<void> done);
@@ -86,6 +88,7 @@ class Http2Stream final : public std::enable_shared_from_this<Http2Stream>, priv
   void send_continue();
   bool begin_answer(int status, Headers headers);
   bool carries_no_body(int status) const;
+  bool adds_headers() const;
   void submit(Body body);
   void answer_instead(int status, std::string_view why);
   void more_to_send();
@@ -143,6 +146,7 @@ class Http2Stream final : public std::enable_shared_from_this<Http2Stream>, priv
 
   bool closed_ = false;
   bool gone_ = false;
+  Task gone_task_;
   Clock::time_point read_deadline_ = Clock::time_point::max();
   Clock::time_point write_deadline_ = Clock::time_point::max();
 };
@@ -162,6 +166,7 @@ class Http2Exchange final : public Exchange, public BodySource {
   void finish(Headers trailers) override { stream_->finish(trailers); }
   void abort() override { stream_->abort(); }
   bool gone() const override { return stream_->gone(); }
+  void when_gone(Task task) override { stream_->when_gone(std::move(task)); }
 
   void read(Completion<std::string_view> done) override { stream_->read(std::move(done)); }
   std::optional<std::string_view> take_whole() override { return stream_->take_whole(); }

@@ -44,7 +44,7 @@ std::string_view text_of(ParseFault fault) {
 }  // namespace
 
 HttpConnection::HttpConnection(std::shared_ptr<ServerShard> shard, ServerSocket socket)
-    : shard_(std::move(shard)), socket_(std::move(socket)), preface_possible_(shard_->options().http2 == Http2::kOn) {}
+    : shard_(std::move(shard)), socket_(std::move(socket)), preface_possible_(shard_->options().http2 != Http2::kOff) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -211,6 +211,10 @@ bool HttpConnection::parse_next() {
   }
   const std::string_view bytes(at(begin_), tail_ - begin_);
   if (preface_possible_ && await_preface(bytes)) return false;
+  if (shard_->options().http2 == Http2::kOnly) {
+    refuse(505, "only HTTP/2 is spoken here\n");
+    return false;
+  }
   const std::size_t limit = shard_->options().max_head_bytes;
   const std::size_t head = find_head_end(bytes, scanned_ > begin_ ? scanned_ - begin_ : 0);
   if (head > limit || (head == 0 && bytes.size() > limit)) {

@@ -47,8 +47,11 @@ class ServerObserver {
 
 // Whether HTTP/2 in cleartext (h2c) is spoken beside HTTP/1.1 on the same port: to a client that begins with its
 // preface, and to one that asks for it with "Upgrade: h2c" in a request that has come with its whole body (RFC
-// 7540, 3.2).
-enum class Http2 { kOff, kOn };
+// 7540, 3.2). Or it alone, to clients that begin with the preface: any other gets a 505.
+enum class Http2 { kOff, kOn, kOnly };
+
+// Whether the server adds Date, and Content-Length to what is answered as a whole, on HTTP/2.
+enum class OwnHeaders { kAdded, kNone };
 
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address, or "localhost"
@@ -77,6 +80,16 @@ struct ServerOptions {
   std::chrono::milliseconds write_stall_timeout{60'000};  // while the client takes no bytes
 
   Http2 http2 = Http2::kOff;
+  // Of HTTP/2 alone:
+  std::size_t max_streams = 250;  // requests of one connection at once; a client waits with more
+  OwnHeaders own_headers = OwnHeaders::kAdded;
+  // A client from which nothing has come for so long is pinged, and cut off when nothing comes within `ping_timeout`
+  // then. Unset: it is never asked.
+  std::optional<std::chrono::milliseconds> ping_after;
+  std::chrono::milliseconds ping_timeout{5'000};
+  // A client that pings more often than this, and more than twice without an answer in between, is told to go as gRPC
+  // has it: ENHANCE_YOUR_CALM, "too_many_pings". Unset: only floods are ended.
+  std::optional<std::chrono::milliseconds> min_ping_interval;
   ServerObserver* observer = nullptr;  // outlives the server
 };
 

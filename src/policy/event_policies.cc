@@ -33,18 +33,19 @@ CallContext context_of(std::string_view app_id, const Delivery& delivery) {
 
 }  // namespace
 
-const Protection* EventPolicies::find(std::string_view pubsub, std::string_view app_id) const {
+Protection EventPolicies::find(std::string_view pubsub, std::string_view app_id) const {
   const auto found = pubsubs_.find(pubsub);
-  return found == pubsubs_.end() ? nullptr : found->second.find(app_id);
+  const Protection* const own = found ? found->find(app_id) : nullptr;
+  return own == nullptr ? Protection() : *own;
 }
 
 void EventPolicies::deliver(std::string_view app_id, pubsub::Delivery delivery, Attempt attempt,
                             Completion<Verdict> done) {
-  const Protection* protection = find(delivery.pubsub, app_id);
-  if (protection == nullptr) return attempt(std::move(delivery), std::move(done));
+  const Protection protection = find(delivery.pubsub, app_id);
+  if (!protection) return attempt(std::move(delivery), std::move(done));
   const CallContext context = context_of(app_id, delivery);
   GuardedOperation<Verdict>::start(
-      *protection, context,
+      protection, context,
       [delivery = std::move(delivery), attempt = std::move(attempt)](const CallContext& call,
                                                                      Completion<Verdict> ended) mutable {
         pubsub::Delivery again = delivery;
@@ -56,13 +57,13 @@ void EventPolicies::deliver(std::string_view app_id, pubsub::Delivery delivery, 
 
 void EventPolicies::deliver_bulk(std::string_view app_id, pubsub::BulkDelivery delivery, BulkAttempt attempt,
                                  Completion<std::vector<Verdict>> done) {
-  const Protection* protection = find(delivery.pubsub, app_id);
-  if (protection == nullptr) return attempt(std::move(delivery), std::move(done));
+  const Protection protection = find(delivery.pubsub, app_id);
+  if (!protection) return attempt(std::move(delivery), std::move(done));
   std::vector<pubsub::BulkItem> items = std::move(delivery.items);
   delivery.items.clear();
   const CallContext context = context_of(app_id, delivery);
   GuardedBatch<Events>::start(
-      *protection, context, std::move(items),
+      protection, context, std::move(items),
       [delivery = std::move(delivery), attempt = std::move(attempt)](
           const CallContext& call, std::vector<pubsub::BulkItem> left, Completion<std::vector<Verdict>> ended) mutable {
         pubsub::BulkDelivery again = delivery;

@@ -50,13 +50,11 @@ void MeteredBroker::publish_bulk(const CallContext& context, std::vector<pubsub:
                         });
 }
 
-Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe(std::string topic,
-                                                                               std::string consumer_group,
-                                                                               Metadata metadata,
-                                                                               pubsub::MessageHandler handler) {
+pubsub::MessageHandler MeteredBroker::counted(const std::string& topic, const std::string& consumer_group,
+                                              pubsub::MessageHandler handler) {
   telemetry::PubsubMetrics& metrics = topics_->of(consumer_group, topic);
-  pubsub::MessageHandler counted = [topics = topics_, &metrics, handler = std::move(handler)](
-                                       pubsub::Message message, Completion<pubsub::Verdict> done) {
+  return [topics = topics_, &metrics, handler = std::move(handler)](pubsub::Message message,
+                                                                    Completion<pubsub::Verdict> done) {
     metrics.in_flight.add(1);
     handler(std::move(message), [topics, &metrics, started = std::chrono::steady_clock::now(),
                                  done = std::move(done)](Result<pubsub::Verdict> verdict) mutable {
@@ -65,7 +63,24 @@ Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe(s
       done(std::move(verdict));
     });
   };
-  return broker_->subscribe(std::move(topic), std::move(consumer_group), std::move(metadata), std::move(counted));
+}
+
+Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe(std::string topic,
+                                                                               std::string consumer_group,
+                                                                               Metadata metadata,
+                                                                               pubsub::MessageHandler handler) {
+  handler = counted(topic, consumer_group, std::move(handler));
+  return broker_->subscribe(std::move(topic), std::move(consumer_group), std::move(metadata), std::move(handler));
+}
+
+Result<std::unique_ptr<pubsub::Broker::Subscription>> MeteredBroker::subscribe_bulk(std::string topic,
+                                                                                    std::string consumer_group,
+                                                                                    Metadata metadata,
+                                                                                    std::size_t count,
+                                                                                    pubsub::MessageHandler handler) {
+  handler = counted(topic, consumer_group, std::move(handler));
+  return broker_->subscribe_bulk(std::move(topic), std::move(consumer_group), std::move(metadata), count,
+                                 std::move(handler));
 }
 
 }  // namespace tandem::policy

@@ -23,9 +23,14 @@ class MeteredBroker final : public pubsub::Broker {
                     Completion<std::vector<Status>> done) override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group, Metadata metadata,
                                                   pubsub::MessageHandler handler) override;
+  Result<std::unique_ptr<Subscription>> subscribe_bulk(std::string topic, std::string consumer_group, Metadata metadata,
+                                                       std::size_t count, pubsub::MessageHandler handler) override;
   void close(SteadyTime deadline) override { broker_->close(deadline); }
 
  private:
+  pubsub::MessageHandler counted(const std::string& topic, const std::string& consumer_group,
+                                 pubsub::MessageHandler handler);
+
   // Before the broker: deliveries under way still count while it closes.
   const std::shared_ptr<TopicMetrics> topics_;
   const std::unique_ptr<pubsub::Broker> broker_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace tandem::policy {
@@ -68,9 +69,17 @@ Protection Resilience::component(const std::string& name, config::TargetKind kin
   const bool inbound = direction == config::Direction::kInbound;
   const std::lock_guard lock(mutex_);
   Protection out;
+  const auto known = std::ranges::find_if(components_, [&](const ComponentGuard& one) {
+    return one.name == name && one.kind == kind && one.direction == direction;
+  });
+  if (known != components_.end()) {
+    out.guard = known->guard;
+    if (policies.breaker != nullptr) out.breaker = component_breakers_[name];
+    return out;
+  }
   out.guard = make_guard(fmt::format("component[{}] {}", name, inbound ? "input" : "output"), policies,
                          inbound ? "inbound" : "outbound", fmt::format("{}_{}", word_of(kind), name));
-  components_.emplace_back(direction, out.guard);
+  components_.push_back({name, kind, direction, out.guard});
   if (policies.breaker == nullptr) return out;
   std::shared_ptr<CircuitBreaker>& breaker = component_breakers_[name];
   if (!breaker) breaker = make_breaker(*policies.breaker, fmt::format("{}-{}", policies.breaker_name, name));
@@ -105,8 +114,8 @@ void Resilience::shut(config::Direction direction) {
   std::vector<std::shared_ptr<Guard>> guards;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [way, guard] : components_) {
-      if (way == direction) guards.push_back(guard);
+    for (const ComponentGuard& one : components_) {
+      if (one.direction == direction) guards.push_back(one.guard);
     }
   }
   for (const auto& guard : guards) guard->shut();

@@ -34,7 +34,7 @@ class Resilience final {
 
   explicit Resilience(Parts parts);
 
-  // Of a component by its name; empty: no policies.
+  // Of a component by its name; empty: no policies. The same again for the component that takes its place.
   Protection component(const std::string& name, config::TargetKind kind, config::Direction direction);
   // Of what is invoked by `target`, an app id, a name or a URL; `endpoint` is the part of it that has a breaker of its
   // own.
@@ -66,7 +66,13 @@ class Resilience final {
   LruCache<App> apps_{kMaxApps};
   // By the component's name: as in daprd, one for both directions.
   std::map<std::string, std::shared_ptr<CircuitBreaker>, std::less<>> component_breakers_;
-  std::vector<std::pair<config::Direction, std::shared_ptr<Guard>>> components_;
+  struct ComponentGuard {
+    std::string name;
+    config::TargetKind kind;
+    config::Direction direction;
+    std::shared_ptr<Guard> guard;
+  };
+  std::vector<ComponentGuard> components_;
 };
 
 }  // namespace tandem::policy

@@ -34,10 +34,13 @@ void ResilientOutputBinding::invoke(const CallContext& context, bindings::Invoke
 }
 
 void ResilientInputSink::take(bindings::AppEvent event, Completion<AppAnswer> done) {
-  const auto found = protections_.find(event.binding);
-  if (found == protections_.end()) return sink_.take(std::move(event), std::move(done));
+  Protection own;
+  if (const auto found = protections_.find(event.binding)) {
+    if (const Protection* const protection = found->find(app_id_)) own = *protection;
+  }
+  if (!own) return sink_.take(std::move(event), std::move(done));
   GuardedOperation<AppAnswer>::start(
-      found->second, CallContext{},
+      own, CallContext{},
       [this, event = std::move(event)](const CallContext&, Completion<AppAnswer> ended) {
         sink_.take(event, std::move(ended));
       },

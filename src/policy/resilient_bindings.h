@@ -5,7 +5,6 @@
 // it does not outlive. Completions may also come on the guards' timers.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "blocks/bindings/binding_service.h"
+#include "blocks/registry.h"
 #include "policy/app_protections.h"
 
 namespace tandem::policy {
@@ -35,16 +35,18 @@ class ResilientOutputBinding final : public bindings::OutputBinding {
 class ResilientInputSink final : public bindings::InputSink {
  public:
   // By the binding's name; those without policies are not there.
-  using Protections = std::map<std::string, Protection, std::less<>>;
+  using Protections = Registry<AppProtections>;
 
-  ResilientInputSink(bindings::InputSink& sink, Protections protections)
-      : sink_(sink), protections_(std::move(protections)) {}
+  // `protections` outlives the sink.
+  ResilientInputSink(bindings::InputSink& sink, std::string app_id, const Protections& protections)
+      : sink_(sink), app_id_(std::move(app_id)), protections_(protections) {}
 
   void take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) override;
 
  private:
   bindings::InputSink& sink_;
-  const Protections protections_;
+  const std::string app_id_;
+  const Protections& protections_;
 };
 
 }  // namespace tandem::policy

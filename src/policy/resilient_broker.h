@@ -27,6 +27,11 @@ class ResilientBroker final : public pubsub::Broker {
                                                   pubsub::MessageHandler handler) override {
     return broker_->subscribe(std::move(topic), std::move(consumer_group), std::move(metadata), std::move(handler));
   }
+  Result<std::unique_ptr<Subscription>> subscribe_bulk(std::string topic, std::string consumer_group, Metadata metadata,
+                                                       std::size_t count, pubsub::MessageHandler handler) override {
+    return broker_->subscribe_bulk(std::move(topic), std::move(consumer_group), std::move(metadata), count,
+                                   std::move(handler));
+  }
   void close(SteadyTime deadline) override { broker_->close(deadline); }
 
  private:

@@ -257,7 +257,7 @@ TEST_F(ResilientStoreTest, AnEventIsDeliveredAgain) {
   protections.add("caller",
                   policies_.resilience().component("pub", config::TargetKind::kPubsub, config::Direction::kInbound));
   EventPolicies events;
-  events.add("pub", std::move(protections));
+  events.put("pub", std::move(protections));
   using pubsub::Verdict;
   const auto deliver = [&](std::deque<Result<Verdict>> answers, SteadyTime give_up_by = SteadyTime::max()) {
     int asked = 0;

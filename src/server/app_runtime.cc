@@ -79,7 +79,8 @@ AppRuntime::AppRuntime(const ProcessParts& parts, config::AppSpec spec, Resource
       spec_(std::move(spec)),
       resources_(resources),
       log_(parts.log.for_app(spec_.app_id)),
-      services_{resources.state(), resources.pubsub(), parts.invoke},
+      services_{resources.state(),    resources.pubsub(),  parts.invoke,
+                resources.bindings(), resources.secrets(), resources.configuration()},
       labels_(labels_of(spec_)),
       guest_metrics_(parts.metrics, spec_.app_id),
       meters_(*parts.meters.emplace_back(std::make_unique<AppMeters>(parts.metrics, spec_.app_id))),
@@ -190,7 +191,7 @@ Status AppRuntime::listen_for_public(std::uint16_t wanted_port) {
 Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_body) {
   std::vector<Executor*> workers;
   for (std::size_t i = 0; i < parts_.workers.size(); ++i) workers.push_back(&parts_.workers[i]);
-  auto door = api::grpc::GrpcDoor::listen(parts_.workers[0],
+  auto door = api::grpc::GrpcDoor::listen(parts_.workers,
                                           {.address = parts_.options.dapr_listen_address,
                                            .more_addresses = parts_.options.more_dapr_listen_addresses,
                                            .port = wanted_port,
@@ -243,8 +244,8 @@ Status AppRuntime::attach_outside() {
 
 Status AppRuntime::attach(std::unique_ptr<app::App> app) {
   app_ = std::move(app);
-  if (auto protections = resources_.input_protections(spec_.app_id); !protections.empty()) {
-    input_sink_ = std::make_unique<policy::ResilientInputSink>(*app_, std::move(protections));
+  if (resources_.resilience(spec_.app_id) != nullptr) {
+    input_sink_ = std::make_unique<policy::ResilientInputSink>(*app_, spec_.app_id, resources_.input_protections());
   }
   for (std::size_t i = 0; i < app_doors_.size(); ++i) app_doors_[i]->attach(app_->handler(i));
   const auto check = health_check();
@@ -326,14 +327,38 @@ void AppRuntime::connect() {
   }
   {
     const std::lock_guard lock(events_mutex_);
-    // As in daprd, an app that cannot be called gets nothing.
-    if (ports_.app != 0 && !events_refused_) {
-      subscribed_ = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
-                                        resources_.subscriptions(spec_.app_id), std::move(own));
-    }
+    own_ = std::move(own);
+    subscribe();
     connected_.store(true, std::memory_order_release);
   }
   read_bindings();
+}
+
+void AppRuntime::subscribe() {
+  // As in daprd, an app that cannot be called gets nothing.
+  if (ports_.app == 0 || events_refused_) return;
+  auto subscribed = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,
+                                        resources_.subscriptions(spec_.app_id), own_);
+  const std::lock_guard lock(subscribed_mutex_);
+  subscribed_ = std::move(subscribed);
+}
+
+void AppRuntime::renew_events() {
+  // It subscribes when it is there.
+  if (!connected_.load(std::memory_order_acquire)) return;
+  // An app that had no pub/sub was not asked.
+  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
+  if (may_ask && !asked_for_subscriptions_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+    if (auto answer = ask_for_subscriptions()) {
+      const std::lock_guard lock(events_mutex_);
+      own_ = std::move(*answer);
+    }
+  }
+  {
+    const std::lock_guard lock(events_mutex_);
+    subscribe();
+  }
+  if (gate_->is_open()) read_bindings();
 }
 
 void AppRuntime::read_bindings() {
@@ -375,6 +400,7 @@ bool AppRuntime::wait_until_unhealthy(SteadyTime deadline) {
 
 Result<std::vector<config::Subscription>> AppRuntime::ask_for_subscriptions() {
   using List = std::vector<config::Subscription>;
+  asked_for_subscriptions_ = true;
   return ask<List>(parts_.workers[0], [&](Completion<List> done) { app_->list_subscriptions(std::move(done)); });
 }
 
@@ -403,9 +429,7 @@ void AppRuntime::drain(std::chrono::milliseconds limit, std::move_only_function<
     doors->left.fetch_add(1);
     server->drain(limit, one_done);
   }
-  grpc_door_->drain(limit, [one_done](api::grpc::Drained how) {
-    one_done(how == api::grpc::Drained::kCut ? net::Drained::kCut : net::Drained::kFinished);
-  });
+  grpc_door_->drain(limit, one_done);
 }
 
 void AppRuntime::stop_app(SteadyTime deadline) {
@@ -432,7 +456,10 @@ api::http::AppMetadata AppRuntime::describe(std::string_view app_id) const {
   metadata.enabled_features = resources_.enabled_features();
   metadata.http_endpoints = resources_.http_endpoints(app_id);
   metadata.resiliencies = resources_.resiliencies(app_id);
-  if (connected_.load(std::memory_order_acquire)) metadata.subscriptions = subscribed_;
+  {
+    const std::lock_guard lock(subscribed_mutex_);
+    metadata.subscriptions = subscribed_;
+  }
   for (api::http::SubscriptionInfo& stream : open_streams(app_id, resources_.pubsub())) {
     metadata.subscriptions.push_back(std::move(stream));
   }

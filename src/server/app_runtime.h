@@ -80,6 +80,12 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // Returns when the app is not healthy, or was never there; false when the deadline came first. Not on a worker.
   bool wait_until_unhealthy(SteadyTime deadline);
 
+  // Whether its resources are those of the group.
+  bool reads(const ResourceGroup& group) const { return &resources_ == &group; }
+  // The group's subscriptions or bindings have changed: those that are new start, those that are gone end, the others
+  // go on. On the reloading thread, between open() and stop_app().
+  void renew_events();
+
   // No subscription starts after this. Before those that there are are stopped.
   void refuse_events();
   // Another server has taken this one's place: new connections are for it.
@@ -113,6 +119,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   AppWatch::Steps watch_steps();
   // What follows when the app can take calls for the first time: its configuration, its subscriptions, its bindings.
   void connect();
+  // With the mutex of events held.
+  void subscribe();
   // Starts the input bindings that the app takes events of; those that are started go on.
   void read_bindings();
   void become_ready();
@@ -145,10 +153,13 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};
-  std::mutex events_mutex_;
+  std::atomic<bool> asked_for_subscriptions_{false};
+  std::mutex events_mutex_;  // of the next two
   bool events_refused_ = false;
-  std::vector<api::http::SubscriptionInfo> subscribed_;  // complete before connected_
-  std::unique_ptr<AppWatch> watch_;                      // none: a guest whose health is not checked
+  std::vector<config::Subscription> own_;  // the app's answer
+  mutable std::mutex subscribed_mutex_;
+  std::vector<api::http::SubscriptionInfo> subscribed_;
+  std::unique_ptr<AppWatch> watch_;  // none: a guest whose health is not checked
 };
 
 }  // namespace tandem::server

@@ -79,6 +79,37 @@ api::http::SubscriptionInfo info_of(const Wanted& wanted) {
   return info;
 }
 
+bool is_same(const config::Subscription& one, const config::Subscription& other) {
+  const auto rule = [](const config::RoutingRule& a, const config::RoutingRule& b) {
+    return a.match == b.match && a.path == b.path;
+  };
+  return one.pubsub_name == other.pubsub_name && one.topic == other.topic && one.default_path == other.default_path &&
+         std::ranges::equal(one.rules, other.rules, rule) && one.dead_letter_topic == other.dead_letter_topic &&
+         one.metadata == other.metadata && one.bulk.enabled == other.bulk.enabled &&
+         one.bulk.max_messages_count == other.bulk.max_messages_count &&
+         one.bulk.max_await_duration_ms == other.bulk.max_await_duration_ms;
+}
+
+// Ends what is not among the wanted, or is wanted otherwise. Returns what goes on.
+std::vector<config::Subscription> end_others(const std::string& app_id, const Logger& log,
+                                             pubsub::PubsubService& pubsub, const std::vector<Wanted>& wanted) {
+  std::vector<config::Subscription> going_on;
+  for (pubsub::PubsubService::Active& active : pubsub.subscriptions(app_id)) {
+    if (active.is_stream) continue;
+    config::Subscription& running = active.subscription;
+    const bool same =
+        std::ranges::any_of(wanted, [&](const Wanted& one) { return is_same(one.subscription, running); });
+    if (same) {
+      going_on.push_back(std::move(running));
+      continue;
+    }
+    pubsub.unsubscribe(app_id, running.pubsub_name, running.topic);
+    log.info(kScope, "unsubscribed",
+             {{"pubsub", running.pubsub_name}, {"topic", running.topic}, {"route", std::string(route_of(running))}});
+  }
+  return going_on;
+}
+
 }  // namespace
 
 std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& app_id, const Logger& log,
@@ -86,8 +117,14 @@ std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& 
                                                              std::vector<config::Subscription> declared,
                                                              std::vector<config::Subscription> own) {
   std::vector<api::http::SubscriptionInfo> started;
-  for (Wanted& wanted : one_a_topic(log, std::move(declared), std::move(own))) {
+  std::vector<Wanted> all = one_a_topic(log, std::move(declared), std::move(own));
+  const std::vector<config::Subscription> going_on = end_others(app_id, log, pubsub, all);
+  for (Wanted& wanted : all) {
     api::http::SubscriptionInfo info = info_of(wanted);
+    if (std::ranges::any_of(going_on, [&](const auto& one) { return is_same(one, wanted.subscription); })) {
+      started.push_back(std::move(info));
+      continue;
+    }
     const std::string route(route_of(wanted.subscription));
     const std::string place = place_of(wanted);
     const Status status = pubsub.subscribe(app_id, std::move(wanted.subscription), sink);

@@ -16,7 +16,8 @@
 namespace tandem::server {
 
 // Of several subscriptions to one topic of a pub/sub one counts: the app's own, else the first of the folders; of the
-// app's own the last. Returns those that are delivering. `sink` as for PubsubService::subscribe().
+// app's own the last. Returns those that are delivering. `sink` as for PubsubService::subscribe(). Called again, it
+// leaves those that are as they were alone, ends those that are not wanted any more, and begins the others anew.
 std::vector<api::http::SubscriptionInfo> start_subscriptions(const std::string& app_id, const Logger& log,
                                                              pubsub::PubsubService& pubsub, pubsub::EventSink& sink,
                                                              std::vector<config::Subscription> declared,

@@ -44,10 +44,10 @@ Result<std::unique_ptr<Peers>> Peers::make(const ProcessOptions& options, const 
 
 Peers::~Peers() = default;
 
-Status Peers::listen(const config::AppSpec& app, std::uint16_t wanted_port, ::grpc::CallbackGenericService* others) {
+Status Peers::listen(const config::AppSpec& app, std::uint16_t wanted_port, net::grpc::CallService* others) {
   std::vector<Executor*> workers;
   for (std::size_t i = 0; i < workers_.size(); ++i) workers.push_back(&workers_[i]);
-  auto door = api::grpc::InternalDoor::listen(workers_[0],
+  auto door = api::grpc::InternalDoor::listen(workers_,
                                               {.address = options_.internal_listen_address,
                                                .port = wanted_port,
                                                .purpose = fmt::format("other sidecars that call app {}", app.app_id),
@@ -96,8 +96,8 @@ void Peers::drain(std::chrono::milliseconds limit, std::move_only_function<void(
   ports->left = doors_.size();
   ports->done = std::move(done);
   for (const Door& one : doors_) {
-    one.door->drain(limit, [ports](api::grpc::Drained how) {
-      if (how == api::grpc::Drained::kCut) ports->cut.store(true);
+    one.door->drain(limit, [ports](net::Drained how) {
+      if (how == net::Drained::kCut) ports->cut.store(true);
       if (ports->left.fetch_sub(1) == 1) ports->done(ports->cut.load() ? net::Drained::kCut : net::Drained::kFinished);
     });
   }

@@ -40,8 +40,7 @@ class Peers final {
 
   // Takes the internal port of an app. `others` takes what is not an invocation; it outlives this. Fails when the port
   // is in use.
-  Status listen(const config::AppSpec& app, std::uint16_t wanted_port,
-                ::grpc::CallbackGenericService* others = nullptr);
+  Status listen(const config::AppSpec& app, std::uint16_t wanted_port, net::grpc::CallService* others = nullptr);
   // Of an app that listen() was called for.
   std::uint16_t port(std::string_view app_id) const;
   // Lets other sidecars find the apps. With the workers running.

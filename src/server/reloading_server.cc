@@ -30,17 +30,17 @@ void pin_ports(const Server& server, ProcessOptions& options) {
 
 }  // namespace
 
-ReloadingServer::ReloadingServer(ProcessOptions options, const Logger& log, std::function<void()> request_stop)
-    : options_(std::move(options)), log_(log), request_stop_(std::move(request_stop)) {
+ReloadingServer::ReloadingServer(ProcessOptions options, const Logger& log, Server::Requests requests)
+    : options_(std::move(options)), log_(log), requests_(std::move(requests)) {
   options_.held_sockets = &sockets_;
 }
 
 ReloadingServer::~ReloadingServer() = default;
 
 Result<std::unique_ptr<ReloadingServer>> ReloadingServer::start(ProcessOptions options, const Logger& log,
-                                                                std::function<void()> request_stop) {
-  std::unique_ptr<ReloadingServer> self(new ReloadingServer(std::move(options), log, std::move(request_stop)));
-  auto server = Server::start(self->options_, log, self->request_stop_);
+                                                                Server::Requests requests) {
+  std::unique_ptr<ReloadingServer> self(new ReloadingServer(std::move(options), log, std::move(requests)));
+  auto server = Server::start(self->options_, log, self->requests_);
   if (!server) return fail(std::move(server.error()));
   self->server_ = std::move(*server);
   pin_ports(*self->server_, self->options_);
@@ -49,7 +49,7 @@ Result<std::unique_ptr<ReloadingServer>> ReloadingServer::start(ProcessOptions o
 
 Status ReloadingServer::reload() {
   log_.info("tandem.server", "reloading: resources and configuration are read again");
-  auto next = Server::start(options_, log_, request_stop_);
+  auto next = Server::start(options_, log_, requests_);
   if (!next) {
     log_.error("tandem.server", "the reload failed; what was there before goes on", {{"error", next.error().message}});
     return fail(std::move(next.error()));

@@ -9,7 +9,6 @@
 // file with an exclusive lock say, makes the reload fail.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "net/held_sockets.h"
@@ -21,7 +20,7 @@ class ReloadingServer final {
  public:
   // As Server::start().
   static Result<std::unique_ptr<ReloadingServer>> start(ProcessOptions options, const Logger& log,
-                                                        std::function<void()> request_stop);
+                                                        Server::Requests requests);
   ~ReloadingServer();
 
   // The one that serves now; until the next reload().
@@ -33,11 +32,11 @@ class ReloadingServer final {
   bool stop();
 
  private:
-  ReloadingServer(ProcessOptions options, const Logger& log, std::function<void()> request_stop);
+  ReloadingServer(ProcessOptions options, const Logger& log, Server::Requests requests);
 
   ProcessOptions options_;  // with the ports that were taken
   const Logger& log_;
-  const std::function<void()> request_stop_;
+  const Server::Requests requests_;
   net::HeldSockets sockets_;
   std::unique_ptr<Server> server_;
 };

@@ -98,19 +98,19 @@ void report(const config::Component& component, const config::Diagnostics& found
 
 }  // namespace
 
-ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts& parts,
-                             config::Diagnostics& diagnostics)
+ResourceGroup::ResourceGroup(std::vector<std::string> folders, GroupParts parts, config::Diagnostics& diagnostics)
     : folders_(std::move(folders)),
-      uses_defaults_(folders_.empty() && parts.without_folders == ProcessOptions::WithoutFolders::kInMemory),
-      state_(parts.name_space),
-      pubsub_(parts.surroundings.log, &parts.surroundings.timers, &event_policies_),
-      secrets_(parts.configuration.secret_scopes),
-      configuration_(parts.surroundings.log),
-      binding_meter_(parts.metrics, parts.name_space.empty() ? "default" : parts.name_space),
-      bindings_({.log = parts.surroundings.log,
+      parts_(std::move(parts)),
+      uses_defaults_(folders_.empty() && parts_.without_folders == ProcessOptions::WithoutFolders::kInMemory),
+      state_(parts_.name_space),
+      pubsub_(parts_.surroundings.log, &parts_.surroundings.timers, &event_policies_),
+      secrets_(parts_.configuration.secret_scopes),
+      configuration_(parts_.surroundings.log),
+      binding_meter_(parts_.metrics, parts_.name_space.empty() ? "default" : parts_.name_space),
+      bindings_({.log = parts_.surroundings.log,
                  .observer = &binding_meter_,
-                 .sampler = telemetry::Sampler(parts.configuration.tracing.sampling_rate)}) {
-  for (const auto& [feature, enabled] : parts.configuration.features) {
+                 .sampler = telemetry::Sampler(parts_.configuration.tracing.sampling_rate)}) {
+  for (const auto& [feature, enabled] : parts_.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }
   config::Resources resources;
@@ -119,13 +119,14 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, const GroupParts&
   } else {
     resources = config::load_resources(folders_, diagnostics);
   }
-  make_resilience(std::move(resources.resiliencies), parts, diagnostics);
-  make_secret_stores(resources.components, parts, diagnostics);
-  for (config::Component& component : resources.components) {
-    make_component(std::move(component), parts, diagnostics);
-  }
+  in_use_.http_endpoints = resources.http_endpoints;
+  in_use_.resiliencies = resources.resiliencies;
+  in_use_.subscriptions = resources.subscriptions;
+  make_resilience(std::move(resources.resiliencies), parts_, diagnostics);
+  make_secret_stores(resources.components, parts_, diagnostics);
+  for (const config::Component& component : resources.components) make_component(component, parts_, diagnostics);
   for (config::HttpEndpoint& endpoint : resources.http_endpoints) {
-    make_endpoint(std::move(endpoint), parts, diagnostics);
+    make_endpoint(std::move(endpoint), parts_, diagnostics);
   }
   subscriptions_ = std::move(resources.subscriptions);
 }
@@ -177,9 +178,9 @@ void ResourceGroup::make_secret_stores(std::vector<config::Component>& component
       return std::ranges::find(waiting, source, &config::Component::name) == waiting.end();
     });
     if (ready == waiting.end()) break;
-    config::Component store = std::move(*ready);
+    const config::Component store = std::move(*ready);
     waiting.erase(ready);
-    make_component(std::move(store), parts, diagnostics);
+    make_component(store, parts, diagnostics);
   }
   for (const config::Component& store : waiting) {
     config::Diagnostics found;
@@ -253,20 +254,17 @@ bool ResourceGroup::make_binding(const config::Component& component, const Group
     }
   }
   if (entry->input != nullptr) {
-    const auto inbound = protections(component, config::TargetKind::kBinding, kInbound);
-    for (const std::string& app_id : parts.app_ids) {
-      if (const policy::Protection* own = inbound.find(app_id)) input_protections_[app_id][component.name] = *own;
+    if (auto inbound = protections(component, config::TargetKind::kBinding, kInbound); !inbound.empty()) {
+      input_protections_.put(component.name, std::move(inbound));
     }
   }
-  if (Status added = bindings_.add(std::move(*entry)); !added) {
-    found.error(component.position(), added.error().message);
-    return false;
-  }
+  bindings_.put(std::move(*entry));
   return true;
 }
 
-void ResourceGroup::make_component(config::Component component, const GroupParts& parts,
+bool ResourceGroup::make_component(const config::Component& declared, const GroupParts& parts,
                                    config::Diagnostics& diagnostics) {
+  config::Component component = declared;
   config::Diagnostics found;
   if (parts.configuration.component_denied(component.type, component.version)) {
     found.error(component.position(),
@@ -303,9 +301,8 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       entry->store = policy::encrypt_values(std::move(entry->store), component, found);
       if (found.has_errors()) {
         // Wrong keys: values must not be written in the clear.
-      } else if (Status added = state_.add(std::move(*entry)); !added) {
-        found.error(component.position(), added.error().message);
       } else {
+        state_.put(std::move(*entry));
         made = true;
       }
     }
@@ -316,10 +313,10 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       if (!outbound.empty()) {
         entry->broker = std::make_unique<policy::ResilientBroker>(std::move(entry->broker), std::move(outbound));
       }
-      event_policies_.add(component.name,
+      event_policies_.put(component.name,
                           protections(component, config::TargetKind::kPubsub, config::Direction::kInbound));
       entry->broker = std::make_unique<policy::MeteredBroker>(std::move(entry->broker), parts.metrics, labels);
-      if (Status added = pubsub_.add_broker(std::move(*entry)); !added) {
+      if (Status added = pubsub_.put_broker(std::move(*entry)); !added) {
         found.error(component.position(), added.error().message);
       } else {
         made = true;
@@ -347,7 +344,23 @@ void ResourceGroup::make_component(config::Component component, const GroupParts
       loads.record_failed(component.type, component.name, "init");
     }
   }
-  if (made) components_.push_back(std::move(loaded));
+  if (made) take_note(declared, std::move(loaded));
+  return made;
+}
+
+void ResourceGroup::take_note(const config::Component& declared, LoadedComponent loaded) {
+  const auto own = [&](const auto& one) { return one.name == declared.name; };
+  if (const auto at = std::ranges::find_if(in_use_.components, own); at != in_use_.components.end()) {
+    *at = declared;
+  } else {
+    in_use_.components.push_back(declared);
+  }
+  const std::lock_guard lock(mutex_);
+  if (const auto at = std::ranges::find_if(components_, own); at != components_.end()) {
+    *at = std::move(loaded);
+  } else {
+    components_.push_back(std::move(loaded));
+  }
 }
 
 bool ResourceGroup::make_secret_store(const config::Component& component, const GroupParts& parts,
@@ -362,9 +375,8 @@ bool ResourceGroup::make_secret_store(const config::Component& component, const 
   }
   entry->store =
       std::make_unique<policy::MeteredSecrets>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-  const Status added = secrets_.add(std::move(*entry));
-  if (!added) found.error(component.position(), added.error().message);
-  return added.has_value();
+  secrets_.put(std::move(*entry));
+  return true;
 }
 
 bool ResourceGroup::make_configuration_store(const config::Component& component, const GroupParts& parts,
@@ -377,13 +389,13 @@ bool ResourceGroup::make_configuration_store(const config::Component& component,
   }
   entry->store =
       std::make_unique<policy::MeteredConfiguration>(std::move(entry->store), parts.metrics, labels, parts.app_ids);
-  const Status added = configuration_.add(std::move(*entry));
-  if (!added) found.error(component.position(), added.error().message);
-  return added.has_value();
+  configuration_.put(std::move(*entry));
+  return true;
 }
 
 std::vector<config::Subscription> ResourceGroup::subscriptions(std::string_view app_id) const {
   std::vector<config::Subscription> visible;
+  const std::lock_guard lock(mutex_);
   std::ranges::copy_if(subscriptions_, std::back_inserter(visible),
                        [&](const config::Subscription& one) { return one.visible_to(app_id); });
   return visible;
@@ -391,6 +403,7 @@ std::vector<config::Subscription> ResourceGroup::subscriptions(std::string_view 
 
 std::vector<LoadedComponent> ResourceGroup::components(std::string_view app_id) const {
   std::vector<LoadedComponent> visible;
+  const std::lock_guard lock(mutex_);
   std::ranges::copy_if(components_, std::back_inserter(visible), [&](const LoadedComponent& one) {
     return one.scopes.empty() || std::ranges::find(one.scopes, app_id) != one.scopes.end();
   });
@@ -416,11 +429,6 @@ std::vector<std::string> ResourceGroup::resiliencies(std::string_view app_id) co
     if (one.visible_to(app_id)) names.push_back(one.name);
   }
   return names;
-}
-
-policy::ResilientInputSink::Protections ResourceGroup::input_protections(std::string_view app_id) const {
-  const auto found = input_protections_.find(app_id);
-  return found == input_protections_.end() ? policy::ResilientInputSink::Protections() : found->second;
 }
 
 void ResourceGroup::stop_events() {

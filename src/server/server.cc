@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_runtime.h"
+#include "server/hot_reload.h"
 #include "server/memory_budget.h"
 #include "server/metrics_door.h"
 #include "server/peers.h"
@@ -62,14 +64,15 @@ Result<config::Configuration> load_configuration(const std::vector<config::AppSp
 
 class Server::Impl final {
  public:
-  Impl(ProcessOptions options, const Logger& log, std::function<void()> request_stop)
-      : options_(std::move(options)), log_(log), request_stop_(std::move(request_stop)) {}
+  Impl(ProcessOptions options, const Logger& log, Requests requests)
+      : options_(std::move(options)), log_(log), requests_(std::move(requests)) {}
   ~Impl();
 
   Status start();
   void hold_stop(std::chrono::nanoseconds time);
   void stop_accepting() {
     replaced_ = true;
+    if (hot_reload_) hot_reload_->ask_to_stop();
     for (const auto& app : apps_) app->stop_accepting();
     peers_->stop_accepting();
     if (metrics_server_) metrics_server_->stop_accepting();
@@ -83,6 +86,8 @@ class Server::Impl final {
  private:
   void warn_of_idle_keys() const;
   Status load_resources();
+  Status watch_resources();
+  void reload_resources();
   void guard_invocations();
   Status serve_urls();
   void stop_events();
@@ -97,7 +102,7 @@ class Server::Impl final {
 
   const ProcessOptions options_;
   const Logger& log_;
-  const std::function<void()> request_stop_;
+  const Requests requests_;
 
   // In the order in which they are made; each may refer to those above it.
   std::unique_ptr<telemetry::Metrics> metrics_;
@@ -125,6 +130,7 @@ class Server::Impl final {
   std::vector<std::unique_ptr<AppRuntime>> apps_;
   std::unique_ptr<MetricsDoor> metrics_door_;
   std::unique_ptr<net::HttpServer> metrics_server_;
+  std::unique_ptr<HotReload> hot_reload_;  // none: it is switched off
   bool serve_metrics_ = false;
   bool stopped_ = false;
   bool replaced_ = false;
@@ -132,6 +138,7 @@ class Server::Impl final {
 
 Server::Impl::~Impl() {
   stop();
+  hot_reload_.reset();
   if (workers_) workers_->stop();
   metrics_server_.reset();
   peers_.reset();
@@ -190,6 +197,7 @@ Status Server::Impl::load_resources() {
                            [this](std::string_view caller, std::string_view callee) {
                              return invoke_policies_ && invoke_policies_->names(caller, callee);
                            });
+  if (Status watched = watch_resources(); !watched) return watched;
   if (peers) {
     peers_ = std::move(*peers);
     routes_.set_elsewhere([this](std::string_view app_id, std::string_view name_space, auto done) {
@@ -215,7 +223,7 @@ Status Server::Impl::load_resources() {
     }
     groups_.push_back(
         std::make_unique<ResourceGroup>(folders,
-                                        GroupParts{*catalog_, surroundings, *configuration, options_.name_space,
+                                        GroupParts{*catalog_, surroundings, configuration_, options_.name_space,
                                                    *metrics_, app_ids, options_.without_folders, invoke_},
                                         diagnostics));
   }
@@ -229,6 +237,44 @@ Status Server::Impl::load_resources() {
     return fail(Code::kInvalidArgument, diagnostics.to_string(config::Severity::kError));
   }
   return {};
+}
+
+Status Server::Impl::watch_resources() {
+  // As in daprd it is on unless the Configuration's features say otherwise.
+  const auto feature =
+      std::ranges::find(configuration_.features, "HotReload", [](const auto& one) { return one.first; });
+  if (feature != configuration_.features.end() && !feature->second) return {};
+  std::set<std::string> folders;
+  for (const config::AppSpec& app : options_.apps)
+    folders.insert(app.resources_paths.begin(), app.resources_paths.end());
+  if (folders.empty()) return {};
+  auto watch = HotReload::watch({folders.begin(), folders.end()}, {});
+  if (!watch) {
+    // A machine without watches left is no reason not to serve.
+    log_.warn("tandem.reload", "changes of the resources will not be taken over", {{"error", watch.error().message}});
+    return {};
+  }
+  hot_reload_ = std::move(*watch);
+  return {};
+}
+
+void Server::Impl::reload_resources() {
+  for (const auto& group : groups_) {
+    if (group->folders().empty()) continue;
+    const ResourceGroup::Reload reload = group->reload(log_);
+    if (!reload.whole.empty()) {
+      for (const std::string& what : reload.whole) {
+        // daprd's words.
+        log_.info("tandem.reload", fmt::format("{} has changed - triggering SIGHUP reload", what));
+      }
+      if (requests_.reload) requests_.reload();
+      return;
+    }
+    if (!reload.events) continue;
+    for (const auto& app : apps_) {
+      if (app->reads(*group)) app->renew_events();
+    }
+  }
 }
 
 void Server::Impl::guard_invocations() {
@@ -267,7 +313,7 @@ ResourceGroup& Server::Impl::group_of(const config::AppSpec& app) {
 Status Server::Impl::listen() {
   parts_ = std::make_unique<ProcessParts>(ProcessParts{options_, log_, *workers_, gates_, clients_, invoke_, routes_,
                                                        *metrics_, meters_, *sampler_, http_access_, grpc_access_,
-                                                       configuration_, request_stop_});
+                                                       configuration_, requests_.stop});
   for (std::size_t i = 0; i < options_.apps.size(); ++i) {
     const config::AppSpec& spec = options_.apps[i];
     const auto wanted = [&](const std::optional<int>& named, std::uint16_t first) {
@@ -342,11 +388,21 @@ Status Server::Impl::open() {
     if (!group->uses_defaults()) continue;
     log_.info("tandem.server", "no resources are named: state store \"statestore\" and pub/sub \"pubsub\", in memory");
   }
+  if (requests_.accepting) requests_.accepting();
   workers_->start();
   for (const auto& app : apps_) {
     if (Status opened = app->open(); !opened) return opened;
   }
   peers_->open();
+  if (hot_reload_) {
+    hot_reload_->start({.changed = [this](const auto&) { reload_resources(); },
+                        .sweep =
+                            [this] {
+                              bool more = false;
+                              for (const auto& group : groups_) more = group->sweep() || more;
+                              return more;
+                            }});
+  }
   return {};
 }
 
@@ -391,6 +447,7 @@ void Server::Impl::stop_events() {
 }
 
 void Server::Impl::hold_stop(std::chrono::nanoseconds time) {
+  if (hot_reload_) hot_reload_->ask_to_stop();
   // daprd's words.
   const auto seconds = std::chrono::duration<double>(time).count();
   log_.info("tandem.server",
@@ -407,6 +464,7 @@ bool Server::Impl::stop() {
   bool clean = true;
   if (!parts_ || !(*workers_)[0].running()) return true;
   log_.info("tandem.server", "stopping");
+  if (hot_reload_) hot_reload_->ask_to_stop();
   // The names of one that was replaced are its successor's now.
   if (!replaced_) peers_->withdraw();
   stop_events();
@@ -432,6 +490,8 @@ bool Server::Impl::stop() {
     std::unique_lock lock(waiting->mutex);
     clean = waiting->changed.wait_until(lock, deadline + kCutting, [&] { return waiting->left == 0; }) && !waiting->cut;
   }
+  // It may ask an app.
+  if (hot_reload_) hot_reload_->stop();
   for (const auto& app : apps_) app->stop_app(deadline);
   for (const auto& app : apps_) app->close_doors();
   peers_->close();
@@ -442,9 +502,8 @@ bool Server::Impl::stop() {
   return clean;
 }
 
-Result<std::unique_ptr<Server>> Server::start(ProcessOptions options, const Logger& log,
-                                              std::function<void()> request_stop) {
-  auto impl = std::make_unique<Impl>(std::move(options), log, std::move(request_stop));
+Result<std::unique_ptr<Server>> Server::start(ProcessOptions options, const Logger& log, Requests requests) {
+  auto impl = std::make_unique<Impl>(std::move(options), log, std::move(requests));
   if (Status started = impl->start(); !started) return fail(std::move(started.error()));
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

@@ -31,9 +31,15 @@ struct AppAddress {
 
 class Server final {
  public:
-  // `log` outlives the server. `request_stop` is called, from any thread, when a client posts to /v1.0/shutdown.
-  static Result<std::unique_ptr<Server>> start(ProcessOptions options, const Logger& log,
-                                               std::function<void()> request_stop);
+  // What the server asks of its owner, from any thread.
+  struct Requests {
+    std::function<void()> stop;    // a client has posted to /v1.0/shutdown
+    std::function<void()> reload;  // a resource has changed that only a new server takes over
+    // Not a wish: connections are taken from now on, so that a stop has something to finish. While start() runs.
+    std::function<void()> accepting;
+  };
+  // `log` outlives the server.
+  static Result<std::unique_ptr<Server>> start(ProcessOptions options, const Logger& log, Requests requests);
   ~Server();
 
   // Says in the log where everything is served. Apart from start(), so that whoever waits for these lines and then

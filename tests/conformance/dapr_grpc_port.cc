@@ -27,7 +27,7 @@ constexpr std::array kNames = {Names{"DAPR_STATE_ILLEGAL_KEY", "ERR_MALFORMED_RE
 }  // namespace
 
 DaprGrpcPort::DaprGrpcPort(std::string app_id, state::StateService& state, pubsub::PubsubService& pubsub) {
-  auto door = api::grpc::GrpcDoor::listen(workers_[0], {.purpose = "the suite"},
+  auto door = api::grpc::GrpcDoor::listen(workers_, {.purpose = "the suite"},
                                           {.app_id = std::move(app_id),
                                            .state = state,
                                            .pubsub = pubsub,

@@ -113,7 +113,9 @@ class GuestSubscriber final : public PubsubApp, private pubsub::EventSink {
 class GuestPubsub final : public PubsubDriver {
  public:
   GuestPubsub(std::unique_ptr<BrokerUnderTest> broker, std::unique_ptr<GuestDoor> door)
-      : services_{state_, broker->service(), invoke_}, door_(std::move(door)), broker_(std::move(broker)) {}
+      : services_{state_, broker->service(), invoke_, bindings_, secrets_, configuration_},
+        door_(std::move(door)),
+        broker_(std::move(broker)) {}
 
   const std::string& name() const override { return broker_->name(); }
   PubsubApp& app(std::string app_id, std::vector<Verdict> verdicts) override {
@@ -125,6 +127,9 @@ class GuestPubsub final : public PubsubDriver {
  private:
   state::StateService state_{"default"};
   invoke::InvokeService invoke_;
+  bindings::BindingService bindings_{bindings::BindingService::Options{}};
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   host::HostServices services_;
   const std::unique_ptr<GuestDoor> door_;
   std::vector<std::unique_ptr<GuestSubscriber>> apps_;

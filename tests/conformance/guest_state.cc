@@ -143,7 +143,9 @@ class GuestClient final : public StateClient {
 class GuestState final : public StateDriver {
  public:
   GuestState(std::unique_ptr<StoreUnderTest> store, std::unique_ptr<GuestDoor> door)
-      : store_(std::move(store)), services_{store_->service(), pubsub_, invoke_}, door_(std::move(door)) {}
+      : store_(std::move(store)),
+        services_{store_->service(), pubsub_, invoke_, bindings_, secrets_, configuration_},
+        door_(std::move(door)) {}
 
   bool has(std::string_view capability) const override { return store_->has(capability); }
   std::unique_ptr<StateClient> client(std::string app_id) override {
@@ -154,6 +156,9 @@ class GuestState final : public StateDriver {
   const std::unique_ptr<StoreUnderTest> store_;
   pubsub::PubsubService pubsub_;
   invoke::InvokeService invoke_;
+  bindings::BindingService bindings_{bindings::BindingService::Options{}};
+  secrets::SecretService secrets_;
+  configuration::ConfigurationService configuration_;
   host::HostServices services_;
   const std::unique_ptr<GuestDoor> door_;
 };

@@ -60,6 +60,9 @@ struct HostTables {
   std::optional<tdm_state_vtable> state;
   std::optional<tdm_pubsub_vtable> pubsub;
   std::optional<tdm_invoke_vtable> invoke;
+  bool bindings = false;
+  bool secrets = false;
+  bool configuration = false;
   bool keyvalue = false;
   bool config = false;
 };

@@ -101,6 +101,22 @@ void tdm_reply_failures(tdm_reply*, const tdm_failed_entry*, size_t) {
   violated("a reply is answered with what its function is documented to give");
 }
 
+void tdm_reply_binding(tdm_reply*, const tdm_bytes*, const tdm_header*, size_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
+void tdm_reply_binding_error(tdm_reply*, int32_t, tdm_str, tdm_str, const tdm_header*, size_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
+void tdm_reply_pairs(tdm_reply*, const tdm_header*, size_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
+void tdm_reply_groups(tdm_reply*, const tdm_pair_group*, size_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
+void tdm_reply_settings(tdm_reply*, const tdm_setting*, size_t) {
+  violated("a reply is answered with what its function is documented to give");
+}
+
 tdm_error* tdm_wit_state_add(tdm_linker* linker, const tdm_state_vtable* vtable) {
   if (tdm_error* error = once(linker->tables.state.has_value(), "tandem:dapr/state")) return error;
   linker->tables.state = *vtable;
@@ -116,6 +132,24 @@ tdm_error* tdm_wit_pubsub_add(tdm_linker* linker, const tdm_pubsub_vtable* vtabl
 tdm_error* tdm_wit_invoke_add(tdm_linker* linker, const tdm_invoke_vtable* vtable) {
   if (tdm_error* error = once(linker->tables.invoke.has_value(), "tandem:dapr/invoke")) return error;
   linker->tables.invoke = *vtable;
+  return nullptr;
+}
+
+tdm_error* tdm_wit_bindings_add(tdm_linker* linker, const tdm_bindings_vtable*) {
+  if (tdm_error* error = once(linker->tables.bindings, "tandem:dapr/bindings")) return error;
+  linker->tables.bindings = true;
+  return nullptr;
+}
+
+tdm_error* tdm_wit_secrets_add(tdm_linker* linker, const tdm_secrets_vtable*) {
+  if (tdm_error* error = once(linker->tables.secrets, "tandem:dapr/secrets")) return error;
+  linker->tables.secrets = true;
+  return nullptr;
+}
+
+tdm_error* tdm_wit_configuration_add(tdm_linker* linker, const tdm_configuration_vtable*) {
+  if (tdm_error* error = once(linker->tables.configuration, "tandem:dapr/configuration")) return error;
+  linker->tables.configuration = true;
   return nullptr;
 }
 

@@ -66,10 +66,24 @@ WITHOUT = ("QueriableStateStore/", "Query", "Sorting", "Pagination.", "PubSub/Pa
 REFLECTION = "tandem.reflection"
 REFLECTION_LINES = """ErrorResponse.error_code 1 int32
 ErrorResponse.error_message 2 string
+ExtensionNumberResponse.base_type_name 1 string
+ExtensionNumberResponse.extension_number 2 repeated int32
+ExtensionRequest.containing_type 1 string
+ExtensionRequest.extension_number 2 int32
+FileDescriptorResponse.file_descriptor_proto 1 repeated bytes
 ListServiceResponse.service 1 repeated ServiceResponse
+ServerReflectionRequest.all_extension_numbers_of_type 6 string oneof message_request
+ServerReflectionRequest.file_by_filename 3 string oneof message_request
+ServerReflectionRequest.file_containing_extension 5 ExtensionRequest oneof message_request
+ServerReflectionRequest.file_containing_symbol 4 string oneof message_request
+ServerReflectionRequest.host 1 string
 ServerReflectionRequest.list_services 7 string oneof message_request
+ServerReflectionResponse.all_extension_numbers_response 5 ExtensionNumberResponse oneof message_response
 ServerReflectionResponse.error_response 7 ErrorResponse oneof message_response
+ServerReflectionResponse.file_descriptor_response 4 FileDescriptorResponse oneof message_response
 ServerReflectionResponse.list_services_response 6 ListServiceResponse oneof message_response
+ServerReflectionResponse.original_request 2 ServerReflectionRequest
+ServerReflectionResponse.valid_host 1 string
 ServiceResponse.name 1 string"""
 
 

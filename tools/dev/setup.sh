@@ -11,9 +11,10 @@ readonly PACKAGES=(
   "the build: cmake ninja-build ccache pkg-config git"
   "what Rust crates and the linker need: build-essential"
   "the libraries: libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libssl-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libsqlite3-dev libhiredis-dev libnghttp2-dev libpq-dev libldns-dev"
+  "Kafka: librdkafka-dev liblz4-dev libzstd-dev libsasl2-dev zlib1g-dev libre2-dev"
   "gRPC, time zones: libgrpc++-dev libabsl-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler"
   "the tests: libgtest-dev libgmock-dev python3 curl nghttp2-client redis-server postgresql"
-  "Dapr's Java SDK, in a test: openjdk-17-jdk-headless maven"
+  "Dapr's Java SDK and a Kafka broker, in tests: openjdk-17-jdk-headless maven"
   "downloads: ca-certificates python3-pip python3-venv"
   "C's library for WebAssembly guests: wasi-libc"
 )

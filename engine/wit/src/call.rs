@@ -8,7 +8,8 @@ use tandem_engine_core::ffi::{Header, Str};
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use crate::reply::{Outcome, Started, Ticket, begin};
+use crate::outcome::Outcome;
+use crate::reply::{Started, Ticket, begin};
 
 pub type Store<'a> = StoreContextMut<'a, Ctx>;
 

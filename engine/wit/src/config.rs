@@ -9,7 +9,7 @@ use tandem_engine_core::linker::Linker;
 use wasmtime::component::{ComponentType, Lower, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
-use crate::reply::Pairs;
+use crate::outcome::Pairs;
 
 /// Every published draft that guests import: Wasmtime's and wasmCloud's, two older ones of wasmCloud's, and Spin's.
 const NAMES: [&str; 4] = [

@@ -9,7 +9,8 @@ use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
 use crate::call::{Spans, import};
-use crate::reply::{Outcome, Reply};
+use crate::outcome::Outcome;
+use crate::reply::Reply;
 use crate::types::{self, Error};
 
 pub const NAME: &str = "tandem:dapr/invoke@0.1.0";

@@ -14,7 +14,8 @@ use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList, WasmStr};
 
 use crate::call::{Spans, Store, import};
-use crate::reply::{ForeignBytes, Item, Outcome, begin};
+use crate::outcome::{ForeignBytes, Item, Outcome};
+use crate::reply::begin;
 use crate::state::{DELETE, FIRST_WRITE, RawEntry, UPSERT, Vtable};
 use crate::types::{self, Code};
 

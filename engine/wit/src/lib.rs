@@ -4,12 +4,17 @@
 //! into WIT values. Arguments stay in the guest's memory; a value comes back without a copy in between; an answer in place
 //! does not suspend the guest.
 
+pub mod answers;
+pub mod bindings;
 pub mod call;
 pub mod config;
+pub mod configuration;
 pub mod invoke;
 pub mod keyvalue;
+pub mod outcome;
 pub mod pubsub;
 pub mod reply;
+pub mod secrets;
 pub mod state;
 pub mod types;
 
@@ -39,6 +44,30 @@ pub unsafe extern "C" fn tdm_wit_pubsub_add(linker: *mut Linker, vtable: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tdm_wit_invoke_add(linker: *mut Linker, vtable: *const invoke::Vtable) -> *mut Error {
     link(invoke::NAME, || unsafe { invoke::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_bindings_add(linker: *mut Linker, vtable: *const bindings::Vtable) -> *mut Error {
+    link(bindings::NAME, || unsafe { bindings::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_secrets_add(linker: *mut Linker, vtable: *const secrets::Vtable) -> *mut Error {
+    link(secrets::NAME, || unsafe { secrets::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_configuration_add(
+    linker: *mut Linker,
+    vtable: *const configuration::Vtable,
+) -> *mut Error {
+    link(configuration::NAME, || unsafe { configuration::add(&mut *linker, &*vtable) })
 }
 
 /// # Safety

@@ -9,7 +9,8 @@ use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
 use crate::call::{Spans, import};
-use crate::reply::{self, Outcome, Reply};
+use crate::outcome::{self, Outcome};
+use crate::reply::Reply;
 use crate::types::{self, Error};
 
 pub const NAME: &str = "tandem:dapr/pubsub@0.1.0";
@@ -70,7 +71,7 @@ fn done(_: &mut Ctx, outcome: Outcome) -> Result<(), Error> {
 }
 
 fn failures(_: &mut Ctx, outcome: Outcome) -> Result<Vec<FailedEntry>, Error> {
-    let one = |failed: reply::FailedEntry| FailedEntry { entry_id: failed.entry_id, error: failed.error };
+    let one = |failed: outcome::FailedEntry| FailedEntry { entry_id: failed.entry_id, error: failed.error };
     Ok(outcome.failures()?.into_iter().map(one).collect())
 }
 

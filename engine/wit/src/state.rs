@@ -9,7 +9,8 @@ use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
 use crate::call::{ABSENT, Spans, Store, import};
-use crate::reply::{self, Outcome, Pairs, Reply, Ticket};
+use crate::outcome::{self, Outcome, Pairs};
+use crate::reply::{Reply, Ticket};
 use crate::types::{self, Error};
 
 pub const NAME: &str = "tandem:dapr/state@0.1.0";
@@ -231,7 +232,7 @@ fn done(_: &mut Ctx, outcome: Outcome) -> Result<(), Error> {
     outcome.done()
 }
 
-fn lend(ctx: &mut Ctx, item: reply::Item) -> Item {
+fn lend(ctx: &mut Ctx, item: outcome::Item) -> Item {
     Item { value: item.value.lend(ctx), etag: item.etag, metadata: item.metadata }
 }
 
@@ -241,8 +242,10 @@ fn item(ctx: &mut Ctx, outcome: Outcome) -> Result<Option<Item>, Error> {
 
 fn items(ctx: &mut Ctx, outcome: Outcome) -> Result<Vec<BulkItem>, Error> {
     let items = outcome.items()?;
-    let one =
-        |one: reply::BulkItem| BulkItem { key: one.key, item: one.item.map(|found| found.map(|item| lend(ctx, item))) };
+    let one = |one: outcome::BulkItem| BulkItem {
+        key: one.key,
+        item: one.item.map(|found| found.map(|item| lend(ctx, item))),
+    };
     Ok(items.into_iter().map(one).collect())
 }
 

@@ -13,11 +13,9 @@ namespace tandem::api::grpc {
 namespace {
 
 // The trace of the call counts for more than what its message says; the token is nobody's business.
-void add_call_metadata(const ::grpc::CallbackServerContext& server, Metadata& metadata) {
-  for (const auto& [key, value] : server.client_metadata()) {
-    const std::string_view name(key.data(), key.size());
-    const std::string_view text(value.data(), value.size());
-    if (name == "dapr-api-token" || name.ends_with("-bin")) continue;
+void add_call_metadata(const net::grpc::ServerCall& call, Metadata& metadata) {
+  call.for_each_metadatum([&](std::string_view name, std::string_view text) {
+    if (name == "dapr-api-token" || name.ends_with("-bin")) return;
     if (name == "traceparent" || name == "tracestate" || name == "baggage") {
       metadata.insert_or_assign(std::string(name), std::string(text));
     } else if (name.starts_with("grpc-")) {
@@ -25,32 +23,31 @@ void add_call_metadata(const ::grpc::CallbackServerContext& server, Metadata& me
     } else {
       metadata.try_emplace(std::string(name), text);
     }
-  }
+  });
 }
 
-void send_metadata(::grpc::CallbackServerContext& server, const Metadata& metadata) {
+void send_metadata(AnswerMetadata& answer, const Metadata& metadata) {
   for (const auto& [name, value] : metadata) {
     std::string key = "metadata." + name;
     std::ranges::transform(key, key.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    if (net::grpc::is_metadata(key, value)) server.AddInitialMetadata(key, value);
+    if (net::grpc::is_metadata(key, value)) answer.add_initial(key, value);
   }
 }
 
 }  // namespace
 
 void invoke_binding(const ApiOptions& api, Executor& late, const SharedCall& call,
-                    const ::grpc::CallbackServerContext& server, const wire::InvokeBindingRequest& request,
-                    wire::InvokeBindingResponse& response) {
+                    const wire::InvokeBindingRequest& request, wire::InvokeBindingResponse& response) {
   bindings::InvokeCall invocation{.binding = request.name(),
                                   .operation = request.operation(),
                                   .data = request.data(),
                                   .metadata = to_metadata(request.metadata())};
-  add_call_metadata(server, invocation.metadata);
+  add_call_metadata(call->server(), invocation.metadata);
   api.bindings.invoke({call->context(), late}, std::move(invocation),
                       [call, &response](const Result<bindings::InvokeAnswer>& answer) {
-                        call->answer([&](::grpc::CallbackServerContext& context) {
+                        call->answer([&](AnswerMetadata& metadata) {
                           if (!answer) return to_status(answer.error());
-                          send_metadata(context, answer->metadata);
+                          send_metadata(metadata, answer->metadata);
                           if (answer->failure) return to_status(*answer->failure);
                           if (answer->data != nullptr) response.set_data(*answer->data);
                           for (const auto& [name, value] : answer->metadata)

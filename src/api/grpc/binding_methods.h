@@ -15,7 +15,6 @@ namespace wire = ::dapr::proto::runtime::v1;
 // `late` is where completions of the block run that come late. The call's own metadata are the binding's too, where the
 // message has none of that name; those of the answer are in the message and, as "metadata.<name>", in front of it.
 void invoke_binding(const ApiOptions& api, Executor& late, const SharedCall& call,
-                    const ::grpc::CallbackServerContext& server, const wire::InvokeBindingRequest& request,
-                    wire::InvokeBindingResponse& response);
+                    const wire::InvokeBindingRequest& request, wire::InvokeBindingResponse& response);
 
 }  // namespace tandem::api::grpc

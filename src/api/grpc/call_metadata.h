@@ -3,7 +3,7 @@
 // Plain functions, any thread, never throw.
 #pragma once
 
-#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
 
 #include <optional>
 #include <string>
@@ -12,18 +12,16 @@
 #include "base/bytes.h"
 #include "base/call_context.h"
 #include "config/api_access.h"
+#include "net/http.h"
 
 namespace tandem::api::grpc {
 
-// The first value of a metadata key; bytes for a "-bin" key.
-std::optional<std::string_view> find_metadata(const ::grpc::ServerContextBase& server, std::string_view key);
-
 // The context of a call by `app_id`.
-CallContext context_of(const ::grpc::ServerContextBase& server, std::string app_id);
+CallContext context_of(net::Headers headers, SteadyTime deadline, const std::string& app_id);
 
 // As daprd refuses a call of a method ("/package.Service/Method") that its rules take away, or one without `token` in
 // dapr-api-token; nullopt: it may go on. An empty `token` asks for none.
-std::optional<::grpc::Status> check_access(const ::grpc::ServerContextBase& server, std::string_view method,
+std::optional<::grpc::Status> check_access(net::Headers headers, std::string_view method,
                                            const config::ApiAccess& access, std::string_view token);
 
 // OpenCensus's binary form of a span context, as a traceparent; empty when it is not one.

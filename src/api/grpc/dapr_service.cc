@@ -1,5 +1,9 @@
 #include "api/grpc/dapr_service.h"
 
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
 #include <utility>
 
 #include "api/grpc/binding_methods.h"
@@ -13,168 +17,144 @@
 #include "api/grpc/state_methods.h"
 #include "api/grpc/topic_stream.h"
 #include "api/grpc/unary_call.h"
+#include "dapr/proto/runtime/v1/dapr.pb.h"
 
 namespace tandem::api::grpc {
+namespace {
 
-template <class Method>
-::grpc::ServerUnaryReactor* DaprService::serve(Context& server, std::string_view name, Method method) {
-  CallContext context = context_of(server, api_.app_id);
-  if (api_.sampler.enabled()) {
-    context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api_.sampler);
+namespace wire = ::dapr::proto::runtime::v1;
+using ::dapr::proto::common::v1::InvokeResponse;
+using ::google::protobuf::Empty;
+
+constexpr std::string_view kService = "/dapr.proto.runtime.v1.Dapr/";
+
+// A call with its messages. `Method` is called with the API and the call.
+template <class RequestType, class ResponseType>
+class DaprCall final : public UnaryCall {
+ public:
+  using Method = void (*)(DaprService& service, const std::shared_ptr<DaprCall>& call);
+
+  DaprCall(IncomingCall incoming, DaprService& service, Method method)
+      : UnaryCall(std::move(incoming), service.cancelled_count()), service_(service), method_(method) {}
+
+  RequestType request;
+  ResponseType response;
+
+ private:
+  ::google::protobuf::MessageLite& request_message() override { return request; }
+  const ::google::protobuf::MessageLite& response_message() const override { return response; }
+  void run() override {
+    const ApiOptions& api = service_.api();
+    CallContext context = context_of(server().headers(), server().deadline(), api.app_id);
+    if (api.sampler.enabled()) {
+      context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api.sampler);
+    }
+    set_context(std::move(context));
+    if (auto refused = check_access(server().headers(), server().method(), api.access, api.api_token)) {
+      fail(std::move(*refused));
+      return;
+    }
+    method_(service_, std::static_pointer_cast<DaprCall>(shared_from_this()));
   }
-  const SharedCall call = UnaryCall::make(server, std::move(context), cancelled_);
-  if (auto refused = check_access(server, name, api_.access, api_.api_token)) {
-    call->fail(std::move(*refused));
-  } else {
-    method(call);
-  }
-  return call.get();
+
+  DaprService& service_;
+  const Method method_;
+};
+
+using Serve = void (*)(DaprService& service, IncomingCall call);
+
+// Serves calls with `run`, which is given the service and the call.
+template <class Request, class Response, auto run>
+void unary(DaprService& service, IncomingCall incoming) {
+  std::make_shared<DaprCall<Request, Response>>(
+      std::move(incoming), service,
+      [](DaprService& of, const std::shared_ptr<DaprCall<Request, Response>>& call) { run(of, *call, call); })
+      ->begin();
 }
 
-::grpc::ServerUnaryReactor* DaprService::InvokeService(Context* server, const wire::InvokeServiceRequest* request,
-                                                       ::dapr::proto::common::v1::InvokeResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/InvokeService", [&](const SharedCall& call) {
-    invoke_service(api_, next_worker(), call, *server, *request, *response);
-  });
-}
+// The methods of the blocks in their three forms.
+template <class Request, class Response, auto method>
+constexpr Serve answering = unary<Request, Response, [](DaprService& service, auto& call, const SharedCall& shared) {
+  method(service.api(), shared->worker(), shared, call.request, call.response);
+}>;
+template <class Request, auto method>
+constexpr Serve doing = unary<Request, Empty, [](DaprService& service, auto& call, const SharedCall& shared) {
+  method(service.api(), shared->worker(), shared, call.request);
+}>;
 
-::grpc::ServerUnaryReactor* DaprService::GetState(Context* server, const wire::GetStateRequest* request,
-                                                  wire::GetStateResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetState",
-               [&](const SharedCall& call) { get_state(api_, late(), call, *request, *response); });
-}
+struct Entry {
+  std::string_view name;
+  Serve serve;
+};
 
-::grpc::ServerUnaryReactor* DaprService::GetBulkState(Context* server, const wire::GetBulkStateRequest* request,
-                                                      wire::GetBulkStateResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetBulkState",
-               [&](const SharedCall& call) { get_bulk_state(api_, late(), call, *request, *response); });
-}
+// By name, for a search.
+constexpr auto kMethods = std::to_array<Entry>({
+    {"BulkPublishEvent", unary<wire::BulkPublishRequest, wire::BulkPublishResponse,
+                               [](DaprService& service, auto& call, const SharedCall& shared) {
+                                 bulk_publish_event(service.api(), shared->worker(), shared, call.request);
+                               }>},
+    {"BulkPublishEventAlpha1", unary<wire::BulkPublishRequest, wire::BulkPublishResponse,
+                                     [](DaprService& service, auto& call, const SharedCall& shared) {
+                                       bulk_publish_event(service.api(), shared->worker(), shared, call.request);
+                                     }>},
+    {"DeleteBulkState", doing<wire::DeleteBulkStateRequest, delete_bulk_state>},
+    {"DeleteState", doing<wire::DeleteStateRequest, delete_state>},
+    {"ExecuteStateTransaction", doing<wire::ExecuteStateTransactionRequest, execute_transaction>},
+    {"GetBulkSecret", answering<wire::GetBulkSecretRequest, wire::GetBulkSecretResponse, get_bulk_secret>},
+    {"GetBulkState", answering<wire::GetBulkStateRequest, wire::GetBulkStateResponse, get_bulk_state>},
+    {"GetConfiguration", answering<wire::GetConfigurationRequest, wire::GetConfigurationResponse, get_configuration>},
+    {"GetConfigurationAlpha1",
+     answering<wire::GetConfigurationRequest, wire::GetConfigurationResponse, get_configuration>},
+    {"GetMetadata", unary<wire::GetMetadataRequest, wire::GetMetadataResponse,
+                          [](DaprService& service, auto& call, const SharedCall& shared) {
+                            get_metadata(service.api(), shared, call.response);
+                          }>},
+    {"GetSecret", answering<wire::GetSecretRequest, wire::GetSecretResponse, get_secret>},
+    {"GetState", answering<wire::GetStateRequest, wire::GetStateResponse, get_state>},
+    {"InvokeBinding", answering<wire::InvokeBindingRequest, wire::InvokeBindingResponse, invoke_binding>},
+    {"InvokeService", unary<wire::InvokeServiceRequest, InvokeResponse,
+                            [](DaprService& service, auto& call, const SharedCall& shared) {
+                              invoke_service(service.api(), service.next_worker(), shared, call.request, call.response);
+                            }>},
+    {"PublishEvent", doing<wire::PublishEventRequest, publish_event>},
+    {"QueryStateAlpha1", unary<wire::QueryStateRequest, wire::QueryStateResponse,
+                               [](DaprService& service, auto& call, const SharedCall& shared) {
+                                 query_state(service.api(), shared->worker(), shared, call.request);
+                               }>},
+    {"SaveState", doing<wire::SaveStateRequest, save_state>},
+    {"SetMetadata", unary<wire::SetMetadataRequest, Empty,
+                          [](DaprService& service, auto& call, const SharedCall& shared) {
+                            set_metadata(service.api(), shared, call.request);
+                          }>},
+    {"Shutdown",
+     unary<wire::ShutdownRequest, Empty,
+           [](DaprService& service, auto&, const SharedCall& shared) { shut_down(service.api(), shared); }>},
+    {"SubscribeConfiguration",
+     [](DaprService& service,
+        IncomingCall call) { subscribe_configuration(service.api(), std::move(call), service.cancelled_count()); }},
+    {"SubscribeConfigurationAlpha1",
+     [](DaprService& service,
+        IncomingCall call) { subscribe_configuration(service.api(), std::move(call), service.cancelled_count()); }},
+    {"SubscribeTopicEventsAlpha1",
+     [](DaprService& service,
+        IncomingCall call) { TopicStream::serve(service.api(), std::move(call), service.cancelled_count()); }},
+    {"UnsubscribeConfiguration", answering<wire::UnsubscribeConfigurationRequest,
+                                           wire::UnsubscribeConfigurationResponse, unsubscribe_configuration>},
+    {"UnsubscribeConfigurationAlpha1", answering<wire::UnsubscribeConfigurationRequest,
+                                                 wire::UnsubscribeConfigurationResponse, unsubscribe_configuration>},
+});
+static_assert(std::ranges::is_sorted(kMethods, {}, &Entry::name));
 
-::grpc::ServerUnaryReactor* DaprService::SaveState(Context* server, const wire::SaveStateRequest* request, Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/SaveState",
-               [&](const SharedCall& call) { save_state(api_, late(), call, *request); });
-}
+}  // namespace
 
-::grpc::ServerUnaryReactor* DaprService::QueryStateAlpha1(Context* server, const wire::QueryStateRequest* request,
-                                                          wire::QueryStateResponse*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/QueryStateAlpha1",
-               [&](const SharedCall& call) { query_state(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::DeleteState(Context* server, const wire::DeleteStateRequest* request, Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/DeleteState",
-               [&](const SharedCall& call) { delete_state(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::DeleteBulkState(Context* server, const wire::DeleteBulkStateRequest* request,
-                                                         Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/DeleteBulkState",
-               [&](const SharedCall& call) { delete_bulk_state(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::ExecuteStateTransaction(Context* server,
-                                                                 const wire::ExecuteStateTransactionRequest* request,
-                                                                 Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/ExecuteStateTransaction",
-               [&](const SharedCall& call) { execute_transaction(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::PublishEvent(Context* server, const wire::PublishEventRequest* request,
-                                                      Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/PublishEvent",
-               [&](const SharedCall& call) { publish_event(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::BulkPublishEventAlpha1(Context* server,
-                                                                const wire::BulkPublishRequest* request,
-                                                                wire::BulkPublishResponse*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEventAlpha1",
-               [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::BulkPublishEvent(Context* server, const wire::BulkPublishRequest* request,
-                                                          wire::BulkPublishResponse*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/BulkPublishEvent",
-               [&](const SharedCall& call) { bulk_publish_event(api_, late(), call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::InvokeBinding(Context* server, const wire::InvokeBindingRequest* request,
-                                                       wire::InvokeBindingResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/InvokeBinding",
-               [&](const SharedCall& call) { invoke_binding(api_, late(), call, *server, *request, *response); });
-}
-
-::grpc::ServerBidiReactor<wire::SubscribeTopicEventsRequestAlpha1, wire::SubscribeTopicEventsResponseAlpha1>*
-DaprService::SubscribeTopicEventsAlpha1(Context* server) {
-  const auto stream = TopicStream::make(api_, cancelled_);
-  stream->begin(
-      check_access(*server, "/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1", api_.access, api_.api_token));
-  return stream.get();
-}
-
-::grpc::ServerUnaryReactor* DaprService::GetSecret(Context* server, const wire::GetSecretRequest* request,
-                                                   wire::GetSecretResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetSecret",
-               [&](const SharedCall& call) { get_secret(api_, late(), call, *request, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::GetBulkSecret(Context* server, const wire::GetBulkSecretRequest* request,
-                                                       wire::GetBulkSecretResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetBulkSecret",
-               [&](const SharedCall& call) { get_bulk_secret(api_, late(), call, *request, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::GetConfigurationAlpha1(Context* server,
-                                                                const wire::GetConfigurationRequest* request,
-                                                                wire::GetConfigurationResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetConfigurationAlpha1",
-               [&](const SharedCall& call) { get_configuration(api_, late(), call, *request, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::GetConfiguration(Context* server, const wire::GetConfigurationRequest* request,
-                                                          wire::GetConfigurationResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetConfiguration",
-               [&](const SharedCall& call) { get_configuration(api_, late(), call, *request, *response); });
-}
-
-DaprService::UpdateStream* DaprService::SubscribeConfigurationAlpha1(
-    Context* server, const wire::SubscribeConfigurationRequest* request) {
-  return subscribe_configuration(api_, late(), *server, "/dapr.proto.runtime.v1.Dapr/SubscribeConfigurationAlpha1",
-                                 *request);
-}
-
-DaprService::UpdateStream* DaprService::SubscribeConfiguration(Context* server,
-                                                               const wire::SubscribeConfigurationRequest* request) {
-  return subscribe_configuration(api_, late(), *server, "/dapr.proto.runtime.v1.Dapr/SubscribeConfiguration", *request);
-}
-
-::grpc::ServerUnaryReactor* DaprService::UnsubscribeConfigurationAlpha1(
-    Context* server, const wire::UnsubscribeConfigurationRequest* request,
-    wire::UnsubscribeConfigurationResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/UnsubscribeConfigurationAlpha1",
-               [&](const SharedCall& call) { unsubscribe_configuration(api_, late(), call, *request, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::UnsubscribeConfiguration(Context* server,
-                                                                  const wire::UnsubscribeConfigurationRequest* request,
-                                                                  wire::UnsubscribeConfigurationResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/UnsubscribeConfiguration",
-               [&](const SharedCall& call) { unsubscribe_configuration(api_, late(), call, *request, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::GetMetadata(Context* server, const wire::GetMetadataRequest*,
-                                                     wire::GetMetadataResponse* response) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/GetMetadata",
-               [&](const SharedCall& call) { get_metadata(api_, call, *response); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::SetMetadata(Context* server, const wire::SetMetadataRequest* request, Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/SetMetadata",
-               [&](const SharedCall& call) { set_metadata(api_, call, *request); });
-}
-
-::grpc::ServerUnaryReactor* DaprService::Shutdown(Context* server, const wire::ShutdownRequest*, Empty*) {
-  return serve(*server, "/dapr.proto.runtime.v1.Dapr/Shutdown", [&](const SharedCall& call) { shut_down(api_, call); });
+bool DaprService::serve(net::grpc::IncomingCall& call) {
+  std::string_view name = call.method();
+  if (!name.starts_with(kService)) return false;
+  name.remove_prefix(kService.size());
+  const auto found = std::ranges::lower_bound(kMethods, name, {}, &Entry::name);
+  if (found == kMethods.end() || found->name != name) return false;
+  found->serve(*this, std::move(call));
+  return true;
 }
 
 }  // namespace tandem::api::grpc

@@ -517,9 +517,9 @@ TEST(GrpcDoorTest, TellsClientsWhatItServes) {
 TEST(GrpcDoorTest, APortInUseIsOneClearLine) {
   TestDoor door;
   net::Workers workers(1);
-  auto second = GrpcDoor::listen(workers[0],
-                                 {.port = door.door->port(), .purpose = "the Dapr gRPC API of app b", .hint = "choose"},
-                                 door.options("b", ""));
+  auto second =
+      GrpcDoor::listen(workers, {.port = door.door->port(), .purpose = "the Dapr gRPC API of app b", .hint = "choose"},
+                       door.options("b", ""));
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().message, "cannot listen on 127.0.0.1:" + std::to_string(door.door->port()) +
                                         " for the Dapr gRPC API of app b: address already in use; choose");
@@ -535,9 +535,9 @@ TEST(GrpcDoorTest, ADrainWaitsForACallAndThenCutsIt) {
     ended.set_value(door.stub().InvokeService(&context, invocation("callee"), &response));
   });
   while (!door.app.keeps) std::this_thread::yield();
-  std::promise<Drained> drained;
-  door.door->drain(std::chrono::milliseconds(200), [&](Drained how) { drained.set_value(how); });
-  EXPECT_EQ(drained.get_future().get(), Drained::kCut);
+  std::promise<net::Drained> drained;
+  door.door->drain(std::chrono::milliseconds(200), [&](net::Drained how) { drained.set_value(how); });
+  EXPECT_EQ(drained.get_future().get(), net::Drained::kCut);
   EXPECT_FALSE(ended.get_future().get().ok());
   client.join();
 }
@@ -561,9 +561,9 @@ TEST(GrpcDoorTest, ADoorThatIsReplacedServesTheConnectionsThatItHas) {
 
 TEST(GrpcDoorTest, ADoorThatNobodyUsedDrainsAtOnce) {
   TestDoor door;
-  std::promise<Drained> drained;
-  door.door->drain(std::chrono::milliseconds(0), [&](Drained how) { drained.set_value(how); });
-  EXPECT_EQ(drained.get_future().get(), Drained::kFinished);
+  std::promise<net::Drained> drained;
+  door.door->drain(std::chrono::milliseconds(0), [&](net::Drained how) { drained.set_value(how); });
+  EXPECT_EQ(drained.get_future().get(), net::Drained::kFinished);
 }
 
 }  // namespace

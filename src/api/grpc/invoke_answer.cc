@@ -1,7 +1,6 @@
 #include "api/grpc/invoke_answer.h"
 
 #include <fmt/format.h>
-#include <grpcpp/server_context.h>
 
 #include "api/grpc/error_map.h"
 #include "blocks/invoke/invoke_service.h"
@@ -20,11 +19,11 @@ void InvokeAnswer::on_body(std::string_view piece, Completion<void> resume) {
 }
 
 void InvokeAnswer::on_end(net::Headers) {
-  call_->answer([&](::grpc::CallbackServerContext& server) {
+  call_->answer([&](AnswerMetadata& metadata) {
     if (::grpc::Status too_large = body_.status(); !too_large.ok()) return too_large;
-    for (const auto& [key, value] : headers_) server.AddInitialMetadata(key, value);
-    server.AddInitialMetadata("dapr-http-status", fmt::format("{}", status_));
-    if (!traceparent_.empty()) server.AddInitialMetadata("traceparent", traceparent_);
+    for (const auto& [key, value] : headers_) metadata.add_initial(key, value);
+    metadata.add_initial("dapr-http-status", fmt::format("{}", status_));
+    if (!traceparent_.empty()) metadata.add_initial("traceparent", traceparent_);
     ::grpc::Status status = status_of_http(status_, body_.view());
     if (status.ok()) {
       response_.mutable_data()->set_value(body_.take());

@@ -32,8 +32,8 @@ void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, Invo
   invoked->stub.async()->OnInvoke(&invoked->context, &invoked->request, &invoked->response,
                                   [invoked, call, &response, gate](const ::grpc::Status& status) {
                                     if (gate) gate->leave();
-                                    call->answer([&](::grpc::CallbackServerContext& server) {
-                                      net::grpc::answer_metadata(invoked->context, server);
+                                    call->answer([&](AnswerMetadata& metadata) {
+                                      metadata = net::grpc::answer_metadata(invoked->context);
                                       response = std::move(invoked->response);
                                       return status;
                                     });
@@ -43,16 +43,15 @@ void begin(const std::shared_ptr<Invoked>& invoked, const SharedCall& call, Invo
 }  // namespace
 
 void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
-                     const ::grpc::ServerContextBase& server, const InvokeRequest& message, const std::string& method,
-                     InvokeResponse& response) {
+                     const InvokeRequest& message, const std::string& method, InvokeResponse& response) {
   if (route.is_healthy && !route.is_healthy()) {
     call->fail(
         to_status(invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
     return;
   }
   auto invoked = std::make_shared<Invoked>(route.channel);
-  net::grpc::onward_metadata(server, route, api.app_id, invoked->context);
-  invoked->context.set_deadline(server.deadline());
+  net::grpc::onward_metadata(call->server(), route, api.app_id, invoked->context);
+  net::grpc::set_deadline(invoked->context, call->context().deadline);
   invoked->request = message;
   invoked->request.set_method(method);
   if (!route.gate) return begin(invoked, call, response, nullptr);

@@ -1,10 +1,8 @@
 // InvokeService to an app that speaks gRPC: the message goes on to its AppCallback.OnInvoke as it is, and its answer,
 // status, details and metadata come back.
 //
-// Called inside the method of a call, on a thread of gRPC's. `response` lives until the call is answered.
+// Called inside the method of a call. `response` lives until the call is answered.
 #pragma once
-
-#include <grpcpp/server_context.h>
 
 #include <string>
 
@@ -16,7 +14,7 @@ namespace tandem::api::grpc {
 
 // `method` is that of `message`, checked and cleaned.
 void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
-                     const ::grpc::ServerContextBase& server, const ::dapr::proto::common::v1::InvokeRequest& message,
-                     const std::string& method, ::dapr::proto::common::v1::InvokeResponse& response);
+                     const ::dapr::proto::common::v1::InvokeRequest& message, const std::string& method,
+                     ::dapr::proto::common::v1::InvokeResponse& response);
 
 }  // namespace tandem::api::grpc

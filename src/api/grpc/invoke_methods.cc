@@ -37,16 +37,15 @@ bool is_header(std::string_view key, std::string_view api_token) {
          std::ranges::find(kNoHeaders, key) == kNoHeaders.end();
 }
 
-net::OwnedHeaders headers_of(const ApiOptions& api, const ::grpc::ServerContextBase& server, const CallContext& context,
-                             const InvokeRequest& message, const invoke::Callee& callee) {
+net::OwnedHeaders headers_of(const ApiOptions& api, const UnaryCall& call, const InvokeRequest& message,
+                             const invoke::Callee& callee) {
+  const CallContext& context = call.context();
   net::OwnedHeaders headers;
-  for (const auto& [key_ref, value_ref] : server.client_metadata()) {
-    const std::string_view key(key_ref.data(), key_ref.size());
-    if (!is_header(key, api.api_token)) continue;
+  call.server().for_each_metadatum([&](std::string_view key, std::string_view value) {
+    if (!is_header(key, api.api_token)) return;
     // What gRPC reserves goes on under Dapr's prefix.
-    headers.push_back({(key.starts_with("grpc-") ? "dapr-" : "") + std::string(key),
-                       std::string(value_ref.data(), value_ref.size())});
-  }
+    headers.push_back({(key.starts_with("grpc-") ? "dapr-" : "") + std::string(key), std::string(value)});
+  });
   if (!context.trace.traceparent.empty()) headers.push_back({"traceparent", context.trace.traceparent});
   if (!context.trace.tracestate.empty()) headers.push_back({"tracestate", context.trace.tracestate});
   const std::string type = message.data().type_url().empty() ? message.content_type() : "application/x-protobuf";
@@ -76,8 +75,7 @@ bool is_printable(std::string_view text) {
 }  // namespace
 
 void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall& call,
-                    const ::grpc::ServerContextBase& server, const wire::InvokeServiceRequest& request,
-                    ::dapr::proto::common::v1::InvokeResponse& response) {
+                    const wire::InvokeServiceRequest& request, ::dapr::proto::common::v1::InvokeResponse& response) {
   const InvokeRequest& message = request.message();
   const auto refuse = [&](std::string_view cause) { call->fail(to_status(invoke_failed(request.id(), cause))); };
   const auto method = invoke::normalize_method(message.method());
@@ -95,7 +93,7 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   }
   const bool here = !external && !callee->elsewhere && api.routes != nullptr;
   if (const net::grpc::CallRoute* route = here ? api.routes->here(callee->app_id) : nullptr) {
-    return invoke_grpc_app(api, *route, call, server, message, *method, response);
+    return invoke_grpc_app(api, *route, call, message, *method, response);
   }
   // An app elsewhere need not speak HTTP: its own sidecar knows.
   if (const std::string_view why = refusal_of(message); !why.empty() && !callee->elsewhere) {
@@ -113,18 +111,19 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   net::OwnedRequest http{.method = HTTPExtension::Verb_Name(message.http_extension().verb()),
                          .authority = std::string(callee->authority),
                          .target = std::move(*path),
-                         .headers = headers_of(api, server, context, message, *callee)};
+                         .headers = headers_of(api, *call, message, *callee)};
   if (!query.empty()) http.target.append("?").append(query);
   auto answer = std::make_unique<InvokeAnswer>(call, request.id(), api.max_message_bytes, response,
                                                api.sampler.enabled() ? context.trace.traceparent : std::string());
   // The worker may come to it when the request is gone already.
-  api.workers[worker]->post([&api, worker, target = request.id(), method = *method, http = std::move(http),
-                             body = message.data().value(), context = call->context(),
-                             answer = std::move(answer)]() mutable {
+  Task task = [&api, worker, target = request.id(), method = *method, http = std::move(http),
+               body = message.data().value(), context = call->context(), answer = std::move(answer)]() mutable {
     api.invoke.hand_over(
         api.app_id, target, method, worker,
         net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(answer)));
-  });
+  };
+  if (api.workers[worker] == &call->worker()) return task();
+  api.workers[worker]->post(std::move(task));
 }
 
 }  // namespace tandem::api::grpc

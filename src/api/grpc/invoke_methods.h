@@ -18,7 +18,6 @@ namespace wire = ::dapr::proto::runtime::v1;
 
 // The app is called on worker number `worker`.
 void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall& call,
-                    const ::grpc::ServerContextBase& server, const wire::InvokeServiceRequest& request,
-                    ::dapr::proto::common::v1::InvokeResponse& response);
+                    const wire::InvokeServiceRequest& request, ::dapr::proto::common::v1::InvokeResponse& response);
 
 }  // namespace tandem::api::grpc

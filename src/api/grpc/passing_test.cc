@@ -253,9 +253,9 @@ TEST(PassingTest, ADrainWaitsForAPassedCallAndThenCutsIt) {
     return call_service(door, context, "/test.Service/Ask", answer);
   });
   ASSERT_TRUE(app.noted.wait_for("read"));
-  std::promise<Drained> drained;
-  door.door->drain(std::chrono::milliseconds(200), [&](Drained how) { drained.set_value(how); });
-  EXPECT_EQ(drained.get_future().get(), Drained::kCut);
+  std::promise<net::Drained> drained;
+  door.door->drain(std::chrono::milliseconds(200), [&](net::Drained how) { drained.set_value(how); });
+  EXPECT_EQ(drained.get_future().get(), net::Drained::kCut);
   EXPECT_FALSE(ended.get().ok());
   EXPECT_TRUE(app.noted.wait_for("cancelled"));
 }

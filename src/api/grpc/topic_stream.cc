@@ -8,6 +8,7 @@
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "blocks/pubsub/event_fields.h"
+#include "net/grpc/passed_call.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -48,32 +49,22 @@ Verdict verdict_of(const wire::SubscribeTopicEventsRequestProcessedAlpha1& answe
 
 }  // namespace
 
-std::shared_ptr<TopicStream> TopicStream::make(const ApiOptions& api, std::atomic<std::size_t>& cancelled) {
-  std::shared_ptr<TopicStream> stream(new TopicStream(api, cancelled));
-  stream->self_ = stream;
-  return stream;
-}
-
-void TopicStream::begin(std::optional<::grpc::Status> refused) {
-  if (refused) {
-    finish(std::move(*refused));
-  } else {
-    read_next();
+void TopicStream::serve(const ApiOptions& api, net::grpc::IncomingCall call, std::atomic<std::size_t>& cancelled) {
+  if (auto refused = check_access(call.headers(), call.method(), api.access, api.api_token)) {
+    return net::grpc::refuse_call(std::move(call), *refused);
   }
-}
-
-void TopicStream::read_next() {
-  const std::lock_guard lock(mutex_);
-  if (!finished_) StartRead(&request_);
+  const std::shared_ptr<TopicStream> stream(new TopicStream(api, std::move(call), cancelled));
+  stream->begin();
+  stream->start_read();
 }
 
 void TopicStream::write_next() {
   if (finished_ || !opened_ || writing_ || outgoing_.empty()) return;
   writing_ = true;
-  StartWrite(&outgoing_.front());
+  start_write(outgoing_.front().SerializeAsString());
 }
 
-bool TopicStream::finish(::grpc::Status status) {
+bool TopicStream::end(::grpc::Status status) {
   std::map<std::string, Completion<Verdict>> open;
   std::unique_ptr<pubsub::PubsubService::Stream> subscription;
   {
@@ -81,36 +72,41 @@ bool TopicStream::finish(::grpc::Status status) {
     if (std::exchange(finished_, true)) return false;
     open.swap(open_);
     subscription = std::move(subscription_);
-    Finish(std::move(status));
+    finish(std::move(status));
   }
   subscription.reset();
   for (auto& [id, done] : open) done(fail(gone()));
   return true;
 }
 
-void TopicStream::OnReadDone(bool ok) {
-  if (!ok) {
-    finish(plain("EOF"));
+void TopicStream::on_read(std::optional<std::string_view> message) {
+  if (!message) {
+    end(plain("EOF"));
+    return;
+  }
+  wire::SubscribeTopicEventsRequestAlpha1 request;
+  if (!request.ParseFromArray(message->data(), static_cast<int>(message->size()))) {
+    end({::grpc::StatusCode::INTERNAL, "grpc: failed to unmarshal the received message"});
     return;
   }
   if (!std::exchange(begun_, true)) {
-    if (!request_.has_initial_request()) {
-      finish(plain("initial request is required"));
+    if (!request.has_initial_request()) {
+      end(plain("initial request is required"));
       return;
     }
-    return subscribe(request_.initial_request());
+    return subscribe(request.initial_request());
   }
-  if (!request_.has_event_processed()) {
-    finish(plain("duplicate initial request received"));
+  if (!request.has_event_processed()) {
+    end(plain("duplicate initial request received"));
     return;
   }
-  processed(request_.event_processed());
-  read_next();
+  processed(request.event_processed());
+  start_read();
 }
 
 void TopicStream::subscribe(const wire::SubscribeTopicEventsRequestInitialAlpha1& request) {
   if (request.pubsub_name().empty() || request.topic().empty()) {
-    finish(plain(request.pubsub_name().empty() ? "pubsubName is required" : "topic is required"));
+    end(plain(request.pubsub_name().empty() ? "pubsubName is required" : "topic is required"));
     return;
   }
   config::Subscription wanted;
@@ -120,16 +116,17 @@ void TopicStream::subscribe(const wire::SubscribeTopicEventsRequestInitialAlpha1
   wanted.dead_letter_topic = request.dead_letter_topic();
   wanted.metadata = to_metadata(request.metadata());
   const std::string pubsub = wanted.pubsub_name;
-  auto subscription = api_.pubsub.subscribe_stream(api_.app_id, std::move(wanted), shared_from_this());
+  auto subscription = api_.pubsub.subscribe_stream(api_.app_id, std::move(wanted),
+                                                   std::static_pointer_cast<TopicStream>(shared_from_this()));
   if (!subscription) {
     Error error = std::move(subscription.error());
     if (error.code == Code::kNotFound) {
       error.code = Code::kInvalidArgument;
-      finish(to_status(error, {.app_id = api_.app_id, .component = pubsub}));
+      end(to_status(error, {.app_id = api_.app_id, .component = pubsub}));
     } else if (error.code == Code::kUnavailable) {
-      finish({::grpc::StatusCode::UNAVAILABLE, error.message});
+      end({::grpc::StatusCode::UNAVAILABLE, error.message});
     } else {
-      finish(plain(fmt::format("failed to create subscription for {}: {}", pubsub, error.message)));
+      end(plain(fmt::format("failed to create subscription for {}: {}", pubsub, error.message)));
     }
     return;
   }
@@ -143,7 +140,7 @@ void TopicStream::subscribe(const wire::SubscribeTopicEventsRequestInitialAlpha1
       write_next();
     }
   }
-  read_next();
+  start_read();
 }
 
 void TopicStream::processed(const wire::SubscribeTopicEventsRequestProcessedAlpha1& answer) {
@@ -179,9 +176,9 @@ void TopicStream::deliver(pubsub::Delivery delivery, Completion<Verdict> done) {
   if (done) done(fail(std::move(refused)));
 }
 
-void TopicStream::OnWriteDone(bool ok) {
+void TopicStream::on_written(bool ok) {
   if (!ok) {
-    finish(plain("the stream is broken"));
+    end(plain("the stream is broken"));
     return;
   }
   const std::lock_guard lock(mutex_);
@@ -190,10 +187,10 @@ void TopicStream::OnWriteDone(bool ok) {
   write_next();
 }
 
-void TopicStream::OnCancel() {
-  if (finish(::grpc::Status::CANCELLED)) cancelled_.fetch_add(1, std::memory_order_relaxed);
+void TopicStream::on_gone() {
+  if (end(::grpc::Status::CANCELLED)) cancelled_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void TopicStream::stop() { finish(plain("stream closed")); }
+void TopicStream::stop() { end(plain("stream closed")); }
 
 }  // namespace tandem::api::grpc

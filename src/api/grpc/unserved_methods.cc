@@ -3,18 +3,17 @@
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
-#include <grpcpp/support/byte_buffer.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "blocks/sidecar/unconfigured.h"
 #include "net/grpc/passed_call.h"
+#include "net/grpc/server_stream.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -63,14 +62,6 @@ std::optional<Facility> facility_of(std::string_view method) {
   return found->facility;
 }
 
-std::string bytes_of(const ::grpc::ByteBuffer& buffer) {
-  std::vector<::grpc::Slice> slices;
-  std::string bytes;
-  if (!buffer.Dump(&slices).ok()) return bytes;
-  for (const ::grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
-}
-
 }  // namespace
 
 Error unserved_error(std::string_view method, std::string_view name) {
@@ -105,52 +96,44 @@ std::string first_string_field(std::string_view message) {
   return text;
 }
 
-// Lives until gRPC is done with it.
-class UnservedMethods::Call final : public ::grpc::ServerGenericBidiReactor {
+// Waits for the message, which has the name that the error repeats.
+class UnservedMethods::Call final : public net::grpc::ServerStream {
  public:
-  Call(const ApiOptions& api, std::string method) : api_(api), method_(std::move(method)) {}
+  Call(const UnservedMethods& home, net::grpc::IncomingCall call) : ServerStream(std::move(call)), home_(home) {}
 
-  void begin() {
-    if (names_component(method_)) {
-      StartRead(&request_);
-    } else {
-      finish(status({}));
-    }
-  }
-  void finish(::grpc::Status status) {
-    if (!finished_.exchange(true)) Finish(std::move(status));
+  void open() {
+    begin();
+    start_read();
   }
 
  private:
-  void OnReadDone(bool ok) override {
-    const std::string name = ok ? first_string_field(bytes_of(request_)) : std::string();
-    finish(status(name));
+  void on_read(std::optional<std::string_view> message) override {
+    if (!call().is_open()) return;
+    finish(home_.status(call().method(), first_string_field(message.value_or(""))));
   }
-  void OnCancel() override { finish(::grpc::Status::CANCELLED); }
-  void OnDone() override { delete this; }
+  void on_written(bool) override {}
+  void on_gone() override { finish(::grpc::Status::CANCELLED); }
 
-  ::grpc::Status status(std::string_view name) const {
-    return to_status(unserved_error(method_, name), {.app_id = api_.app_id, .app_namespace = api_.invoke.name_space()});
-  }
-
-  const ApiOptions& api_;
-  const std::string method_;
-  ::grpc::ByteBuffer request_;
-  std::atomic<bool> finished_ = false;
+  const UnservedMethods& home_;
 };
 
-::grpc::ServerGenericBidiReactor* UnservedMethods::CreateReactor(::grpc::GenericCallbackServerContext* server) {
-  if (auto refused = check_access(*server, server->method(), api_.access, api_.api_token)) {
-    return net::grpc::refuse_call(std::move(*refused));
+::grpc::Status UnservedMethods::status(std::string_view method, std::string_view name) const {
+  return to_status(unserved_error(method, name), {.app_id = api_.app_id, .app_namespace = api_.invoke.name_space()});
+}
+
+void UnservedMethods::serve(net::grpc::IncomingCall call) {
+  if (auto refused = check_access(call.headers(), call.method(), api_.access, api_.api_token)) {
+    return net::grpc::refuse_call(std::move(call), *refused);
   }
-  if (api_.routes != nullptr && !facility_of(server->method())) {
-    if (const auto callee = net::grpc::callee_of(*server)) {
-      return net::grpc::pass_call(*server, *callee, *api_.routes, {.caller = api_.app_id, .cancelled = cancelled_});
+  if (api_.routes != nullptr && !facility_of(call.method())) {
+    if (const auto callee = net::grpc::callee_of(*call.exchange)) {
+      return net::grpc::pass_call(std::move(call), *callee, *api_.routes,
+                                  {.caller = api_.app_id, .cancelled = cancelled_});
     }
   }
-  auto* call = new Call(api_, server->method());
-  call->begin();
-  return call;
+  if (names_component(call.method())) return std::make_shared<Call>(*this, std::move(call))->open();
+  const ::grpc::Status answer = status(call.method(), {});
+  net::grpc::refuse_call(std::move(call), answer);
 }
 
 }  // namespace tandem::api::grpc

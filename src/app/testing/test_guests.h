@@ -270,7 +270,10 @@ class Rig {
   state::StateService state{""};
   pubsub::PubsubService pubsub;
   invoke::InvokeService invoke;
-  host::HostServices services{state, pubsub, invoke};
+  bindings::BindingService bindings{bindings::BindingService::Options{}};
+  secrets::SecretService secrets;
+  configuration::ConfigurationService configuration;
+  host::HostServices services{state, pubsub, invoke, bindings, secrets, configuration};
 
  private:
   struct Pool {

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/json_normal.h"
 #include "blocks/late_completion.h"
+#include "blocks/registry.h"
 
 namespace tandem::bindings {
 namespace {
@@ -26,6 +27,11 @@ bool in_scope(const BindingEntry& entry, std::string_view app_id) {
   return entry.scopes.empty() || std::ranges::find(entry.scopes, app_id) != entry.scopes.end();
 }
 
+void close_parts(const BindingEntry& entry, SteadyTime deadline) {
+  if (entry.input != nullptr) entry.input->close(deadline);
+  if (entry.output != nullptr) entry.output->close(deadline);
+}
+
 Error invoke_error(std::string_view binding, std::string_view cause) {
   return {Code::kInternal, "ERR_INVOKE_OUTPUT_BINDING",
           fmt::format("error invoking output binding {}: {}", binding, cause)};
@@ -34,11 +40,6 @@ Error invoke_error(std::string_view binding, std::string_view cause) {
 }  // namespace
 
 struct BindingService::Core : std::enable_shared_from_this<Core> {
-  struct Slot {
-    std::string app_id;
-    std::string binding;
-    std::unique_ptr<InputBinding::Reading> reading;
-  };
   // What is under way for one app.
   struct Reader {
     std::string app_id;
@@ -46,6 +47,13 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
     std::string route;
     InputSink& sink;
     std::optional<Logger> log;  // the app's
+    const BindingEntry* entry;  // for comparison
+    // Events under way, each of which leads back into the binding.
+    mutable std::atomic<std::size_t> running = 0;
+  };
+  struct Slot {
+    std::shared_ptr<const Reader> reader;
+    std::unique_ptr<InputBinding::Reading> reading;
   };
 
   // An answer that goes on to output bindings in turn.
@@ -57,29 +65,32 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
 
   explicit Core(Options options) : options(options) {}
 
+  using Pinned = Registry<BindingEntry>::Pin;
+
   // The binding, or why the call cannot be made.
-  Result<OutputBinding*> find(std::string_view app_id, const InvokeCall& call) const {
+  Result<Pinned> find(std::string_view app_id, const InvokeCall& call) const {
     if (call.operation.empty()) return fail(Code::kInternal, "operation field is missing from request");
-    const auto found = entries.find(call.binding);
-    if (found == entries.end() || found->second.output == nullptr || !in_scope(found->second, app_id)) {
+    Pinned found = entries.find(call.binding);
+    if (!found || found->output == nullptr || !in_scope(*found, app_id)) {
       return fail(Code::kInternal, fmt::format("couldn't find output binding {}", call.binding));
     }
-    OutputBinding& output = *found->second.output;
-    const auto operations = output.operations();
+    const auto operations = found->output->operations();
     if (std::ranges::find(operations, call.operation) == operations.end()) {
       return fail(Code::kInternal, fmt::format("binding {} does not support operation {}. supported operations:{}",
                                                call.binding, call.operation, fmt::join(operations, " ")));
     }
-    return &output;
+    return found;
   }
 
   // Where the completion runs is the binding's matter.
   void invoke(const CallContext& context, InvokeCall call, Completion<InvokeAnswer> done) {
     const Clock::time_point started = Clock::now();
-    const Result<OutputBinding*> output = find(context.app_id, call);
+    Result<Pinned> entry = find(context.app_id, call);
+    OutputBinding* const output = entry ? (*entry)->output.get() : nullptr;
     InvokeRequest request{call.operation, std::move(call.data), std::move(call.metadata)};
     Completion<InvokeAnswer> explained = [self = shared_from_this(), started, app_id = context.app_id,
                                           binding = std::move(call.binding), operation = std::move(call.operation),
+                                          held = entry ? std::move(*entry) : Pinned(),
                                           done = std::move(done)](Result<InvokeAnswer> answer) mutable {
       Status status;
       if (!answer) {
@@ -94,27 +105,49 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
       }
       done(std::move(answer));
     };
-    if (!output) return explained(fail(output.error()));
-    (*output)->invoke(context, std::move(request), std::move(explained));
+    if (!entry) return explained(fail(std::move(entry.error())));
+    output->invoke(context, std::move(request), std::move(explained));
   }
 
-  bool begin() {
+  bool begin(const Reader& reader) {
     const std::lock_guard lock(mutex);
     if (stopped) return false;
     ++running;
+    ++reader.running;
     return true;
   }
-  void also_begin() {
+  void also_begin(const Reader& reader) {
     const std::lock_guard lock(mutex);
     ++running;
+    ++reader.running;
   }
-  void end() {
+  void end(const Reader& reader) {
     const std::lock_guard lock(mutex);
+    --reader.running;
     if (--running == 0) idle.notify_all();
+  }
+  // The reading ends when the slot goes, outside the lock; what it has begun is remembered.
+  template <class Of>
+  std::vector<Slot> take_slots(Of of) {
+    const std::lock_guard lock(mutex);
+    std::vector<Slot> taken;
+    std::erase_if(slots, [&](Slot& slot) {
+      if (!of(*slot.reader)) return false;
+      ended_readers.push_back(slot.reader);
+      taken.push_back(std::move(slot));
+      return true;
+    });
+    std::erase_if(ended_readers, [](const auto& reader) { return reader.use_count() == 1 && reader->running == 0; });
+    return taken;
+  }
+  bool is_used(const BindingEntry& entry) {
+    const std::lock_guard lock(mutex);
+    return std::ranges::any_of(ended_readers,
+                               [&](const auto& reader) { return reader->entry == &entry && reader->running > 0; });
   }
 
   void handle(std::shared_ptr<const Reader> reader, Event event, Completion<std::string> done) {
-    if (!begin()) return done(fail(Code::kCancelled, "input binding is closed"));
+    if (!begin(*reader)) return done(fail(Code::kCancelled, "input binding is closed"));
     AppEvent on_its_way{.binding = reader->binding,
                         .route = reader->route,
                         .data = std::move(event.data),
@@ -147,18 +180,18 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
                            {{"binding", reader->binding}, {"error", answer.error().message}});
       }
       done(fail(std::move(answer.error())));
-      return end();
+      return end(*reader);
     }
     // As in daprd: JSON goes on as JSON, and anything else as null.
     const Result<std::string_view> json = parse_json(answer->data);
     const std::string onward = json ? normal_json(*json).value_or("null") : "null";
     if (answer->order == AppAnswer::Order::kParallel) {
       for (const std::string& name : answer->to) {
-        also_begin();
-        send_on(reader, name, onward, [self = shared_from_this()](bool) { self->end(); });
+        also_begin(*reader);
+        send_on(reader, name, onward, [self = shared_from_this(), reader](bool) { self->end(*reader); });
       }
       done(std::move(answer->data));
-      return end();
+      return end(*reader);
     }
     auto round = std::make_shared<const Round>(std::move(reader), std::move(answer->to), onward);
     send_in_turn(std::move(round), 0,
@@ -169,7 +202,7 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
   void send_in_turn(std::shared_ptr<const Round> round, std::size_t next, Task done) {
     if (next == round->to.size()) {
       done();
-      return end();
+      return end(*round->reader);
     }
     const Round& here = *round;
     send_on(here.reader, here.to[next], here.data,
@@ -196,12 +229,13 @@ struct BindingService::Core : std::enable_shared_from_this<Core> {
   }
 
   const Options options;
-  std::map<std::string, BindingEntry, std::less<>> entries;
+  Registry<BindingEntry> entries;
   std::mutex mutex;  // of what follows
   std::condition_variable idle;
   std::size_t running = 0;
   bool stopped = false;
   std::vector<Slot> slots;
+  std::vector<std::shared_ptr<const Reader>> ended_readers;
 };
 
 BindingService::BindingService(Options options) : core_(std::make_shared<Core>(options)) {}
@@ -209,17 +243,36 @@ BindingService::~BindingService() {
   stop_all();
   // What is under way holds the core, and a binding holds what is under way: it ends with the bindings, and finds none
   // to go on to.
-  const auto entries = std::exchange(core_->entries, {});
+  core_->entries.clear();
 }
 
 Status BindingService::add(BindingEntry entry) {
   if (entry.name.empty()) return fail(Code::kInvalidArgument, "a binding needs a name");
   std::string name = entry.name;
   if (entry.route.empty()) entry.route = name;
-  if (!core_->entries.emplace(name, std::move(entry)).second) {
+  if (!core_->entries.add(name, std::move(entry))) {
     return fail(Code::kAlreadyExists, fmt::format("binding {} is there already", name));
   }
   return {};
+}
+
+void BindingService::put(BindingEntry entry) {
+  std::string name = entry.name;
+  if (entry.route.empty()) entry.route = name;
+  core_->entries.put(name, std::move(entry));
+  const auto ended = core_->take_slots([&](const Core::Reader& reader) { return reader.binding == name; });
+}
+
+void BindingService::remove(std::string_view name) {
+  core_->entries.remove(name);
+  const auto ended = core_->take_slots([&](const Core::Reader& reader) { return reader.binding == name; });
+}
+
+bool BindingService::sweep(SteadyTime deadline) {
+  for (const auto& unused : core_->entries.sweep([&](const BindingEntry& entry) { return core_->is_used(entry); })) {
+    close_parts(*unused, deadline);
+  }
+  return core_->entries.has_retired();
 }
 
 void BindingService::invoke(Caller caller, InvokeCall call, Completion<InvokeAnswer> done) {
@@ -229,29 +282,30 @@ void BindingService::invoke(Caller caller, InvokeCall call, Completion<InvokeAns
 
 std::vector<BindingService::Input> BindingService::inputs(std::string_view app_id) const {
   std::vector<Input> inputs;
-  for (const auto& [name, entry] : core_->entries) {
-    if (entry.input != nullptr && in_scope(entry, app_id)) inputs.push_back({name, entry.route, entry.reader});
+  for (const auto& [name, entry] : core_->entries.all()) {
+    if (entry->input != nullptr && in_scope(*entry, app_id)) inputs.push_back({name, entry->route, entry->reader});
   }
   return inputs;
 }
 
 Status BindingService::start(const std::string& app_id, const std::string& binding, InputSink& sink) {
-  const auto found = core_->entries.find(binding);
-  if (found == core_->entries.end() || found->second.input == nullptr || !in_scope(found->second, app_id)) {
+  const Core::Pinned found = core_->entries.find(binding);
+  if (!found || found->input == nullptr || !in_scope(*found, app_id)) {
     return fail(Code::kNotFound, fmt::format("couldn't find input binding {}", binding));
   }
+  const auto reads = [&](const Core::Slot& slot) {
+    return slot.reader->app_id == app_id && slot.reader->binding == binding;
+  };
   {
     const std::lock_guard lock(core_->mutex);
-    const bool reads = std::ranges::any_of(
-        core_->slots, [&](const Core::Slot& slot) { return slot.app_id == app_id && slot.binding == binding; });
-    if (core_->stopped || reads) return {};
+    if (core_->stopped || std::ranges::any_of(core_->slots, reads)) return {};
   }
   std::optional<Logger> log;
   if (core_->options.log != nullptr) log = core_->options.log->for_app(app_id);
-  auto reader =
-      std::make_shared<const Core::Reader>(Core::Reader{app_id, binding, found->second.route, sink, std::move(log)});
-  auto reading = found->second.input->read(
-      app_id, [weak = std::weak_ptr(core_), reader](Event event, Completion<std::string> done) {
+  const auto reader =
+      std::make_shared<const Core::Reader>(app_id, binding, found->route, sink, std::move(log), &*found);
+  auto reading =
+      found->input->read(app_id, [weak = std::weak_ptr(core_), reader](Event event, Completion<std::string> done) {
         const auto core = weak.lock();
         if (core == nullptr) return done(fail(Code::kCancelled, "input binding is closed"));
         core->handle(reader, std::move(event), std::move(done));
@@ -259,24 +313,21 @@ Status BindingService::start(const std::string& app_id, const std::string& bindi
   if (!reading) return fail(std::move(reading.error()));
   // A reading that nobody wants any more ends outside the lock.
   const std::lock_guard lock(core_->mutex);
-  if (!core_->stopped) core_->slots.push_back({app_id, binding, std::move(*reading)});
+  const Core::Pinned now = core_->entries.find(binding);
+  if (!core_->stopped && now && &*now == &*found) core_->slots.push_back({reader, std::move(*reading)});
   return {};
 }
 
 void BindingService::stop(std::string_view app_id) {
-  std::vector<Core::Slot> ended;
-  const std::lock_guard lock(core_->mutex);
-  const auto theirs =
-      std::ranges::partition(core_->slots, [&](const Core::Slot& slot) { return slot.app_id != app_id; });
-  ended.assign(std::make_move_iterator(theirs.begin()), std::make_move_iterator(theirs.end()));
-  core_->slots.erase(theirs.begin(), theirs.end());
+  const auto ended = core_->take_slots([&](const Core::Reader& reader) { return reader.app_id == app_id; });
 }
 
 void BindingService::stop_all() {
-  std::vector<Core::Slot> ended;
-  const std::lock_guard lock(core_->mutex);
-  core_->stopped = true;
-  ended.swap(core_->slots);
+  {
+    const std::lock_guard lock(core_->mutex);
+    core_->stopped = true;
+  }
+  const auto ended = core_->take_slots([](const Core::Reader&) { return true; });
 }
 
 void BindingService::close(SteadyTime deadline) {
@@ -285,10 +336,8 @@ void BindingService::close(SteadyTime deadline) {
     std::unique_lock lock(core_->mutex);
     core_->idle.wait_until(lock, deadline, [&] { return core_->running == 0; });
   }
-  for (auto& [name, entry] : core_->entries) {
-    if (entry.input != nullptr) entry.input->close(deadline);
-    if (entry.output != nullptr) entry.output->close(deadline);
-  }
+  for (const auto& [name, entry] : core_->entries.all()) close_parts(*entry, deadline);
+  for (const auto& entry : core_->entries.retired()) close_parts(*entry, deadline);
 }
 
 }  // namespace tandem::bindings

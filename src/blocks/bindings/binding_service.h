@@ -1,8 +1,8 @@
 // The bindings building block: invoking an output binding once for all doors, and events of input bindings on their way
 // to apps.
 //
-// One object a process; add() is the server's, before the workers start, invoke() is any thread's, the rest belongs to
-// threads that may wait. Source: https://docs.dapr.io/reference/api/bindings_api/ and the answers of daprd 1.18.
+// One object a process; invoke() is any thread's, also while bindings come and go (blocks/registry.h), the rest belongs
+// to threads that may wait. Source: https://docs.dapr.io/reference/api/bindings_api/ and the answers of daprd 1.18.
 #pragma once
 
 #include <chrono>
@@ -95,6 +95,10 @@ class BindingService final {
   ~BindingService();
 
   Status add(BindingEntry entry);
+  // As StateService's. Reading ends with the binding that it was begun on: start() it again.
+  void put(BindingEntry entry);
+  void remove(std::string_view name);
+  bool sweep(SteadyTime deadline);
 
   // Fails with ERR_INVOKE_OUTPUT_BINDING, kInternal, and Dapr 1.18's messages: no such binding in the app's scope, no
   // operation, one that the binding does not have, or what the binding says. A failure that comes with metadata is in

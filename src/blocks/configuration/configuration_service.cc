@@ -27,20 +27,26 @@ std::string list_of(const std::vector<std::string>& keys) { return fmt::format("
 // there are no locks.
 class ConfigurationService::Subscription final : public Watcher, public std::enable_shared_from_this<Subscription> {
  public:
-  Subscription(std::string id, std::string app_id, const StoreEntry& entry, Executor& home,
+  Subscription(std::string app_id, std::string store, SubscribeRequest request, Executor& home,
                std::shared_ptr<Listener> listener, const Logger* log)
-      : id_(std::move(id)),
-        app_id_(std::move(app_id)),
-        entry_(entry),
+      : app_id_(std::move(app_id)),
+        store_(std::move(store)),
+        request_(std::move(request)),
         home_(home),
         listener_(std::move(listener)),
         log_(log) {}
 
   const std::string& app_id() const { return app_id_; }
-  const StoreEntry& entry() const { return entry_; }
+  const std::string& store() const { return store_; }
+  // What it asks a store for.
+  const SubscribeRequest& request() const { return request_; }
 
   void changed(Items items) override {
     home_.post([self = shared_from_this(), items = std::move(items)]() mutable { self->take(std::move(items)); });
+  }
+  void warn(const std::string& text) const {
+    if (log_ != nullptr)
+      log_->for_app(app_id_).warn(kScope, text, {{"component", store_}, {"subscription", request_.id}});
   }
   // Its id was told: updates may go.
   void start() {
@@ -78,26 +84,22 @@ class ConfigurationService::Subscription final : public Watcher, public std::ena
     delivering_ = true;
     auto item = pending_.extract(order_.front());
     order_.pop_front();
-    Update update{.store = entry_.name, .id = id_};
+    Update update{.store = store_, .id = request_.id};
     update.items.insert(std::move(item));
     listener_->deliver(std::move(update), [self = shared_from_this()](Result<void> result) {
       // Never in place: a subscriber that takes everything at once would nest these calls.
       self->home_.post([self, result = std::move(result)] {
-        if (!result) self->warn(fmt::format("an update did not reach the subscriber: {}", result.error().message));
+        if (!result && !self->ended_)
+          self->warn(fmt::format("an update did not reach the subscriber: {}", result.error().message));
         self->delivering_ = false;
         self->deliver_next();
       });
     });
   }
 
-  void warn(const std::string& text) const {
-    if (log_ == nullptr || ended_) return;
-    log_->for_app(app_id_).warn(kScope, text, {{"component", entry_.name}, {"subscription", id_}});
-  }
-
-  const std::string id_;
   const std::string app_id_;
-  const StoreEntry& entry_;
+  const std::string store_;
+  const SubscribeRequest request_;
   Executor& home_;
   const std::shared_ptr<Listener> listener_;
   const Logger* const log_;
@@ -115,60 +117,114 @@ Status ConfigurationService::add(StoreEntry entry) {
     return fail(Code::kInvalidArgument, "a configuration store needs a name");
   }
   std::string name = entry.name;
-  if (!stores_.emplace(name, std::move(entry)).second) {
+  if (!stores_.add(name, std::move(entry))) {
     return fail(Code::kAlreadyExists, fmt::format("configuration store {} is there already", name));
   }
   return {};
 }
 
-const StoreEntry* ConfigurationService::find(std::string_view name, std::string_view app_id, Error& error) const {
-  const auto found = stores_.find(name);
-  if (found != stores_.end() && visible(found->second, app_id)) return &found->second;
-  if (std::ranges::any_of(stores_, [&](const auto& item) { return visible(item.second, app_id); })) {
+void ConfigurationService::put(StoreEntry entry) {
+  const auto fresh = std::make_shared<const StoreEntry>(std::move(entry));
+  const std::string& name = fresh->name;
+  stores_.put(name, fresh);
+  std::vector<std::shared_ptr<Subscription>> moving;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, subscription] : subscriptions_) {
+      if (subscription->store() == name) moving.push_back(subscription);
+    }
+  }
+  // What changes between the two stores comes twice, or as it is in the end.
+  for (const std::shared_ptr<Subscription>& subscription : moving) {
+    if (!visible(*fresh, subscription->app_id())) {
+      drop(*subscription, "the store is out of the app's scope now");
+      continue;
+    }
+    fresh->store->subscribe(CallContext(), subscription->request(), subscription,
+                            [this, subscription](const Result<void>& result) {
+                              if (!result) drop(*subscription, result.error().message);
+                            });
+  }
+}
+
+void ConfigurationService::remove_store(std::string_view name) {
+  stores_.remove(name);
+  std::vector<std::shared_ptr<Subscription>> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, subscription] : subscriptions_) {
+      if (subscription->store() == name) ended.push_back(subscription);
+    }
+  }
+  for (const std::shared_ptr<Subscription>& subscription : ended) drop(*subscription, "the store was removed");
+}
+
+void ConfigurationService::drop(Subscription& subscription, std::string_view why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (subscriptions_.erase(subscription.request().id) == 0) return;
+  }
+  subscription.warn(fmt::format("the subscription has ended: {}", why));
+  subscription.end();
+}
+
+bool ConfigurationService::sweep(SteadyTime deadline) {
+  for (const auto& unused : stores_.sweep()) unused->store->close(deadline);
+  return stores_.has_retired();
+}
+
+ConfigurationService::Pinned ConfigurationService::find(std::string_view name, std::string_view app_id,
+                                                        Error& error) const {
+  Pinned found = stores_.find(name);
+  if (found && visible(*found, app_id)) return found;
+  if (std::ranges::any_of(stores_.all(), [&](const auto& item) { return visible(*item.second, app_id); })) {
     error = {Code::kInvalidArgument, "ERR_CONFIGURATION_STORE_NOT_FOUND",
              fmt::format("configuration store {} not found", name)};
   } else {
     error = {Code::kFailedPrecondition, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED",
              "configuration stores not configured"};
   }
-  return nullptr;
+  return {};
 }
 
 Status ConfigurationService::check_store(std::string_view store, std::string_view app_id) const {
   Error error;
-  if (find(store, app_id, error) == nullptr) return fail(std::move(error));
+  if (!find(store, app_id, error)) return fail(std::move(error));
   return {};
 }
 
 void ConfigurationService::get(Caller caller, std::string_view store, std::vector<std::string> keys, Metadata metadata,
                                Completion<Items> done) {
   Error error;
-  const StoreEntry* entry = find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
-  Completion<Items> explained = [entry, names = list_of(keys), done = std::move(done)](Result<Items> items) mutable {
+  Pinned entry = find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
+  Store& asked = *entry->store;
+  Completion<Items> explained = [entry = std::move(entry), names = list_of(keys),
+                                 done = std::move(done)](Result<Items> items) mutable {
     if (items) return done(std::move(items));
     done(fail(
         Code::kInternal, "ERR_CONFIGURATION_GET",
         fmt::format("failed to get {} from Configuration store {}: {}", names, entry->name, items.error().message)));
   };
   InPlaceScope scope;
-  entry->store->get(caller.context, std::move(keys), std::move(metadata),
-                    bring_home<Items>(scope, caller.executor, std::move(explained)));
+  asked.get(caller.context, std::move(keys), std::move(metadata),
+            bring_home<Items>(scope, caller.executor, std::move(explained)));
 }
 
 void ConfigurationService::subscribe(Caller caller, std::string_view store, std::vector<std::string> keys,
                                      Metadata metadata, std::shared_ptr<Listener> listener,
                                      Completion<std::string> done) {
   Error error;
-  const StoreEntry* entry = find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
-  const auto failed = [names = list_of(keys), entry](std::string_view why) {
+  Pinned entry = find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
+  const auto failed = [names = list_of(keys), name = entry->name](std::string_view why) {
     return Error{Code::kInvalidArgument, "ERR_CONFIGURATION_SUBSCRIBE",
-                 fmt::format("failed to subscribe {} from Configuration store {}: {}", names, entry->name, why)};
+                 fmt::format("failed to subscribe {} from Configuration store {}: {}", names, name, why)};
   };
   std::string id = random_uuid();
-  const auto subscription =
-      std::make_shared<Subscription>(id, caller.context.app_id, *entry, caller.executor, std::move(listener), log_);
+  SubscribeRequest request{.id = id, .keys = std::move(keys), .metadata = std::move(metadata)};
+  const auto subscription = std::make_shared<Subscription>(caller.context.app_id, entry->name, request, caller.executor,
+                                                           std::move(listener), log_);
   std::string_view refused;
   {
     const std::lock_guard lock(mutex_);
@@ -181,7 +237,11 @@ void ConfigurationService::subscribe(Caller caller, std::string_view store, std:
     }
   }
   if (!refused.empty()) return done(fail(failed(refused)));
-  Completion<void> told = [this, id, subscription, failed, done = std::move(done)](Result<void> result) mutable {
+  // One that has taken the place of the store until now has not seen this subscription.
+  if (Pinned now = stores_.find(subscription->store())) entry = std::move(now);
+  Store& asked = *entry->store;
+  Completion<void> told = [this, id = std::move(id), subscription, failed, entry = std::move(entry),
+                           done = std::move(done)](Result<void> result) mutable {
     if (result) {
       done(std::move(id));
       subscription->start();
@@ -194,12 +254,11 @@ void ConfigurationService::subscribe(Caller caller, std::string_view store, std:
     done(fail(failed(result.error().message)));
     // An attempt that nobody waits for any more may still succeed.
     subscription->end();
-    subscription->entry().store->unsubscribe(CallContext(), id, [](const Result<void>&) {});
+    entry->store->unsubscribe(CallContext(), id, [](const Result<void>&) {});
   };
-  SubscribeRequest request{.id = std::move(id), .keys = std::move(keys), .metadata = std::move(metadata)};
   InPlaceScope scope;
-  entry->store->subscribe(caller.context, std::move(request), subscription,
-                          bring_home<void>(scope, caller.executor, std::move(told)));
+  asked.subscribe(caller.context, std::move(request), subscription,
+                  bring_home<void>(scope, caller.executor, std::move(told)));
 }
 
 void ConfigurationService::unsubscribe(Caller caller, std::string_view store, std::string id, Completion<void> done) {
@@ -208,7 +267,7 @@ void ConfigurationService::unsubscribe(Caller caller, std::string_view store, st
     const std::lock_guard lock(mutex_);
     const auto found = subscriptions_.find(id);
     if (found != subscriptions_.end() && found->second->app_id() == caller.context.app_id &&
-        (store.empty() || found->second->entry().name == store)) {
+        (store.empty() || found->second->store() == store)) {
       subscription = found->second;
       subscriptions_.erase(found);
     }
@@ -217,9 +276,14 @@ void ConfigurationService::unsubscribe(Caller caller, std::string_view store, st
     return done(fail(Code::kNotFound, fmt::format("subscription with id {} does not exist", id)));
   }
   subscription->end();
+  Pinned entry = stores_.find(subscription->store());
+  if (!entry) return done({});
+  Store& asked = *entry->store;
+  Completion<void> ended = [entry = std::move(entry), done = std::move(done)](Result<void> result) mutable {
+    done(std::move(result));
+  };
   InPlaceScope scope;
-  subscription->entry().store->unsubscribe(caller.context, std::move(id),
-                                           bring_home<void>(scope, caller.executor, std::move(done)));
+  asked.unsubscribe(caller.context, std::move(id), bring_home<void>(scope, caller.executor, std::move(ended)));
 }
 
 void ConfigurationService::stop_subscriptions() {
@@ -232,13 +296,16 @@ void ConfigurationService::stop_subscriptions() {
   const CallContext context;
   for (const auto& [id, subscription] : all) {
     subscription->end();
-    subscription->entry().store->unsubscribe(context, id, [](const Result<void>&) {});
+    if (const Pinned entry = stores_.find(subscription->store())) {
+      entry->store->unsubscribe(context, id, [](const Result<void>&) {});
+    }
   }
 }
 
 void ConfigurationService::close(SteadyTime deadline) {
   stop_subscriptions();
-  for (auto& [name, entry] : stores_) entry.store->close(deadline);
+  for (const auto& [name, entry] : stores_.all()) entry->store->close(deadline);
+  for (const auto& entry : stores_.retired()) entry->store->close(deadline);
 }
 
 }  // namespace tandem::configuration

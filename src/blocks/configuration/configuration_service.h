@@ -1,7 +1,7 @@
 // The configuration building block: every operation once, for all doors, and the updates on their way to apps.
 //
-// Looks up the store, checks the app's scope, calls the store, and keeps the subscriptions. One object a process; add()
-// is called before the workers start, everything else from any thread. Completions: as StateService
+// Looks up the store, checks the app's scope, calls the store, and keeps the subscriptions. One object a process, any
+// thread, also while stores come and go (blocks/registry.h). Completions: as StateService
 // (blocks/state/state_service.h). Source: https://docs.dapr.io/reference/api/configuration_api/.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "blocks/configuration/configuration_store.h"
+#include "blocks/registry.h"
 #include "blocks/state/state_service.h"
 
 namespace tandem::configuration {
@@ -54,6 +55,11 @@ class ConfigurationService final {
   ~ConfigurationService();
 
   Status add(StoreEntry entry);
+  // As StateService's. Subscriptions go on with the store that takes the place of theirs, under their ids; those of a
+  // store that is removed end.
+  void put(StoreEntry entry);
+  void remove_store(std::string_view name);
+  bool sweep(SteadyTime deadline);
 
   // All fail with Dapr's reasons, codes and messages:
   //   ERR_CONFIGURATION_STORE_NOT_CONFIGURED  kFailedPrecondition  the app may use no store at all
@@ -77,11 +83,14 @@ class ConfigurationService final {
  private:
   class Subscription;
 
-  // The store, or the error in `error` and null.
-  const StoreEntry* find(std::string_view name, std::string_view app_id, Error& error) const;
+  using Pinned = Registry<StoreEntry>::Pin;
+
+  // The store, or the error in `error` and none.
+  Pinned find(std::string_view name, std::string_view app_id, Error& error) const;
+  void drop(Subscription& subscription, std::string_view why);
 
   const Logger* const log_;
-  std::map<std::string, StoreEntry, std::less<>> stores_;
+  Registry<StoreEntry> stores_;
   std::mutex mutex_;  // of what follows
   bool stopped_ = false;
   std::map<std::string, std::shared_ptr<Subscription>, std::less<>> subscriptions_;  // by id

@@ -33,6 +33,8 @@ class BulkDelivering final : public std::enable_shared_from_this<BulkDelivering>
   BulkDelivering(std::shared_ptr<const Delivering> delivering, const config::BulkSubscribe& wanted,
                  TimedExecutor& timers);
 
+  // How many messages a batch has at most.
+  std::size_t most() const { return most_; }
   void add(Message message, Completion<Verdict> done);
   // What waits goes now.
   void flush();

@@ -5,10 +5,12 @@
 // Source: https://docs.dapr.io/reference/api/pubsub_api/.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -64,6 +66,13 @@ class Broker {
   };
   virtual Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group,
                                                           Metadata metadata, MessageHandler handler) = 0;
+  // The same for a handler that gathers messages and may keep up to `count` before it completes any. A broker that
+  // gives out one after the other has to give out more of them then.
+  virtual Result<std::unique_ptr<Subscription>> subscribe_bulk(std::string topic, std::string consumer_group,
+                                                               Metadata metadata, std::size_t count,
+                                                               MessageHandler handler) {
+    return subscribe(std::move(topic), std::move(consumer_group), std::move(metadata), std::move(handler));
+  }
 
   virtual void close(SteadyTime deadline) {}
 };

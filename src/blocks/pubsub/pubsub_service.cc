@@ -1,7 +1,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 
 #include <algorithm>
-#include <map>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -11,6 +11,7 @@
 #include "blocks/pubsub/bulk_delivery.h"
 #include "blocks/pubsub/cloud_event.h"
 #include "blocks/pubsub/delivery.h"
+#include "blocks/registry.h"
 
 namespace tandem::pubsub {
 namespace {
@@ -46,46 +47,49 @@ Result<std::string> route_of(const config::Subscription& subscription) {
 
 }  // namespace
 
+using Pinned = Registry<BrokerEntry>::Pin;
+
 struct PubsubService::Impl {
   struct Slot {
     std::string app_id;
     config::Subscription subscription;
+    std::shared_ptr<const Delivering> with;
     std::unique_ptr<Broker::Subscription> delivering;
     std::shared_ptr<StreamSink> stream;    // null: the app is called
     std::shared_ptr<BulkDelivering> bulk;  // null: events come one by one
   };
   class OpenStream;
 
-  // Checks what publish and bulk publish have in common. The broker's entry, or the error and null.
-  const BrokerEntry* check(const Caller& caller, std::string_view pubsub, std::string_view topic,
-                           const Metadata& metadata, bool& raw, Error& error) const {
+  // Checks what publish and bulk publish have in common. The broker's entry, or the error and none.
+  Pinned check(const Caller& caller, std::string_view pubsub, std::string_view topic, const Metadata& metadata,
+               bool& raw, Error& error) const {
     const std::string name(pubsub);
     if (name.empty()) {
       error = {Code::kInvalidArgument, "ERR_PUBSUB_EMPTY", "pubsub name is empty"};
-      return nullptr;
+      return {};
     }
-    const auto found = brokers.find(pubsub);
-    if (found == brokers.end() || !in_scope(found->second, caller.context.app_id)) {
+    Pinned found = brokers.find(pubsub);
+    if (!found || !in_scope(*found, caller.context.app_id)) {
       error = {Code::kInvalidArgument, "ERR_PUBSUB_NOT_FOUND", "pubsub " + name + " is not found"};
-      return nullptr;
+      return {};
     }
     if (topic.empty()) {
       error = {Code::kInvalidArgument, "ERR_TOPIC_NAME_EMPTY", "topic is empty in pubsub " + name};
-      return nullptr;
+      return {};
     }
     const Result<bool> is_raw = is_raw_payload(metadata);
     if (!is_raw) {
       error = {Code::kInvalidArgument, "ERR_PUBSUB_REQUEST_METADATA",
                "failed deserializing metadata. Error: " + is_raw.error().message};
-      return nullptr;
+      return {};
     }
     raw = *is_raw;
-    if (!found->second.topic_scopes.may_publish(caller.context.app_id, topic)) {
+    if (!found->topic_scopes.may_publish(caller.context.app_id, topic)) {
       error = {Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
                "topic " + std::string(topic) + " is not allowed for app id " + caller.context.app_id};
-      return nullptr;
+      return {};
     }
-    return &found->second;
+    return found;
   }
 
   // The bytes that travel, and their content type.
@@ -113,19 +117,32 @@ struct PubsubService::Impl {
   }
 
   // What a subscription delivers with, when it may be.
-  Result<Delivering> prepare(const std::string& app_id, const config::Subscription& subscription, EventSink& sink);
+  Result<Delivering> prepare(const BrokerEntry* entry, const std::string& app_id,
+                             const config::Subscription& subscription, EventSink& sink);
   // Under the mutex.
-  Status start(std::string app_id, config::Subscription subscription, Delivering delivering,
-               std::shared_ptr<StreamSink> stream);
+  Result<Slot> start(std::string app_id, config::Subscription subscription, Delivering delivering,
+                     std::shared_ptr<StreamSink> stream);
   void end_stream(const StreamSink* sink);
+  // Those slots of which it holds; they end where the result goes, outside the mutex.
+  template <class Of>
+  std::vector<Slot> take_slots(Of of);
+  static void end(std::vector<Slot> slots);
+  // Whether something that was delivered by the broker is still on its way.
+  bool is_used(const BrokerEntry& entry);
 
   const Logger* log = nullptr;
   TimedExecutor* timers = nullptr;
   DeliveryGuard* guard = nullptr;
-  std::map<std::string, BrokerEntry, std::less<>> brokers;
+  Registry<BrokerEntry> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
-  bool stopped = false;     // guarded by mutex: no more streams
+  // What subscriptions that have ended delivered with, for as long as it is used.
+  struct Ended {
+    const Broker* broker = nullptr;
+    std::weak_ptr<const Delivering> with;
+  };
+  std::vector<Ended> ended;
+  bool stopped = false;  // guarded by mutex: no more streams
 };
 
 class PubsubService::Impl::OpenStream final : public PubsubService::Stream {
@@ -153,16 +170,69 @@ PubsubService::~PubsubService() = default;
 Status PubsubService::add_broker(BrokerEntry entry) {
   if (entry.name.empty() || entry.broker == nullptr) return fail(Code::kInvalidArgument, "a pubsub needs a name");
   std::string name = entry.name;
-  if (!impl_->brokers.emplace(name, std::move(entry)).second) {
+  if (!impl_->brokers.add(name, std::move(entry))) {
     return fail(Code::kAlreadyExists, "pubsub " + name + " is there already");
   }
   return {};
 }
 
+Status PubsubService::put_broker(BrokerEntry entry) {
+  const auto fresh = std::make_shared<const BrokerEntry>(std::move(entry));
+  const std::string& name = fresh->name;
+  std::vector<Impl::Slot> before;
+  std::vector<Impl::Slot> again;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopped) return fail(Code::kUnavailable, "the process stops");
+    // First those that receive, so that nothing is published to nobody.
+    for (const Impl::Slot& slot : impl_->slots) {
+      if (slot.subscription.pubsub_name != name) continue;
+      Result<Delivering> delivering = impl_->prepare(fresh.get(), slot.app_id, slot.subscription, slot.with->sink);
+      if (!delivering) {
+        const Code code = delivering.error().code;
+        // Out of the new scopes: no longer for this app.
+        if (code == Code::kNotFound || code == Code::kPermissionDenied) continue;
+        return fail(std::move(delivering.error()));
+      }
+      Result<Impl::Slot> started = impl_->start(slot.app_id, slot.subscription, std::move(*delivering), slot.stream);
+      if (!started) return fail(std::move(started.error()));
+      again.push_back(std::move(*started));
+    }
+    impl_->brokers.put(name, fresh);
+    before = impl_->take_slots([&](const Impl::Slot& slot) { return slot.subscription.pubsub_name == name; });
+    // A stream that goes on is not told that it has ended.
+    for (Impl::Slot& slot : before) {
+      const bool goes_on = std::ranges::any_of(
+          again, [&](const Impl::Slot& other) { return other.stream != nullptr && other.stream == slot.stream; });
+      if (goes_on) slot.stream.reset();
+    }
+    std::ranges::move(again, std::back_inserter(impl_->slots));
+  }
+  Impl::end(std::move(before));
+  return {};
+}
+
+void PubsubService::remove_broker(std::string_view name) {
+  std::vector<Impl::Slot> ended;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->brokers.remove(name);
+    ended = impl_->take_slots([&](const Impl::Slot& slot) { return slot.subscription.pubsub_name == name; });
+  }
+  Impl::end(std::move(ended));
+}
+
+bool PubsubService::sweep(SteadyTime deadline) {
+  for (const auto& unused : impl_->brokers.sweep([&](const BrokerEntry& entry) { return impl_->is_used(entry); })) {
+    unused->broker->close(deadline);
+  }
+  return impl_->brokers.has_retired();
+}
+
 std::vector<std::string> PubsubService::broker_names(std::string_view app_id) const {
   std::vector<std::string> names;
-  for (const auto& [name, entry] : impl_->brokers) {
-    if (in_scope(entry, app_id)) names.push_back(name);
+  for (const auto& [name, entry] : impl_->brokers.all()) {
+    if (in_scope(*entry, app_id)) names.push_back(name);
   }
   return names;
 }
@@ -172,19 +242,19 @@ bool PubsubService::has_broker(std::string_view name) const { return impl_->brok
 void PubsubService::publish(Caller caller, PublishCall call, Completion<void> done) {
   Error error;
   bool raw = false;
-  const BrokerEntry* entry = impl_->check(caller, call.pubsub, call.topic, call.metadata, raw, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->check(caller, call.pubsub, call.topic, call.metadata, raw, error);
+  if (!entry) return done(fail(std::move(error)));
   Result<PublishRequest> request =
       Impl::wrap(caller, *entry, call.topic, call.data, call.content_type, std::move(call.metadata), raw);
   if (!request) return done(fail(std::move(request.error())));
-  Completion<void> explained = [entry, topic = std::move(call.topic),
+  Broker& broker = *entry->broker;
+  Completion<void> explained = [entry = std::move(entry), topic = std::move(call.topic),
                                 done = std::move(done)](Result<void> result) mutable {
     if (!result) result = std::unexpected(publish_error(entry->name, topic, result.error()));
     done(std::move(result));
   };
   InPlaceScope scope;
-  entry->broker->publish(caller.context, std::move(*request),
-                         bring_home<void>(scope, caller.executor, std::move(explained)));
+  broker.publish(caller.context, std::move(*request), bring_home<void>(scope, caller.executor, std::move(explained)));
 }
 
 void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
@@ -192,8 +262,8 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
   using Failures = std::vector<BulkPublishFailure>;
   Error error;
   bool raw = false;
-  const BrokerEntry* entry = impl_->check(caller, pubsub, topic, metadata, raw, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->check(caller, pubsub, topic, metadata, raw, error);
+  if (!entry) return done(fail(std::move(error)));
   std::set<std::string_view> ids;
   for (const BulkEntry& item : entries) {
     if (!item.entry_id.empty() && ids.insert(item.entry_id).second) continue;
@@ -217,7 +287,8 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
   std::vector<std::string> entry_ids;
   entry_ids.reserve(entries.size());
   for (BulkEntry& item : entries) entry_ids.push_back(std::move(item.entry_id));
-  Completion<std::vector<Status>> named = [entry_ids = std::move(entry_ids),
+  Broker& broker = *entry->broker;
+  Completion<std::vector<Status>> named = [entry_ids = std::move(entry_ids), entry = std::move(entry),
                                            done = std::move(done)](Result<std::vector<Status>> outcomes) mutable {
     if (!outcomes) return done(fail(std::move(outcomes.error())));
     Failures failures;
@@ -228,21 +299,20 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
     done(std::move(failures));
   };
   InPlaceScope scope;
-  entry->broker->publish_bulk(caller.context, std::move(requests),
-                              bring_home<std::vector<Status>>(scope, caller.executor, std::move(named)));
+  broker.publish_bulk(caller.context, std::move(requests),
+                      bring_home<std::vector<Status>>(scope, caller.executor, std::move(named)));
 }
 
-Result<Delivering> PubsubService::Impl::prepare(const std::string& app_id, const config::Subscription& subscription,
-                                                EventSink& sink) {
+Result<Delivering> PubsubService::Impl::prepare(const BrokerEntry* entry, const std::string& app_id,
+                                                const config::Subscription& subscription, EventSink& sink) {
   const std::string& pubsub = subscription.pubsub_name;
-  const auto found = brokers.find(pubsub);
-  if (found == brokers.end() || !in_scope(found->second, app_id)) {
+  if (entry == nullptr || !in_scope(*entry, app_id)) {
     return fail(Code::kNotFound, "ERR_PUBSUB_NOT_FOUND", "pubsub " + pubsub + " is not found");
   }
   if (subscription.topic.empty()) {
     return fail(Code::kInvalidArgument, "ERR_TOPIC_NAME_EMPTY", "topic is empty in pubsub " + pubsub);
   }
-  if (!found->second.topic_scopes.may_subscribe(app_id, subscription.topic)) {
+  if (!entry->topic_scopes.may_subscribe(app_id, subscription.topic)) {
     return fail(Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
                 "subscription to topic '" + subscription.topic + "' on pubsub '" + pubsub + "' is not allowed");
   }
@@ -261,45 +331,72 @@ Result<Delivering> PubsubService::Impl::prepare(const std::string& app_id, const
                     .route = std::move(*route),
                     .dead_letter_topic = subscription.dead_letter_topic,
                     .raw_payload = *raw,
-                    .broker = *found->second.broker,
+                    .broker = *entry->broker,
                     .sink = sink,
                     .log = std::move(app_log),
                     .guard = guard};
 }
 
-Status PubsubService::Impl::start(std::string app_id, config::Subscription subscription, Delivering delivering,
-                                  std::shared_ptr<StreamSink> stream) {
+Result<PubsubService::Impl::Slot> PubsubService::Impl::start(std::string app_id, config::Subscription subscription,
+                                                             Delivering delivering,
+                                                             std::shared_ptr<StreamSink> stream) {
   delivering.stream = stream;
   const auto shared = std::make_shared<const Delivering>(std::move(delivering));
   std::shared_ptr<BulkDelivering> bulk;
-  MessageHandler handler = [shared](Message message, Completion<Verdict> done) {
-    deliver(shared, std::move(message), std::move(done));
-  };
+  Result<std::unique_ptr<Broker::Subscription>> started;
   if (subscription.bulk.enabled) {
     bulk = std::make_shared<BulkDelivering>(shared, subscription.bulk, *timers);
-    handler = [bulk](Message message, Completion<Verdict> done) { bulk->add(std::move(message), std::move(done)); };
+    started = shared->broker.subscribe_bulk(
+        subscription.topic, app_id, subscription.metadata, bulk->most(),
+        [bulk](Message message, Completion<Verdict> done) { bulk->add(std::move(message), std::move(done)); });
+  } else {
+    started = shared->broker.subscribe(
+        subscription.topic, app_id, subscription.metadata,
+        [shared](Message message, Completion<Verdict> done) { deliver(shared, std::move(message), std::move(done)); });
   }
-  Result<std::unique_ptr<Broker::Subscription>> started =
-      shared->broker.subscribe(subscription.topic, app_id, subscription.metadata, std::move(handler));
   if (!started) return fail(std::move(started.error()));
-  slots.push_back(
-      {std::move(app_id), std::move(subscription), std::move(*started), std::move(stream), std::move(bulk)});
-  return {};
+  return Slot{std::move(app_id),   std::move(subscription), shared,
+              std::move(*started), std::move(stream),       std::move(bulk)};
+}
+
+template <class Of>
+std::vector<PubsubService::Impl::Slot> PubsubService::Impl::take_slots(Of of) {
+  std::erase_if(ended, [](const Ended& one) { return one.with.expired(); });
+  std::vector<Slot> taken;
+  std::erase_if(slots, [&](Slot& slot) {
+    if (!of(slot)) return false;
+    ended.push_back({&slot.with->broker, slot.with});
+    taken.push_back(std::move(slot));
+    return true;
+  });
+  return taken;
+}
+
+void PubsubService::Impl::end(std::vector<Slot> slots) {
+  for (Slot& slot : slots) {
+    slot.delivering.reset();
+    if (slot.bulk != nullptr) slot.bulk->flush();
+    if (slot.stream != nullptr) slot.stream->stop();
+  }
+}
+
+bool PubsubService::Impl::is_used(const BrokerEntry& entry) {
+  const std::lock_guard lock(mutex);
+  return std::ranges::any_of(ended,
+                             [&](const Ended& one) { return one.broker == entry.broker.get() && !one.with.expired(); });
 }
 
 void PubsubService::Impl::end_stream(const StreamSink* sink) {
-  std::vector<Slot> ended;
+  std::vector<Slot> gone;
   const std::lock_guard lock(mutex);
-  const auto at = std::ranges::find_if(slots, [&](const Slot& slot) { return slot.stream.get() == sink; });
-  if (at == slots.end()) return;
-  ended.push_back(std::move(*at));
-  slots.erase(at);
+  gone = take_slots([&](const Slot& slot) { return slot.stream.get() == sink; });
 }
 
 Status PubsubService::subscribe(std::string app_id, config::Subscription subscription, EventSink& sink) {
-  Result<Delivering> delivering = impl_->prepare(app_id, subscription, sink);
+  const std::lock_guard lock(impl_->mutex);
+  const Pinned entry = impl_->brokers.find(subscription.pubsub_name);
+  Result<Delivering> delivering = impl_->prepare(entry ? &*entry : nullptr, app_id, subscription, sink);
   if (!delivering) return fail(std::move(delivering.error()));
-  std::lock_guard lock(impl_->mutex);
   for (const Impl::Slot& slot : impl_->slots) {
     if (slot.stream == nullptr && slot.app_id == app_id && slot.subscription.pubsub_name == subscription.pubsub_name &&
         slot.subscription.topic == subscription.topic) {
@@ -308,22 +405,38 @@ Status PubsubService::subscribe(std::string app_id, config::Subscription subscri
                                             ": each would get a part of the messages");
     }
   }
-  return impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), nullptr);
+  Result<Impl::Slot> started =
+      impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), nullptr);
+  if (!started) return fail(std::move(started.error()));
+  impl_->slots.push_back(std::move(*started));
+  return {};
+}
+
+void PubsubService::unsubscribe(std::string_view app_id, std::string_view pubsub, std::string_view topic) {
+  std::vector<Impl::Slot> ended;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    ended = impl_->take_slots([&](const Impl::Slot& slot) {
+      return slot.stream == nullptr && slot.app_id == app_id && slot.subscription.pubsub_name == pubsub &&
+             slot.subscription.topic == topic;
+    });
+  }
+  Impl::end(std::move(ended));
 }
 
 Result<std::unique_ptr<PubsubService::Stream>> PubsubService::subscribe_stream(std::string app_id,
                                                                                config::Subscription subscription,
                                                                                std::shared_ptr<StreamSink> sink) {
-  Result<Delivering> delivering = impl_->prepare(app_id, subscription, *sink);
-  if (!delivering) return fail(std::move(delivering.error()));
   const StreamSink* const key = sink.get();
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->mutex);
+  const Pinned entry = impl_->brokers.find(subscription.pubsub_name);
+  Result<Delivering> delivering = impl_->prepare(entry ? &*entry : nullptr, app_id, subscription, *sink);
+  if (!delivering) return fail(std::move(delivering.error()));
   if (impl_->stopped) return fail(Code::kUnavailable, "subscriber is closed");
-  if (Status started =
-          impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), std::move(sink));
-      !started) {
-    return fail(std::move(started.error()));
-  }
+  Result<Impl::Slot> started =
+      impl_->start(std::move(app_id), std::move(subscription), std::move(*delivering), std::move(sink));
+  if (!started) return fail(std::move(started.error()));
+  impl_->slots.push_back(std::move(*started));
   return std::make_unique<Impl::OpenStream>(*impl_, key);
 }
 
@@ -339,20 +452,17 @@ std::vector<PubsubService::Active> PubsubService::subscriptions(std::string_view
 void PubsubService::stop_subscriptions() {
   std::vector<Impl::Slot> stopped;
   {
-    std::lock_guard lock(impl_->mutex);
+    const std::lock_guard lock(impl_->mutex);
     impl_->stopped = true;
-    stopped.swap(impl_->slots);
+    stopped = impl_->take_slots([](const Impl::Slot&) { return true; });
   }
-  for (Impl::Slot& slot : stopped) {
-    slot.delivering.reset();
-    if (slot.bulk != nullptr) slot.bulk->flush();
-    if (slot.stream != nullptr) slot.stream->stop();
-  }
+  Impl::end(std::move(stopped));
 }
 
 void PubsubService::close(SteadyTime deadline) {
   stop_subscriptions();
-  for (auto& [name, entry] : impl_->brokers) entry.broker->close(deadline);
+  for (const auto& [name, entry] : impl_->brokers.all()) entry->broker->close(deadline);
+  for (const auto& entry : impl_->brokers.retired()) entry->broker->close(deadline);
 }
 
 }  // namespace tandem::pubsub

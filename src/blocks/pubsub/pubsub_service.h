@@ -3,8 +3,8 @@
 // Publish wraps data into a CloudEvents 1.0 envelope exactly as Dapr does, unless `rawPayload` is asked for or the data
 // is an envelope already. Delivery matches a message to a route of the app's Subscription, hands the envelope to the
 // app's EventSink and turns its answer into a Verdict (dead-letter topic, drop, retry). One object a process;
-// add_broker() and subscribe() are the server's, publish() and subscribe_stream() are any thread's. Source:
-// https://docs.dapr.io/reference/api/pubsub_api/ and
+// publish() and subscribe_stream() are any thread's, also while brokers come and go (blocks/registry.h), the rest is
+// the server's. Source: https://docs.dapr.io/reference/api/pubsub_api/ and
 // https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-cloudevents/.
 #pragma once
 
@@ -127,6 +127,14 @@ class PubsubService final {
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);
+  // In the place of the broker of that name, if there is one: its subscriptions go on with the new one, which receives
+  // before it is published to; those that its scopes leave out end. Fails, and nothing happens, when one of them cannot
+  // be started.
+  Status put_broker(BrokerEntry entry);
+  // Its subscriptions end.
+  void remove_broker(std::string_view name);
+  // As StateService's; deliveries under way use their broker, too.
+  bool sweep(SteadyTime deadline);
   std::vector<std::string> broker_names(std::string_view app_id) const;
   // Whether there is a component of that name, in whoever's scope.
   bool has_broker(std::string_view name) const;
@@ -148,8 +156,10 @@ class PubsubService final {
   // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
   // are ignored by the caller. Fails with kNotFound when the app sees no such component.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
-  // The same for a sink that comes and goes; every one is a subscription of its own, also to a topic that has one. It
-  // ends with the handle, which ends before the service. kUnavailable after stop_subscriptions(). Any thread.
+  // Deliveries under way finish.
+  void unsubscribe(std::string_view app_id, std::string_view pubsub, std::string_view topic);
+  // As subscribe() for a sink that comes and goes; every one is a subscription of its own, also to a topic that has
+  // one. It ends with the handle, which ends before the service. kUnavailable after stop_subscriptions(). Any thread.
   class Stream {
    public:
     virtual ~Stream() = default;

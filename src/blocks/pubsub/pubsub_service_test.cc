@@ -366,5 +366,58 @@ TEST(VerdictOfResponseTest, FollowsDapr) {
   EXPECT_THAT(verdict_of_response(500, "boom").note, HasSubstr("boom"));
 }
 
+TEST_F(PubsubServiceTest, SubscriptionsGoOnWithABrokerThatTakesThePlaceOfTheirs) {
+  ASSERT_TRUE(service_.subscribe("checkout", subscription("orders"), sink_));
+  ASSERT_TRUE(service_.subscribe("checkout", subscription("secret"), sink_));
+  FakeBroker* const before = broker_;
+  auto fresh = std::make_unique<FakeBroker>();
+  broker_ = fresh.get();
+  ASSERT_TRUE(service_.put_broker(
+      {.name = "p", .broker = std::move(fresh), .topic_scopes = parse_topic_scopes({{"protectedTopics", "secret"}})}));
+  EXPECT_THAT(before->handlers_, IsEmpty());
+  EXPECT_EQ(deliver("orders", R"({"id":"1","specversion":"1.0","source":"s","type":"t","data":1})"), Verdict::kSuccess);
+  EXPECT_EQ(broker_->handlers_.size(), 1u) << "the other topic is out of the new scopes";
+  ASSERT_TRUE(publish({.pubsub = "p", .topic = "orders", .data = "1"}));
+  EXPECT_EQ(broker_->published_.size(), 1u);
+  EXPECT_THAT(before->published_, IsEmpty());
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+
+  service_.unsubscribe("checkout", "p", "orders");
+  EXPECT_THAT(broker_->handlers_, IsEmpty());
+  service_.remove_broker("p");
+  EXPECT_EQ(publish({.pubsub = "p", .topic = "orders", .data = "1"}).error().reason, "ERR_PUBSUB_NOT_FOUND");
+}
+
+TEST_F(PubsubServiceTest, ABrokerWaitsForItsDeliveriesToEnd) {
+  struct Waiting final : EventSink {
+    void deliver(Delivery, Completion<Verdict> done) override { waiting = std::move(done); }
+    Completion<Verdict> waiting;
+  } slow;
+  ASSERT_TRUE(service_.subscribe("checkout", subscription("orders"), slow));
+  std::optional<Verdict> verdict;
+  broker_->handlers_.at("orders")(
+      {.topic = "orders", .data = share(R"({"id":"1","specversion":"1.0","source":"s","type":"t","data":1})")},
+      [&](Result<Verdict> v) { verdict = *v; });
+  service_.remove_broker("p");
+  EXPECT_TRUE(service_.sweep(SteadyTime::max()));
+  std::exchange(slow.waiting, nullptr)(Verdict::kSuccess);
+  EXPECT_EQ(verdict, Verdict::kSuccess);
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+}
+
+TEST_F(PubsubServiceTest, ABrokerThatCannotSubscribeTakesNoPlace) {
+  struct Broken final : Broker {
+    void publish(const CallContext&, PublishRequest, Completion<void> done) override { done({}); }
+    Result<std::unique_ptr<Subscription>> subscribe(std::string, std::string, Metadata, MessageHandler) override {
+      return fail(Code::kUnavailable, "down");
+    }
+  };
+  ASSERT_TRUE(service_.subscribe("checkout", subscription("orders"), sink_));
+  EXPECT_FALSE(service_.put_broker({.name = "p", .broker = std::make_unique<Broken>()}));
+  EXPECT_EQ(broker_->handlers_.size(), 1u);
+  ASSERT_TRUE(publish({.pubsub = "p", .topic = "orders", .data = "1"}));
+  EXPECT_EQ(broker_->published_.size(), 1u);
+}
+
 }  // namespace
 }  // namespace tandem::pubsub

@@ -1,12 +1,11 @@
 // The secrets building block: every operation once, for all doors, and for the components whose YAML names secrets.
 //
-// Looks up the store, checks the app's scope and the Configuration's spec.secrets.scopes, and calls the store. add() is
-// called before the workers start, get() and bulk_get() from any worker after that. Completions: as StateService
+// Looks up the store, checks the app's scope and the Configuration's spec.secrets.scopes, and calls the store. get()
+// and bulk_get() from any thread, also while stores come and go (blocks/registry.h). Completions: as StateService
 // (blocks/state/state_service.h). Source: https://docs.dapr.io/reference/api/secrets_api/ and
 // https://docs.dapr.io/operations/configuration/secret-scope/.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "blocks/registry.h"
 #include "blocks/secrets/secret_store.h"
 #include "blocks/state/state_service.h"
 #include "config/component.h"
@@ -35,6 +35,10 @@ class SecretService final {
   explicit SecretService(std::vector<config::SecretScope> scopes = {}) : scopes_(std::move(scopes)) {}
 
   Status add(StoreEntry entry);
+  // As StateService's.
+  void put(StoreEntry entry);
+  void remove_store(std::string_view name) { stores_.remove(name); }
+  bool sweep(SteadyTime deadline);
   bool has_store(std::string_view name) const { return stores_.contains(name); }
   // Whether `app_id` may use the store of that name, which is there.
   bool visible_to(std::string_view name, std::string_view app_id) const;
@@ -56,12 +60,14 @@ class SecretService final {
   void close(SteadyTime deadline);
 
  private:
-  // The store, or the error in `error` and null.
-  const StoreEntry* find(std::string_view name, std::string_view app_id, Error& error) const;
+  using Pinned = Registry<StoreEntry>::Pin;
+
+  // The store, or the error in `error` and none.
+  Pinned find(std::string_view name, std::string_view app_id, Error& error) const;
   bool allowed(std::string_view store, std::string_view secret) const;
 
   const std::vector<config::SecretScope> scopes_;
-  std::map<std::string, StoreEntry, std::less<>> stores_;
+  Registry<StoreEntry> stores_;
 };
 
 }  // namespace tandem::secrets

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "blocks/late_completion.h"
+#include "blocks/registry.h"
 
 namespace tandem::state {
 namespace {
@@ -125,6 +126,8 @@ Result<KeyPrefixChoice> parse_key_prefix(std::string_view text) {
   return KeyPrefixChoice{KeyPrefix::kCustom, std::move(lower)};
 }
 
+using Pinned = Registry<StoreEntry>::Pin;
+
 struct StateService::Impl {
   explicit Impl(std::string name_space) : name_space(std::move(name_space)) {}
 
@@ -132,18 +135,19 @@ struct StateService::Impl {
     return entry.scopes.empty() || std::ranges::find(entry.scopes, app_id) != entry.scopes.end();
   }
 
-  // The store, or the error in `error` and null.
-  const StoreEntry* find(std::string_view name, std::string_view app_id, Error& error) const {
-    const auto found = entries.find(name);
-    if (found != entries.end() && visible(found->second, app_id)) return &found->second;
-    const bool any = std::ranges::any_of(entries, [&](const auto& item) { return visible(item.second, app_id); });
+  // The store, or the error in `error` and none.
+  Pinned find(std::string_view name, std::string_view app_id, Error& error) const {
+    Pinned found = entries.find(name);
+    if (found && visible(*found, app_id)) return found;
+    const bool any =
+        std::ranges::any_of(entries.all(), [&](const auto& item) { return visible(*item.second, app_id); });
     const std::string text = "state store " + std::string(name);
     if (any) {
       error = {Code::kInvalidArgument, "ERR_STATE_STORE_NOT_FOUND", text + " is not found"};
     } else {
       error = {Code::kFailedPrecondition, "ERR_STATE_STORE_NOT_CONFIGURED", text + " is not configured"};
     }
-    return nullptr;
+    return {};
   }
 
   // Views of the entry and of `app_id`.
@@ -160,31 +164,34 @@ struct StateService::Impl {
     return {app_id, {}};
   }
 
-  // Runs `call(completion)` against the store; its failure passes through `explain`. An in-place store needs nothing on
-  // the heap: what it completes with is still on this stack.
+  // Runs `call(store, completion)`; a failure passes through `explain(error, entry)`. The entry is held until then. An
+  // in-place store needs nothing on the heap: what it completes with is still on this stack.
   template <class T, class Explain, class Call>
-  static void run(Caller caller, Store& store, Completion<T> done, Explain explain, Call call) {
+  static void run(Caller caller, Pinned entry, Completion<T> done, Explain explain, Call call) {
+    Store& store = *entry->store;
     if (store.in_place()) {
       struct {
         Completion<T> done;
         Explain& explain;
-      } frame{std::move(done), explain};
-      call([&frame](Result<T> result) {
-        if (!result) result = std::unexpected(frame.explain(std::move(result.error())));
+        const StoreEntry& entry;
+      } frame{std::move(done), explain, *entry};
+      call(store, [&frame](Result<T> result) {
+        if (!result) result = std::unexpected(frame.explain(std::move(result.error()), frame.entry));
         frame.done(std::move(result));
       });
       return;
     }
-    Completion<T> explained = [done = std::move(done), explain = std::move(explain)](Result<T> result) mutable {
-      if (!result) result = std::unexpected(explain(std::move(result.error())));
+    Completion<T> explained = [done = std::move(done), explain = std::move(explain),
+                               entry = std::move(entry)](Result<T> result) mutable {
+      if (!result) result = std::unexpected(explain(std::move(result.error()), *entry));
       done(std::move(result));
     };
     InPlaceScope scope;
-    call(bring_home<T>(scope, caller.executor, std::move(explained)));
+    call(store, bring_home<T>(scope, caller.executor, std::move(explained)));
   }
 
   const std::string name_space;
-  std::map<std::string, StoreEntry, std::less<>> entries;
+  Registry<StoreEntry> entries;
 };
 
 StateService::StateService(std::string name_space) : impl_(std::make_unique<Impl>(std::move(name_space))) {}
@@ -193,75 +200,88 @@ StateService::~StateService() = default;
 Status StateService::add(StoreEntry entry) {
   if (entry.name.empty() || entry.store == nullptr) return fail(Code::kInvalidArgument, "a state store needs a name");
   std::string name = entry.name;
-  if (!impl_->entries.emplace(name, std::move(entry)).second) {
+  if (!impl_->entries.add(name, std::move(entry))) {
     return fail(Code::kAlreadyExists, "state store " + name + " is there already");
   }
   return {};
 }
 
+void StateService::put(StoreEntry entry) {
+  std::string name = entry.name;
+  impl_->entries.put(std::move(name), std::move(entry));
+}
+
+void StateService::remove_store(std::string_view name) { impl_->entries.remove(name); }
+
+bool StateService::sweep(SteadyTime deadline) {
+  for (const auto& unused : impl_->entries.sweep()) unused->store->close(deadline);
+  return impl_->entries.has_retired();
+}
+
 std::vector<std::string> StateService::store_names(std::string_view app_id) const {
   std::vector<std::string> names;
-  for (const auto& [name, entry] : impl_->entries) {
-    if (Impl::visible(entry, app_id)) names.push_back(name);
+  for (const auto& [name, entry] : impl_->entries.all()) {
+    if (Impl::visible(*entry, app_id)) names.push_back(name);
   }
   return names;
 }
 
-const Store* StateService::find(std::string_view name) const {
-  const auto found = impl_->entries.find(name);
-  return found == impl_->entries.end() ? nullptr : found->second.store.get();
-}
+bool StateService::has_store(std::string_view name) const { return impl_->entries.contains(name); }
 
 void StateService::get(Caller caller, std::string_view store, const GetRequest& request, Completion<GetResponse> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
 
   const PrefixedKey key(impl_->prefix_of(*entry, caller.context.app_id), request.key);
   GetRequest prefixed = request;
   prefixed.key = key.view();
-  Store& target = *entry->store;
-  const auto call = [&](Completion<GetResponse> completion) {
+  const auto call = [&](Store& target, Completion<GetResponse> completion) {
     target.get(caller.context, prefixed, std::move(completion));
   };
-  if (target.in_place()) {
+  if (entry->store->in_place()) {
     Impl::run<GetResponse>(
-        caller, target, std::move(done), [&](const Error& e) { return get_error(e, request.key, entry->name); }, call);
+        caller, std::move(entry), std::move(done),
+        [&](const Error& e, const StoreEntry& from) { return get_error(e, request.key, from.name); }, call);
   } else {
     Impl::run<GetResponse>(
-        caller, target, std::move(done),
-        [key = std::string(request.key), entry](const Error& e) { return get_error(e, key, entry->name); }, call);
+        caller, std::move(entry), std::move(done),
+        [key = std::string(request.key)](const Error& e, const StoreEntry& from) {
+          return get_error(e, key, from.name);
+        },
+        call);
   }
 }
 
 void StateService::set(Caller caller, std::string_view store, SetRequest request, Completion<void> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
   if (Status status = fill_ttl(request, *entry->store); !status)
     return done(fail(save_error(std::move(status.error()), entry->name)));
   request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
   Impl::run<void>(
-      caller, *entry->store, std::move(done), [entry](Error e) { return save_error(std::move(e), entry->name); },
-      [&](Completion<void> completion) {
-        entry->store->set(caller.context, std::move(request), std::move(completion));
+      caller, std::move(entry), std::move(done),
+      [](Error e, const StoreEntry& to) { return save_error(std::move(e), to.name); },
+      [&](Store& target, Completion<void> completion) {
+        target.set(caller.context, std::move(request), std::move(completion));
       });
 }
 
 void StateService::remove(Caller caller, std::string_view store, DeleteRequest request, Completion<void> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
   std::string key = request.key;
   request.key.insert(0, impl_->prefix_of(*entry, caller.context.app_id).text());
   Impl::run<void>(
-      caller, *entry->store, std::move(done),
-      [key = std::move(key)](Error e) { return delete_error(std::move(e), key); },
-      [&](Completion<void> completion) {
-        entry->store->remove(caller.context, std::move(request), std::move(completion));
+      caller, std::move(entry), std::move(done),
+      [key = std::move(key)](Error e, const StoreEntry&) { return delete_error(std::move(e), key); },
+      [&](Store& target, Completion<void> completion) {
+        target.remove(caller.context, std::move(request), std::move(completion));
       });
 }
 
@@ -269,8 +289,8 @@ void StateService::bulk_get(Caller caller, std::string_view store, std::vector<s
                             const Metadata* metadata, Completion<std::vector<BulkGetItem>> done) {
   using Items = std::vector<BulkGetItem>;
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   for (const std::string& key : keys) {
     if (Status status = check_key(key); !status) return done(fail(std::move(status.error())));
   }
@@ -285,10 +305,10 @@ void StateService::bulk_get(Caller caller, std::string_view store, std::vector<s
     done(std::move(items));
   };
   Impl::run<Items>(
-      caller, *entry->store, std::move(strip),
-      [](const Error& e) { return Error{Code::kInternal, "ERR_STATE_BULK_GET", e.message}; },
-      [&](Completion<Items> completion) {
-        entry->store->bulk_get(caller.context, std::move(keys), std::move(completion));
+      caller, std::move(entry), std::move(strip),
+      [](const Error& e, const StoreEntry&) { return Error{Code::kInternal, "ERR_STATE_BULK_GET", e.message}; },
+      [&](Store& target, Completion<Items> completion) {
+        target.bulk_get(caller.context, std::move(keys), std::move(completion));
       });
 }
 
@@ -296,8 +316,8 @@ void StateService::list_keys(Caller caller, std::string_view store, std::string_
                              Completion<KeyPage> done) {
   using Keys = std::vector<std::string>;
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
   ListRequest request{.prefix = prefix, .skip = skip, .limit = kKeysPerPage};
   if (!after.empty()) request.after = prefix + std::string(after);
@@ -316,21 +336,21 @@ void StateService::list_keys(Caller caller, std::string_view store, std::string_
     done(std::move(page));
   };
   Impl::run<Keys>(
-      caller, *entry->store, std::move(strip),
-      [entry](const Error& e) {
+      caller, std::move(entry), std::move(strip),
+      [](const Error& e, const StoreEntry& from) {
         return Error{e.code == Code::kUnimplemented ? e.code : Code::kInternal, "ERR_STATE_STORE_NOT_SUPPORTED",
-                     "failed listing the keys of state store " + entry->name + ": " + e.message};
+                     "failed listing the keys of state store " + from.name + ": " + e.message};
       },
-      [&](Completion<Keys> completion) {
-        entry->store->list_keys(caller.context, std::move(request), std::move(completion));
+      [&](Store& target, Completion<Keys> completion) {
+        target.list_keys(caller.context, std::move(request), std::move(completion));
       });
 }
 
 void StateService::bulk_set(Caller caller, std::string_view store, std::vector<SetRequest> requests,
                             Completion<void> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   for (SetRequest& request : requests) {
     if (Status status = check_written_key(request.key); !status) return done(fail(std::move(status.error())));
     if (Status status = fill_ttl(request, *entry->store); !status)
@@ -340,12 +360,13 @@ void StateService::bulk_set(Caller caller, std::string_view store, std::vector<S
   const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
   for (SetRequest& request : requests) request.key.insert(0, prefix);
   Impl::run<void>(
-      caller, *entry->store, std::move(done), [entry](Error e) { return save_error(std::move(e), entry->name); },
-      [&](Completion<void> completion) {
+      caller, std::move(entry), std::move(done),
+      [](Error e, const StoreEntry& to) { return save_error(std::move(e), to.name); },
+      [&](Store& target, Completion<void> completion) {
         if (requests.size() == 1) {
-          entry->store->set(caller.context, std::move(requests.front()), std::move(completion));
+          target.set(caller.context, std::move(requests.front()), std::move(completion));
         } else {
-          entry->store->bulk_set(caller.context, std::move(requests), std::move(completion));
+          target.bulk_set(caller.context, std::move(requests), std::move(completion));
         }
       });
 }
@@ -353,8 +374,8 @@ void StateService::bulk_set(Caller caller, std::string_view store, std::vector<S
 void StateService::bulk_remove(Caller caller, std::string_view store, std::vector<DeleteRequest> requests,
                                Completion<void> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   for (const DeleteRequest& request : requests) {
     if (Status status = check_key(request.key); !status) return done(fail(std::move(status.error())));
   }
@@ -362,21 +383,21 @@ void StateService::bulk_remove(Caller caller, std::string_view store, std::vecto
   const std::string prefix = impl_->prefix_of(*entry, caller.context.app_id).text();
   for (DeleteRequest& request : requests) request.key.insert(0, prefix);
   Impl::run<void>(
-      caller, *entry->store, std::move(done),
-      [entry](Error e) {
+      caller, std::move(entry), std::move(done),
+      [](Error e, const StoreEntry& from) {
         return write_error(std::move(e), "ERR_STATE_BULK_DELETE",
-                           "failed deleting state in state store " + entry->name + ": ");
+                           "failed deleting state in state store " + from.name + ": ");
       },
-      [&](Completion<void> completion) {
-        entry->store->bulk_remove(caller.context, std::move(requests), std::move(completion));
+      [&](Store& target, Completion<void> completion) {
+        target.bulk_remove(caller.context, std::move(requests), std::move(completion));
       });
 }
 
 void StateService::transact(Caller caller, std::string_view store, std::vector<Operation> operations,
                             Completion<void> done) {
   Error error;
-  const StoreEntry* entry = impl_->find(store, caller.context.app_id, error);
-  if (entry == nullptr) return done(fail(std::move(error)));
+  Pinned entry = impl_->find(store, caller.context.app_id, error);
+  if (!entry) return done(fail(std::move(error)));
   if (!entry->store->features().transactional) {
     return done(fail(Code::kUnimplemented, "ERR_STATE_STORE_NOT_SUPPORTED",
                      "state store " + entry->name + " doesn't support transactions"));
@@ -397,14 +418,15 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
     if (!status) return done(fail(std::move(status.error())));
   }
   Impl::run<void>(
-      caller, *entry->store, std::move(done), [](const Error& e) { return transaction_error(e); },
-      [&](Completion<void> completion) {
-        entry->store->transact(caller.context, std::move(operations), std::move(completion));
+      caller, std::move(entry), std::move(done), [](const Error& e, const StoreEntry&) { return transaction_error(e); },
+      [&](Store& target, Completion<void> completion) {
+        target.transact(caller.context, std::move(operations), std::move(completion));
       });
 }
 
 void StateService::close(SteadyTime deadline) {
-  for (auto& [name, entry] : impl_->entries) entry.store->close(deadline);
+  for (const auto& [name, entry] : impl_->entries.all()) entry->store->close(deadline);
+  for (const auto& entry : impl_->entries.retired()) entry->store->close(deadline);
 }
 
 }  // namespace tandem::state

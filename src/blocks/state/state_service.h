@@ -1,7 +1,8 @@
 // The state building block: every operation once, for all three doors (HTTP, gRPC, guest).
 //
 // Looks up the store, checks the app's scope, applies the key prefix rule, and calls the store. One object a process,
-// shared by all workers; add() is called before they start.
+// shared by all workers. Stores may come and go while they are used (blocks/registry.h): an operation ends on the store
+// that it began on.
 //
 // Completions: when the store answers in place, so does the service, on the caller's stack (a guest's in-memory read
 // never suspends). When it answers later, the completion is posted to `CallerExecutor` given with the call. Source:
@@ -62,10 +63,19 @@ class StateService final {
   explicit StateService(std::string name_space);
   ~StateService();
 
+  // Fails when the name is taken.
   Status add(StoreEntry entry);
+  // In the place of the store of that name, if there is one.
+  void put(StoreEntry entry);
+  void remove_store(std::string_view name);
+  // Closes the stores that were replaced or removed and that no operation uses any more; true when there are others.
+  // One thread's at a time, which may wait until `deadline`.
+  bool sweep(SteadyTime deadline);
+
   // Names of the stores that `app_id` may use, sorted.
   std::vector<std::string> store_names(std::string_view app_id) const;
-  const Store* find(std::string_view name) const;
+  // Whether there is a store of that name, in whoever's scope.
+  bool has_store(std::string_view name) const;
 
   // Fails, before the store is asked, with reason
   //   ERR_STATE_STORE_NOT_CONFIGURED  kFailedPrecondition  the app may use no store at all

@@ -353,5 +353,43 @@ TEST_F(StateServiceTest, NamesAreTakenOnce) {
             Code::kAlreadyExists);
 }
 
+TEST_F(StateServiceTest, AnOperationEndsOnTheStoreThatItBeganOn) {
+  struct Closing final : state::Store {
+    Closing(TestLoop& loop, std::vector<std::string>& closed, std::string name)
+        : loop(loop), closed(closed), name(std::move(name)) {}
+    Features features() const override { return {}; }
+    void ping(const CallContext&, Completion<void> done) override { done({}); }
+    void get(const CallContext&, const GetRequest&, Completion<GetResponse> done) override {
+      loop.post([this, done = std::move(done)]() mutable { done(GetResponse{.data = share(name)}); });
+    }
+    void set(const CallContext&, SetRequest, Completion<void> done) override { done({}); }
+    void remove(const CallContext&, DeleteRequest, Completion<void> done) override { done({}); }
+    void close(SteadyTime) override { closed.push_back(name); }
+    TestLoop& loop;
+    std::vector<std::string>& closed;
+    const std::string name;
+  };
+  std::vector<std::string> closed;
+  const auto put = [&](std::string name) {
+    service_.put({.name = "a", .store = std::make_unique<Closing>(store_loop_, closed, std::move(name))});
+  };
+  put("old");
+  std::string begun;
+  service_.get(caller(), "a", {.key = "k"}, [&](Result<GetResponse> got) { begun = *got->data; });
+  put("new");
+  EXPECT_TRUE(service_.sweep(SteadyTime::max()));
+  EXPECT_EQ(*get("a", "k")->data, "new");
+  store_loop_.run_ready();
+  loop_.run_ready();
+  EXPECT_EQ(begun, "old");
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+  EXPECT_THAT(closed, ElementsAre("old"));
+
+  service_.remove_store("a");
+  EXPECT_EQ(get("a", "k").error().reason, "ERR_STATE_STORE_NOT_CONFIGURED");
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+  EXPECT_THAT(closed, ElementsAre("old", "new"));
+}
+
 }  // namespace
 }  // namespace tandem::state

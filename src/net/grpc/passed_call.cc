@@ -10,6 +10,10 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
+
+#include "net/grpc/header_metadata.h"
+#include "net/grpc/server_stream.h"
 
 namespace tandem::net::grpc {
 namespace {
@@ -36,17 +40,6 @@ bool has_key(const MetadataPairs& pairs, std::string_view key) {
   return std::ranges::any_of(pairs, [&](const auto& pair) { return pair.first == key; });
 }
 
-std::optional<std::string_view> first_value(const ::grpc::ServerContextBase& server, std::string_view key) {
-  const auto& metadata = server.client_metadata();
-  const auto found = metadata.find(::grpc::string_ref(key.data(), key.size()));
-  if (found == metadata.end() || found->second.empty()) return std::nullopt;
-  return view_of(found->second);
-}
-
-::grpc::Status status_of(const Error& error) {
-  return {static_cast<::grpc::StatusCode>(static_cast<int>(error.code)), error.message};
-}
-
 // A connection that ends calls so is of no use for the next one. Not where the other side has sent the status: the
 // connection has just carried that. The library tells one from its own in a text alone; a test holds it to that.
 bool nobody_answered(const ::grpc::Status& status, const ::grpc::ClientContext& context) {
@@ -54,66 +47,47 @@ bool nobody_answered(const ::grpc::Status& status, const ::grpc::ClientContext& 
          !context.debug_error_string().contains("Error received from peer");
 }
 
-void initial_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
-  for (const auto& [key, value] : onward.GetServerInitialMetadata()) {
-    if (is_of_the_hop(view_of(key))) continue;
-    server.AddInitialMetadata(std::string(view_of(key)), std::string(view_of(value)));
+// `from` is a map of the library's.
+template <class Map>
+MetadataPairs pairs_of(const Map& from) {
+  MetadataPairs pairs;
+  for (const auto& [key, value] : from) {
+    if (!is_of_the_hop(view_of(key))) pairs.emplace_back(view_of(key), view_of(value));
   }
+  return pairs;
 }
 
-void trailing_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
-  for (const auto& [key, value] : onward.GetServerTrailingMetadata()) {
-    if (is_of_the_hop(view_of(key))) continue;
-    server.AddTrailingMetadata(std::string(view_of(key)), std::string(view_of(value)));
-  }
+ByteBuffer buffer_of(std::string_view message) {
+  const ::grpc::Slice slice(message.data(), message.size());
+  return {&slice, 1};
+}
+
+std::string bytes_of(const ByteBuffer& buffer) {
+  std::vector<::grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  bytes.reserve(buffer.Length());
+  for (const ::grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
 }
 
 // Two halves, a server's call and a client's. `users_` are those who may still start something on the client's half:
 // the way back for as long as answers come, the way there for each message. The last one lets the library end it.
-class PassedCall final : public std::enable_shared_from_this<PassedCall> {
+class PassedCall final : public ServerStream {
  public:
-  PassedCall(::grpc::GenericCallbackServerContext& server, const PassOptions& options)
-      : server_(server), caller_(options.caller), cancelled_(options.cancelled) {}
+  PassedCall(IncomingCall call, const PassOptions& options)
+      : ServerStream(std::move(call)), caller_(options.caller), cancelled_(options.cancelled) {}
 
-  ::grpc::ServerGenericBidiReactor* open() {
-    front_.self = shared_from_this();
-    return &front_;
-  }
+  void open() { ServerStream::begin(); }
 
-  void begin(Result<CallRoute> route) {
-    State finding = State::kFinding;
-    if (!state_.compare_exchange_strong(finding, State::kPassing)) return;
-    if (!route) {
-      state_.store(State::kEnded);
-      return front_.Finish(status_of(route.error()));
-    }
-    onward_metadata(server_, *route, caller_, context_);
-    context_.set_deadline(server_.deadline());
-    broken_ = std::move(route->broken);
-    stub_.emplace(route->channel);
-    stub_->PrepareBidiStreamingCall(&context_, server_.method(), {}, &back_);
-    back_.self = shared_from_this();
-    back_.AddHold();
-    back_.StartCall();
-    front_.StartRead(&request_);
+  // On any thread.
+  void route(Result<CallRoute> route) {
+    if (worker().running_here()) return begin(std::move(route));
+    worker().post([self = shared(), route = std::move(route)]() mutable { self->begin(std::move(route)); });
   }
 
  private:
   enum class State { kFinding, kPassing, kEnded };
-
-  class Front final : public ::grpc::ServerGenericBidiReactor {
-   public:
-    explicit Front(PassedCall& call) : call_(call) {}
-    std::shared_ptr<PassedCall> self;  // until OnDone()
-
-   private:
-    void OnReadDone(bool ok) override { call_.take_request(ok); }
-    void OnSendInitialMetadataDone(bool ok) override { call_.more_answers(ok); }
-    void OnWriteDone(bool ok) override { call_.more_answers(ok); }
-    void OnCancel() override { call_.cancel(); }
-    void OnDone() override { const std::shared_ptr<PassedCall> last = std::move(self); }
-    PassedCall& call_;
-  };
 
   class Back final : public ::grpc::ClientBidiReactor<ByteBuffer, ByteBuffer> {
    public:
@@ -124,7 +98,7 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
     void OnReadInitialMetadataDone(bool ok) override { call_.take_head(ok); }
     void OnReadDone(bool ok) override { call_.take_answer(ok); }
     void OnWriteDone(bool ok) override {
-      if (ok) call_.front_.StartRead(&call_.request_);
+      if (ok) call_.start_read();
     }
     void OnDone(const ::grpc::Status& status) override {
       const std::shared_ptr<PassedCall> last = std::move(self);
@@ -132,6 +106,27 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
     }
     PassedCall& call_;
   };
+
+  std::shared_ptr<PassedCall> shared() { return std::static_pointer_cast<PassedCall>(shared_from_this()); }
+
+  // On the worker.
+  void begin(Result<CallRoute> route) {
+    State finding = State::kFinding;
+    if (!state_.compare_exchange_strong(finding, State::kPassing)) return;
+    if (!route) {
+      state_.store(State::kEnded);
+      return finish(status_of(route.error()));
+    }
+    onward_metadata(call(), *route, caller_, context_);
+    set_deadline(context_, call().deadline());
+    broken_ = std::move(route->broken);
+    stub_.emplace(route->channel);
+    stub_->PrepareBidiStreamingCall(&context_, std::string(call().method()), {}, &back_);
+    back_.self = shared();
+    back_.AddHold();
+    back_.StartCall();
+    start_read();
+  }
 
   bool use() {
     int users = users_.load();
@@ -144,10 +139,11 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
     if (users_.fetch_sub(1) == 1) back_.RemoveHold();
   }
 
-  // The way there.
-  void take_request(bool ok) {
+  // The way there, on the worker.
+  void on_read(std::optional<std::string_view> message) override {
     if (!use()) return;
-    if (ok) {
+    if (message) {
+      request_ = buffer_of(*message);
       back_.StartWrite(&request_);
     } else {
       back_.StartWritesDone();
@@ -159,38 +155,35 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   void take_head(bool ok) {
     if (!ok) return release();
     heard_ = !context_.GetServerInitialMetadata().empty();
-    initial_metadata(context_, server_);
-    front_.StartSendInitialMetadata();
-  }
-  void more_answers(bool ok) {
-    if (ok) return back_.StartRead(&answer_);
-    context_.TryCancel();
-    release();
+    send_head(pairs_of(context_.GetServerInitialMetadata()));
+    back_.StartRead(&answer_);
   }
   void take_answer(bool ok) {
     if (!ok) return release();
     heard_ = true;
-    front_.StartWrite(&answer_);
+    start_write(bytes_of(answer_));
+  }
+  void on_written(bool ok) override {
+    if (ok) return back_.StartRead(&answer_);
+    context_.TryCancel();
+    release();
   }
   void end(const ::grpc::Status& status) {
     state_.store(State::kEnded);
     if (broken_ && !heard_ && nobody_answered(status, context_) && context_.GetServerTrailingMetadata().empty())
       broken_();
-    trailing_metadata(context_, server_);
-    front_.Finish(status);
+    finish(status, {.trailing = pairs_of(context_.GetServerTrailingMetadata())});
   }
 
-  // On any thread, at any time until the front is done.
-  void cancel() {
+  void on_gone() override {
     State state = State::kFinding;
     const bool found_nobody = state_.compare_exchange_strong(state, State::kEnded);
     if (state == State::kEnded) return;
     cancelled_.fetch_add(1, std::memory_order_relaxed);
-    if (found_nobody) return front_.Finish(::grpc::Status::CANCELLED);
+    if (found_nobody) return finish(::grpc::Status::CANCELLED);
     context_.TryCancel();
   }
 
-  ::grpc::GenericCallbackServerContext& server_;
   const std::string caller_;
   std::atomic<std::size_t>& cancelled_;
   std::atomic<State> state_ = State::kFinding;
@@ -201,26 +194,20 @@ class PassedCall final : public std::enable_shared_from_this<PassedCall> {
   bool heard_ = false;  // something from the callee
   ByteBuffer request_;
   ByteBuffer answer_;
-  Front front_{*this};
   Back back_{*this};
-};
-
-class RefusedCall final : public ::grpc::ServerGenericBidiReactor {
- public:
-  explicit RefusedCall(::grpc::Status status) { Finish(std::move(status)); }
-
- private:
-  void OnDone() override { delete this; }
 };
 
 }  // namespace
 
-std::optional<std::string_view> callee_of(const ::grpc::ServerContextBase& server) {
-  if (const auto callee = first_value(server, kCallee)) return callee;
-  return first_value(server, kAppId);
+std::optional<std::string> callee_of(const net::Exchange& exchange) {
+  for (const std::string_view key : {kCallee, kAppId}) {
+    const auto value = find_header(exchange.head().headers, key);
+    if (value && !value->empty()) return std::string(*value);
+  }
+  return std::nullopt;
 }
 
-void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& route, const std::string& caller,
+void onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller,
                      ::grpc::ClientContext& onward) {
   MetadataPairs own = route.metadata;
   if (!has_key(own, kAppId)) own.emplace_back(kAppId, "");
@@ -230,40 +217,46 @@ void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& r
     own.emplace_back(kCaller, other ? caller : "");
     own.emplace_back(kCallee, other ? route.app_id : "");
   }
-  for (const auto& [key_ref, value] : server.client_metadata()) {
-    const std::string_view key = view_of(key_ref);
-    if (is_of_the_hop(key) || has_key(own, key)) continue;
-    onward.AddMetadata(std::string(key), std::string(view_of(value)));
-  }
+  call.for_each_metadatum([&](std::string_view key, std::string_view value) {
+    // The library ends the process for others, and HTTP/2 lets more through.
+    const bool is_valid = is_metadata(key, value) || (key.starts_with("grpc-") && key.ends_with("-bin"));
+    if (is_of_the_hop(key) || has_key(own, key) || !is_valid) return;
+    onward.AddMetadata(std::string(key), std::string(value));
+  });
   for (const auto& [key, value] : own) {
     if (!value.empty()) onward.AddMetadata(key, value);
   }
 }
 
-void answer_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server) {
-  initial_metadata(onward, server);
-  trailing_metadata(onward, server);
+void set_deadline(::grpc::ClientContext& onward, SteadyTime deadline) {
+  if (deadline == SteadyTime::max()) return;
+  const auto left = deadline - std::chrono::steady_clock::now();
+  onward.set_deadline(std::chrono::system_clock::now() +
+                      std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
 }
 
-::grpc::ServerGenericBidiReactor* pass_call(::grpc::GenericCallbackServerContext& server, std::string_view target,
-                                            const CallRouter& router, const PassOptions& options) {
-  const auto call = std::make_shared<PassedCall>(server, options);
-  ::grpc::ServerGenericBidiReactor* const reactor = call->open();
+AnswerMetadata answer_metadata(const ::grpc::ClientContext& onward) {
+  return {.initial = pairs_of(onward.GetServerInitialMetadata()),
+          .trailing = pairs_of(onward.GetServerTrailingMetadata())};
+}
+
+void pass_call(IncomingCall incoming, std::string_view target, const CallRouter& router, const PassOptions& options) {
+  const auto call = std::make_shared<PassedCall>(std::move(incoming), options);
+  call->open();
   // Destroyed uncalled, when a router goes away, it is an answer too.
   struct Guard {
     explicit Guard(std::shared_ptr<PassedCall> call) : call(std::move(call)) {}
     Guard(Guard&&) noexcept = default;
     Guard& operator=(Guard&&) = delete;
     ~Guard() {
-      if (call) call->begin(fail(Code::kUnavailable, "the sidecar is stopping"));
+      if (call) call->route(fail(Code::kUnavailable, "the sidecar is stopping"));
     }
-    void operator()(Result<CallRoute> route) { std::exchange(call, nullptr)->begin(std::move(route)); }
+    void operator()(Result<CallRoute> route) { std::exchange(call, nullptr)->route(std::move(route)); }
     std::shared_ptr<PassedCall> call;
   };
   router.find(target, Guard(call));
-  return reactor;
 }
 
-::grpc::ServerGenericBidiReactor* refuse_call(::grpc::Status status) { return new RefusedCall(std::move(status)); }
+void refuse_call(IncomingCall call, const ::grpc::Status& status) { ServerCall(std::move(call)).finish(status); }
 
 }  // namespace tandem::net::grpc

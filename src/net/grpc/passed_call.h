@@ -2,25 +2,27 @@
 //
 // One message at a time is on its way in each direction, so whoever is slow holds the other side back. Half-close, the
 // caller's metadata and deadline and its leaving go on to the callee; initial metadata (as soon as they come), trailing
-// metadata, status and its details come back. Owns itself, on the threads of gRPC. Limits are the server's and the
+// metadata, status and its details come back. Owns itself: what its client sends is on
+// the worker of its connection, what its callee sends on the threads of gRPC. Limits are the server's and the
 // channel's.
 #pragma once
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/generic/async_generic_service.h>
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "net/grpc/call_route.h"
+#include "net/grpc/server_call.h"
 
 namespace tandem::net::grpc {
 
 // The app that a call's metadata name, "dapr-callee-app-id" before "dapr-app-id"; nullopt: none.
-std::optional<std::string_view> callee_of(const ::grpc::ServerContextBase& server);
+std::optional<std::string> callee_of(const net::Exchange& exchange);
 
 struct PassOptions {
   // The app whose call it is: a callee with another id hears it as dapr-caller-app-id, and its own as
@@ -30,18 +32,19 @@ struct PassOptions {
   std::atomic<std::size_t>& cancelled;
 };
 
-// The reactor of a call to `target`. `router` outlives the server.
-::grpc::ServerGenericBidiReactor* pass_call(::grpc::GenericCallbackServerContext& server, std::string_view target,
-                                            const CallRouter& router, const PassOptions& options);
+// Serves a call by passing it on to `target`. `router` outlives the server.
+void pass_call(IncomingCall call, std::string_view target, const CallRouter& router, const PassOptions& options);
 
 // What a call carries on its way along `route`: its metadata but for Dapr's own and those of the hop; `caller` as in
-// PassOptions.
-void onward_metadata(const ::grpc::ServerContextBase& server, const CallRoute& route, const std::string& caller,
+// PassOptions. On the call's worker.
+void onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller,
                      ::grpc::ClientContext& onward);
+// The deadline of a call for the call that it becomes.
+void set_deadline(::grpc::ClientContext& onward, SteadyTime deadline);
 // Initial and trailing metadata of an answer, once all of it has come.
-void answer_metadata(const ::grpc::ClientContext& onward, ::grpc::CallbackServerContext& server);
+AnswerMetadata answer_metadata(const ::grpc::ClientContext& onward);
 
-// The reactor of a call that fails at once.
-::grpc::ServerGenericBidiReactor* refuse_call(::grpc::Status status);
+// Answers a call with a failure at once.
+void refuse_call(IncomingCall call, const ::grpc::Status& status);
 
 }  // namespace tandem::net::grpc

@@ -8,17 +8,18 @@
 
 namespace tandem::net::grpc {
 
-::grpc::ServerGenericBidiReactor* PassingService::CreateReactor(::grpc::GenericCallbackServerContext* server) {
-  const auto callee = callee_of(*server);
+void PassingService::serve(IncomingCall call) {
+  const auto callee = callee_of(*call.exchange);
   if (!callee) {
-    return refuse_call({::grpc::StatusCode::UNKNOWN,
+    return refuse_call(std::move(call),
+                       {::grpc::StatusCode::UNKNOWN,
                         "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found"});
   }
   // A peer whose name resolution is out of date must not find another app here.
   if (callee->substr(0, callee->find('.')) != app_id_) {
-    return refuse_call({::grpc::StatusCode::UNKNOWN, "couldn't find service: " + std::string(*callee)});
+    return refuse_call(std::move(call), {::grpc::StatusCode::UNKNOWN, "couldn't find service: " + *callee});
   }
-  return pass_call(*server, app_id_, router_, {.caller = "", .cancelled = cancelled_});
+  pass_call(std::move(call), app_id_, router_, {.caller = "", .cancelled = cancelled_});
 }
 
 }  // namespace tandem::net::grpc

@@ -4,15 +4,11 @@
 
 namespace tandem::api::grpc {
 
-Result<std::unique_ptr<InternalDoor>> InternalDoor::listen(net::Worker& worker, const net::ListenOn& place,
-                                                           InternalOptions options,
-                                                           ::grpc::CallbackGenericService* others) {
-  std::unique_ptr<InternalDoor> door(new InternalDoor(std::move(options)));
-  auto server = LazyServer::listen(worker, place,
-                                   {.service = &door->service_,
-                                    .others = others,
-                                    .max_message_bytes = door->options_.max_message_bytes,
-                                    .cancelled = [service = &door->service_] { return service->cancelled(); }});
+Result<std::unique_ptr<InternalDoor>> InternalDoor::listen(net::Workers& workers, const net::ListenOn& place,
+                                                           InternalOptions options, net::grpc::CallService* others) {
+  std::unique_ptr<InternalDoor> door(new InternalDoor(std::move(options), others));
+  auto server = net::grpc::CallServer::listen(workers, place, {.max_message_bytes = door->options_.max_message_bytes},
+                                              door->service_);
   if (!server) return fail(std::move(server.error()));
   door->server_ = std::move(*server);
   return door;

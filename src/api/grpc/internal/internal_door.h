@@ -10,32 +10,33 @@
 #include <memory>
 
 #include "api/grpc/internal/internal_service.h"
-#include "api/grpc/lazy_server.h"
 #include "base/result.h"
+#include "net/grpc/call_server.h"
 
 namespace tandem::api::grpc {
 
 class InternalDoor final {
  public:
-  // Connections are accepted on `worker`. `others` takes every method that is not ServiceInvocation's, and outlives the
-  // door; null: they are UNIMPLEMENTED. Fails with one line that says what, where and what to do.
-  static Result<std::unique_ptr<InternalDoor>> listen(net::Worker& worker, const net::ListenOn& place,
+  // `others` takes every method that is not ServiceInvocation's, and outlives the door; null: they are UNIMPLEMENTED.
+  // Fails with one line that says what, where and what to do.
+  static Result<std::unique_ptr<InternalDoor>> listen(net::Workers& workers, const net::ListenOn& place,
                                                       InternalOptions options,
-                                                      ::grpc::CallbackGenericService* others = nullptr);
+                                                      net::grpc::CallService* others = nullptr);
 
   std::uint16_t port() const { return server_->port(); }
   // Another one has taken this one's place: new connections are for it, calls on those that are there go on.
   void stop_accepting() { server_->stop_accepting(); }
-  void drain(std::chrono::milliseconds limit, std::move_only_function<void(Drained)> done) {
+  void drain(std::chrono::milliseconds limit, std::move_only_function<void(net::Drained)> done) {
     server_->drain(limit, std::move(done));
   }
 
  private:
-  explicit InternalDoor(InternalOptions options) : options_(std::move(options)), service_(options_) {}
+  InternalDoor(InternalOptions options, net::grpc::CallService* others)
+      : options_(std::move(options)), service_(options_, others) {}
 
   const InternalOptions options_;
   InternalService service_;
-  std::unique_ptr<LazyServer> server_;
+  std::unique_ptr<net::grpc::CallServer> server_;
 };
 
 }  // namespace tandem::api::grpc

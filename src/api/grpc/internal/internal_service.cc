@@ -2,19 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+#include <string_view>
 #include <utility>
 
 #include "api/grpc/bounded_body.h"
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/unary_call.h"
+#include "net/grpc/passed_call.h"
 #include "net/in_process.h"
 
 namespace tandem::api::grpc {
 namespace {
 
-::grpc::Status status_of(const Error& error) {
-  return {static_cast<::grpc::StatusCode>(static_cast<int>(error.code)), error.message};
-}
+using net::grpc::status_of;
+
+constexpr std::string_view kService = "/dapr.proto.internals.v1.ServiceInvocation/";
 
 // The app's answer on its way into that of CallLocal.
 class WholeAnswer final : public net::ResponseSink {
@@ -28,7 +31,7 @@ class WholeAnswer final : public net::ResponseSink {
     resume({});
   }
   void on_end(net::Headers) override {
-    call_->answer([&](::grpc::CallbackServerContext&) {
+    call_->answer([&](AnswerMetadata&) {
       if (::grpc::Status too_large = body_.status(); !too_large.ok()) return too_large;
       answer_.mutable_message()->mutable_data()->set_value(body_.take());
       response_ = std::move(answer_);
@@ -46,16 +49,6 @@ class WholeAnswer final : public net::ResponseSink {
   BoundedBody body_;
 };
 
-// Lives until gRPC is done with it.
-class RefusedStream final
-    : public ::grpc::ServerBidiReactor<peer::InternalInvokeRequestStream, peer::InternalInvokeResponseStream> {
- public:
-  explicit RefusedStream(::grpc::Status status) { Finish(std::move(status)); }
-
- private:
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
 Result<LocalApp> InternalService::local_app() {
@@ -66,40 +59,57 @@ Result<LocalApp> InternalService::local_app() {
                   callee->method_in, options_.max_message_bytes};
 }
 
-::grpc::ServerUnaryReactor* InternalService::CallLocal(Context* server, const peer::InternalInvokeRequest* request,
-                                                       peer::InternalInvokeResponse* response) {
-  CallContext context = context_of(*server, caller_of(*request));
-  const SharedCall call = UnaryCall::make(*server, context, cancelled_);
-  const auto app = local_app();
-  if (!app) {
-    call->fail(status_of(app.error()));
-    return call.get();
-  }
-  if (!request->has_message()) {
-    call->fail({::grpc::StatusCode::INVALID_ARGUMENT, "parsing InternalInvokeRequest error: field Message is nil"});
-    return call.get();
-  }
-  auto http = request_of(*request, app->authority, app->method_in);
-  if (!http) {
-    call->fail(status_of(http.error()));
-    return call.get();
-  }
-  auto sink = std::make_unique<WholeAnswer>(call, options_.max_message_bytes, *response);
-  app->worker.post([&handler = app->handler, http = std::move(*http), body = request->message().data().value(),
-                    context = std::move(context), sink = std::move(sink)]() mutable {
-    handler.handle(
-        net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(sink)));
-  });
-  return call.get();
-}
+// A request and its answer in a message each.
+class InternalService::LocalCall final : public UnaryCall {
+ public:
+  LocalCall(InternalService& home, IncomingCall incoming)
+      : UnaryCall(std::move(incoming), home.cancelled_), home_(home) {}
 
-::grpc::ServerBidiReactor<peer::InternalInvokeRequestStream, peer::InternalInvokeResponseStream>*
-InternalService::CallLocalStream(Context* server) {
-  auto app = local_app();
-  if (!app) return new RefusedStream(status_of(app.error()));
-  const auto call = StreamCall::make(*server, context_of(*server, {}), std::move(*app), cancelled_);
-  call->begin();
-  return call.get();
+ private:
+  ::google::protobuf::MessageLite& request_message() override { return request_; }
+  const ::google::protobuf::MessageLite& response_message() const override { return response_; }
+  void run() override {
+    set_context(context_of(server().headers(), server().deadline(), caller_of(request_)));
+    const auto app = home_.local_app();
+    if (!app) {
+      fail(status_of(app.error()));
+      return;
+    }
+    if (!request_.has_message()) {
+      fail({::grpc::StatusCode::INVALID_ARGUMENT, "parsing InternalInvokeRequest error: field Message is nil"});
+      return;
+    }
+    auto http = request_of(request_, app->authority, app->method_in);
+    if (!http) {
+      fail(status_of(http.error()));
+      return;
+    }
+    auto sink = std::make_unique<WholeAnswer>(shared_from_this(), home_.options_.max_message_bytes, response_);
+    app->worker.post([&handler = app->handler, http = std::move(*http), body = request_.message().data().value(),
+                      context = context(), sink = std::move(sink)]() mutable {
+      handler.handle(
+          net::make_in_process_exchange(std::move(http), std::move(body), std::move(context), std::move(sink)));
+    });
+  }
+
+  InternalService& home_;
+  peer::InternalInvokeRequest request_;
+  peer::InternalInvokeResponse response_;
+};
+
+void InternalService::serve(net::grpc::IncomingCall call) {
+  std::string_view method = call.method();
+  const bool ours = method.starts_with(kService);
+  if (ours) method.remove_prefix(kService.size());
+  if (ours && method == "CallLocal") return std::make_shared<LocalCall>(*this, std::move(call))->begin();
+  if (ours && method == "CallLocalStream") {
+    auto app = local_app();
+    if (!app) return net::grpc::refuse_call(std::move(call), status_of(app.error()));
+    return StreamCall::serve(std::move(call), std::move(*app), cancelled_);
+  }
+  if (!ours && others_ != nullptr) return others_->serve(std::move(call));
+  const ::grpc::Status unknown(::grpc::StatusCode::UNIMPLEMENTED, fmt::format("unknown method {}", call.method()));
+  net::grpc::refuse_call(std::move(call), unknown);
 }
 
 }  // namespace tandem::api::grpc

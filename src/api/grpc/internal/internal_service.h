@@ -1,7 +1,7 @@
 // dapr.proto.internals.v1.ServiceInvocation: what other sidecars ask of an app of this process.
 //
-// Owned by the door (internal_door.h), outlives the gRPC server that it is registered with. Methods run on gRPC's
-// threads, the app is called on workers that take turns. Failures are worded as daprd's.
+// Owned by the door (internal_door.h), outlives its server. Methods run on the worker of their connection, the app is
+// called on workers that take turns. Failures are worded as daprd's.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 #include "api/grpc/internal/stream_call.h"
 #include "base/executor.h"
 #include "blocks/invoke/invoke_service.h"
-#include "dapr/proto/internals/v1/service_invocation.grpc.pb.h"
+#include "net/grpc/server_call.h"
 
 namespace tandem::api::grpc {
 
@@ -26,25 +26,25 @@ struct InternalOptions {
   std::size_t max_message_bytes = std::size_t{4} << 20;
 };
 
-class InternalService final : public peer::ServiceInvocation::CallbackService {
+class InternalService final : public net::grpc::CallService {
  public:
-  // `options` outlive the service.
-  explicit InternalService(const InternalOptions& options) : options_(options) {}
+  // `options` outlive the service. `others` takes every method that is not ServiceInvocation's, and outlives it, too;
+  // null: they are UNIMPLEMENTED.
+  InternalService(const InternalOptions& options, net::grpc::CallService* others)
+      : options_(options), others_(others) {}
+
+  void serve(net::grpc::IncomingCall call) override;
 
   // How many calls have ended without an answer of ours. Any thread.
   std::size_t cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
-  using Context = ::grpc::CallbackServerContext;
-
-  ::grpc::ServerUnaryReactor* CallLocal(Context* server, const peer::InternalInvokeRequest* request,
-                                        peer::InternalInvokeResponse* response) override;
-  ::grpc::ServerBidiReactor<peer::InternalInvokeRequestStream, peer::InternalInvokeResponseStream>* CallLocalStream(
-      Context* server) override;
+  class LocalCall;
 
   Result<LocalApp> local_app();
 
   const InternalOptions& options_;
+  net::grpc::CallService* const others_;
   std::atomic<std::size_t> turn_ = 0;
   std::atomic<std::size_t> cancelled_ = 0;
 };

@@ -346,7 +346,7 @@ TEST(Internal, CallLocal) {
 TEST(Internal, AnAppThatIsNotThereYet) {
   net::Workers workers{1};
   invoke::InvokeService invoke;
-  const auto door = *InternalDoor::listen(workers[0], {.purpose = "a test"},
+  const auto door = *InternalDoor::listen(workers, {.purpose = "a test"},
                                           {.app_id = "callee", .invoke = invoke, .workers = {&workers[0]}});
   workers.start();
   const auto stub = peer::ServiceInvocation::NewStub(

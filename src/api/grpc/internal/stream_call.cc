@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "api/grpc/call_metadata.h"
+
 namespace tandem::api::grpc {
 namespace {
 
@@ -56,61 +58,73 @@ class StreamCall::Sink final : public net::ResponseSink {
   const bool bodyless_;
 };
 
-std::shared_ptr<StreamCall> StreamCall::make(::grpc::CallbackServerContext& server, CallContext context, LocalApp app,
-                                             std::atomic<std::size_t>& cancelled) {
-  std::shared_ptr<StreamCall> call(new StreamCall(server, std::move(context), std::move(app), cancelled));
-  call->self_ = call;
-  return call;
+StreamCall::StreamCall(net::grpc::IncomingCall call, LocalApp app, std::atomic<std::size_t>& cancelled)
+    : ServerStream(std::move(call)),
+      context_(context_of(this->call().headers(), this->call().deadline(), {})),
+      app_(std::move(app)),
+      cancelled_(cancelled) {}
+
+void StreamCall::serve(net::grpc::IncomingCall incoming, LocalApp app, std::atomic<std::size_t>& cancelled) {
+  const std::shared_ptr<StreamCall> call(new StreamCall(std::move(incoming), std::move(app), cancelled));
+  call->begin();
+  call->start_read();
 }
 
-bool StreamCall::start_read() {
+bool StreamCall::begin_read() {
   const std::scoped_lock lock(mutex_);
-  if (!finished_) StartRead(&request_);
+  if (!finished_) start_read();
   return !finished_;
 }
 
-bool StreamCall::start_write() {
+bool StreamCall::begin_write() {
   const std::scoped_lock lock(mutex_);
-  if (!finished_) StartWrite(&response_);
+  if (!finished_) start_write(response_.SerializeAsString());
   return !finished_;
 }
 
-void StreamCall::finish(::grpc::Status status) {
+void StreamCall::conclude(::grpc::Status status) {
   const std::scoped_lock lock(mutex_);
-  if (!std::exchange(finished_, true)) Finish(std::move(status));
+  if (!std::exchange(finished_, true)) finish(std::move(status));
 }
 
-void StreamCall::OnReadDone(bool ok) {
+void StreamCall::on_read(std::optional<std::string_view> message) {
+  const bool ok = message.has_value();
+  if (ok && !request_.ParseFromArray(message->data(), static_cast<int>(message->size()))) {
+    conclude({::grpc::StatusCode::INTERNAL, "grpc: failed to unmarshal the received message"});
+    gone_.store(true);
+    app_.worker.post([self = shared()] { self->give_up(); });
+    return;
+  }
   if (without_body_) return look_ahead(ok);
   if (!std::exchange(handed_over_, true)) return hand_over(ok);
-  app_.worker.post([self = shared_from_this(), ok] { self->arrived(ok); });
+  app_.worker.post([self = shared(), ok] { self->arrived(ok); });
 }
 
-void StreamCall::OnWriteDone(bool ok) {
-  app_.worker.post([self = shared_from_this(), ok] { self->written(ok); });
+void StreamCall::on_written(bool ok) {
+  app_.worker.post([self = shared(), ok] { self->written(ok); });
 }
 
-void StreamCall::OnCancel() {
+void StreamCall::on_gone() {
   gone_.store(true);
   {
     const std::scoped_lock lock(mutex_);
     if (!std::exchange(finished_, true)) {
       cancelled_.fetch_add(1, std::memory_order_relaxed);
-      Finish(::grpc::Status::CANCELLED);
+      finish(::grpc::Status::CANCELLED);
     }
   }
-  app_.worker.post([self = shared_from_this()] { self->give_up(); });
+  app_.worker.post([self = shared()] { self->give_up(); });
 }
 
 void StreamCall::hand_over(bool ok) {
-  if (!ok) return finish(parsing_failed("the stream has no message"));
+  if (!ok) return conclude(parsing_failed("the stream has no message"));
   const peer::InternalInvokeRequest& request = request_.request();
   if (request.metadata().empty() || !request.has_message()) {
-    return finish(parsing_failed("request does not contain the required fields in the leading chunk"));
+    return conclude(parsing_failed("request does not contain the required fields in the leading chunk"));
   }
   auto http = request_of(request, app_.authority, app_.method_in);
   if (!http) {
-    return finish({static_cast<::grpc::StatusCode>(static_cast<int>(http.error().code)), http.error().message});
+    return conclude({static_cast<::grpc::StatusCode>(static_cast<int>(http.error().code)), http.error().message});
   }
   context_.app_id = caller_of(request);
   length_left_ = announced_length(request);
@@ -121,7 +135,7 @@ void StreamCall::hand_over(bool ok) {
   if (bodiless && !length_left_ && request_.payload().data().empty()) {
     without_body_ = std::move(*http);
     if (has_payload_) ++expected_seq_;
-    start_read();
+    begin_read();
     return;
   }
   hand_over(std::move(*http));
@@ -130,9 +144,9 @@ void StreamCall::hand_over(bool ok) {
 void StreamCall::look_ahead(bool ok) {
   net::OwnedRequest http = std::move(*without_body_);
   without_body_.reset();
-  if (!ok && (gone_.load() || server_.IsCancelled())) return;
+  if (!ok && (gone_.load())) return;
   if (ok && (!request_.request().metadata().empty() || request_.request().has_message())) {
-    return finish({::grpc::StatusCode::INVALID_ARGUMENT, "request metadata found in non-leading chunk"});
+    return conclude({::grpc::StatusCode::INVALID_ARGUMENT, "request metadata found in non-leading chunk"});
   }
   has_payload_ = ok && request_.has_payload();
   body_ended_ = !ok;
@@ -148,9 +162,9 @@ void StreamCall::hand_over(net::OwnedRequest http) {
   } else if (body_ended_) {
     body = std::string();
   } else {
-    body = std::make_unique<Body>(shared_from_this());
+    body = std::make_unique<Body>(shared());
   }
-  auto sink = std::make_unique<Sink>(shared_from_this(), http.method == "HEAD");
+  auto sink = std::make_unique<Sink>(shared(), http.method == "HEAD");
   app_.worker.post([&handler = app_.handler, http = std::move(http), body = std::move(body), context = context_,
                     sink = std::move(sink)]() mutable {
     handler.handle(
@@ -166,14 +180,14 @@ void StreamCall::read(Completion<std::string_view> done) {
     if (!payload || !payload->empty()) return done(payload);
   }
   read_done_ = std::move(done);
-  if (!start_read()) give_up();
+  if (!begin_read()) give_up();
 }
 
 void StreamCall::arrived(bool ok) {
   auto done = std::exchange(read_done_, nullptr);
   if (!done) return;
   if (!ok) {
-    if (gone_.load() || server_.IsCancelled()) return done(fail(gone()));
+    if (gone_.load()) return done(fail(gone()));
     if (length_left_.value_or(0) > 0) {
       return done(fail(Code::kInvalidArgument, "the request body is shorter than its Content-Length"));
     }
@@ -186,7 +200,7 @@ void StreamCall::arrived(bool ok) {
   const Result<std::string_view> payload = request_.has_payload() ? take_payload() : std::string_view();
   if (!payload || !payload->empty()) return done(payload);
   read_done_ = std::move(done);
-  if (!start_read()) give_up();
+  if (!begin_read()) give_up();
 }
 
 Result<std::string_view> StreamCall::take_payload() {
@@ -222,7 +236,7 @@ void StreamCall::write(std::string_view piece, Completion<void> resume) {
   unsent_ += piece;
   const bool kept = !body_ended_ && unsent_.size() - sent_ <= app_.max_kept_bytes;
   if (!kept) resume_ = std::move(resume);
-  const std::shared_ptr<StreamCall> self = shared_from_this();
+  const std::shared_ptr<StreamCall> self = shared();
   pump();
   if (kept) resume(gone_.load() ? Status(fail(gone())) : Status());
 }
@@ -233,7 +247,7 @@ void StreamCall::end(::grpc::Status status) {
 }
 
 void StreamCall::pump() {
-  const std::shared_ptr<StreamCall> self = shared_from_this();
+  const std::shared_ptr<StreamCall> self = shared();
   while (!writing_) {
     if (gone_.load()) return give_up();
     if (head_waits_ || sent_ < unsent_.size()) {
@@ -242,7 +256,7 @@ void StreamCall::pump() {
       // May write the next piece, or end.
       resume({});
     } else {
-      if (ending_) finish(std::move(*ending_));
+      if (ending_) conclude(std::move(*ending_));
       return;
     }
   }
@@ -256,7 +270,7 @@ void StreamCall::send_message() {
     response_.mutable_payload()->set_seq(seq_++);
     sent_ += size;
   }
-  writing_ = start_write();
+  writing_ = begin_write();
   if (!writing_) gone_.store(true);
 }
 
@@ -267,7 +281,7 @@ void StreamCall::written(bool ok) {
 }
 
 void StreamCall::give_up() {
-  const std::shared_ptr<StreamCall> self = shared_from_this();
+  const std::shared_ptr<StreamCall> self = shared();
   if (auto done = std::exchange(read_done_, nullptr)) done(fail(gone()));
   if (auto resume = std::exchange(resume_, nullptr)) resume(fail(gone()));
 }

@@ -266,7 +266,7 @@ class TestDoor final : private sidecar::MetadataSource {
     (void)invoke_.add("caller", app);
     (void)invoke_.add("callee", app);
     (void)invoke_.add("speaker", app);
-    door = *GrpcDoor::listen(workers_[0], {.purpose = "a test"}, options("caller", std::move(api_token)));
+    door = *GrpcDoor::listen(workers_, {.purpose = "a test"}, options("caller", std::move(api_token)));
     channel = ::grpc::CreateChannel("127.0.0.1:" + std::to_string(door->port()), ::grpc::InsecureChannelCredentials());
     stub_ = ::dapr::proto::runtime::v1::Dapr::NewStub(channel);
     workers_.start();

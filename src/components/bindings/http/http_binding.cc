@@ -35,17 +35,18 @@ Error request_error(const HttpBindingRequest& request, Code code, std::string_vi
 }  // namespace
 
 struct HttpBinding::Lane {
-  Lane(net::Worker& worker, const HttpBindingOptions& options)
-      : worker(worker), client(worker, net::ClientOptions{.tls = options.tls}) {}
+  Lane(net::Worker& worker, std::shared_ptr<const HttpBindingOptions> shared)
+      : worker(worker), options(std::move(shared)), client(worker, net::ClientOptions{.tls = options->tls}) {}
   net::Worker& worker;
+  const std::shared_ptr<const HttpBindingOptions> options;
   net::HttpClient client;
 };
 
 // One call, with its redirections, until its answer is complete. The sink of the request under way keeps it alive.
 class HttpBinding::Call final : public std::enable_shared_from_this<Call>, private net::TimeoutEntry {
  public:
-  Call(Lane& lane, const HttpBindingOptions& options, HttpBindingRequest request, Completion<InvokeAnswer> done)
-      : lane_(lane), options_(options), request_(std::move(request)), done_(std::move(done)) {}
+  Call(Lane& lane, HttpBindingRequest request, Completion<InvokeAnswer> done)
+      : lane_(lane), options_(*lane.options), request_(std::move(request)), done_(std::move(done)) {}
 
   void start(SteadyTime deadline) {
     if (options_.response_timeout) {
@@ -161,20 +162,27 @@ void HttpBinding::Call::send() {
   if (attempt == attempt_) handle_ = std::move(handle);
 }
 
-HttpBinding::HttpBinding(HttpBindingOptions options, net::Workers& workers) : options_(std::move(options)) {
+HttpBinding::HttpBinding(HttpBindingOptions options, net::Workers& workers)
+    : options_(std::make_shared<const HttpBindingOptions>(std::move(options))) {
   for (std::size_t i = 0; i < workers.size(); ++i) lanes_.push_back(std::make_unique<Lane>(workers[i], options_));
 }
 
-HttpBinding::~HttpBinding() = default;
+HttpBinding::~HttpBinding() {
+  for (std::unique_ptr<Lane>& lane : lanes_) {
+    net::Worker& worker = lane->worker;
+    // Its connections are that worker's.
+    if (worker.running()) worker.post([lane = std::move(lane)] {});
+  }
+}
 
 std::span<const std::string_view> HttpBinding::operations() const { return kOperations; }
 
 void HttpBinding::invoke(const CallContext& context, bindings::InvokeRequest call, Completion<InvokeAnswer> done) {
-  Result<HttpBindingRequest> request = http_binding_request(options_, std::move(call));
+  Result<HttpBindingRequest> request = http_binding_request(*options_, std::move(call));
   if (!request) return done(fail(std::move(request.error())));
-  const auto start = [this, deadline = context.deadline](Lane& lane, HttpBindingRequest wanted,
-                                                         Completion<InvokeAnswer> completion) {
-    std::make_shared<Call>(lane, options_, std::move(wanted), std::move(completion))->start(deadline);
+  const auto start = [deadline = context.deadline](Lane& lane, HttpBindingRequest wanted,
+                                                   Completion<InvokeAnswer> completion) {
+    std::make_shared<Call>(lane, std::move(wanted), std::move(completion))->start(deadline);
   };
   const auto here = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->worker.running_here(); });
   if (here != lanes_.end()) return start(**here, std::move(*request), std::move(done));

@@ -1,9 +1,9 @@
 // bindings.http: requests to a server outside Dapr, an operation for each method. The answer's body is the data, its
 // headers and status are metadata, also of an answer that is a failure. Redirections are followed, up to ten.
 //
-// A call runs on the worker that it comes from, else on any. The server makes the binding before the workers start and
-// destroys it after they have stopped. Requests go over HTTP/1.1; what an answer's body has above the limit is cut off.
-// Source: https://docs.dapr.io/reference/components-reference/supported-bindings/http/.
+// A call runs on the worker that it comes from, else on any. Made and destroyed on a thread that is no worker's, once
+// no call is under way. Requests go over HTTP/1.1; what an answer's body has above the limit is cut off. Source:
+// https://docs.dapr.io/reference/components-reference/supported-bindings/http/.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ class HttpBinding final : public bindings::OutputBinding {
   struct Lane;
   class Call;
 
-  const HttpBindingOptions options_;
+  const std::shared_ptr<const HttpBindingOptions> options_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // one a worker
   std::atomic<std::size_t> next_{0};
 };

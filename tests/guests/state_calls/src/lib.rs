@@ -9,9 +9,15 @@
 //! Events (query `pubsub`, default `pubsub`; `type`, `raw`): `/publish/<topic>`, `/publish-many/<topic>` (one event a line;
 //! answers the lines' numbers that failed). Invocation: `/invoke/<app-id>?path=` with the request's method and body.
 //!
+//! Bindings: `/binding/<name>?operation=` with the data as the body; the metadata of the answer, and of a failure, are
+//! headers `m-<name>`. Secrets (query `store`, default `secrets`): `/secret/<name>`, `/secrets`; configuration (query
+//! `store`, default `config`): `/configuration/<key>` or `/configuration/` for all, `/subscribe-configuration/<key>`,
+//! `/unsubscribe-configuration/<id>`. Pairs are lines `name=value`.
+//!
 //! 200 with the value, 204 when there is nothing to say, 404 when a key does not exist. A failed call is 500 with the
 //! headers `x-code` and `x-reason` and the message as the body.
 
+mod blocks;
 mod calls;
 
 wit_bindgen::generate!({ world: "state-calls", path: "wit", generate_all });
@@ -75,6 +81,12 @@ fn dispatch(request: &IncomingRequest, target: &Target, body: Vec<u8>) -> Result
         "publish" => calls::publish(&key, &body, target),
         "publish-many" => calls::publish_many(&key, &body, target),
         "invoke" => calls_invoke(request, &key, target, body),
+        "binding" => blocks::invoke_binding(&key, &body, target),
+        "secret" => blocks::get_secret(&key, target),
+        "secrets" => blocks::get_secrets(target),
+        "configuration" => blocks::get_configuration(&key, target),
+        "subscribe-configuration" => blocks::subscribe_configuration(&key, target),
+        "unsubscribe-configuration" => blocks::unsubscribe_configuration(&key, target),
         _ => Ok(Answer::not_found()),
     }
 }

@@ -138,7 +138,7 @@ class TwoSidecars final {
   std::unique_ptr<InternalDoor> listen() {
     std::vector<Executor*> executors;
     for (std::size_t i = 0; i < workers.size(); ++i) executors.push_back(&workers[i]);
-    return *InternalDoor::listen(workers[0], {.purpose = "a test"},
+    return *InternalDoor::listen(workers, {.purpose = "a test"},
                                  {.app_id = "callee", .invoke = invoke, .workers = std::move(executors)});
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(door->port()); }
