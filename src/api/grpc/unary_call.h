@@ -51,6 +51,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
     conclude(fill(metadata_));
   }
   void succeed() { fail(::grpc::Status::OK); }
+  // Answered, or nobody waits for the answer.
+  bool is_over() const { return answered_.load(std::memory_order_acquire); }
 
   // What this one waits for before it calls an app: `give_up` ends the waiting when the client leaves, at once when it
   // has left, and does nothing where there is no waiting any more.
