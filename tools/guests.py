@@ -46,6 +46,7 @@ WASI = "wasm32-wasip1"
 GUESTS = [
     Guest("hello", "tests/guests/hello", "rust", BARE),
     Guest("echo", "tests/guests/echo", "rust", BARE),
+    Guest("event_count", "tests/guests/event_count", "rust", BARE),
     Guest("state_calls", "tests/guests/state_calls", "rust", BARE),
     Guest("keyvalue_calls", "tests/guests/keyvalue_calls", "rust", BARE),
     Guest("conformance_calls", "tests/guests/conformance_calls", "rust", BARE),

@@ -168,6 +168,17 @@ def bench_program(name):
     return path
 
 
+def go_program(folder):
+    """The Go module in bench/<folder>, built; no module but the standard library's."""
+    program = ROOT / "build" / "bench" / folder
+    program.parent.mkdir(parents=True, exist_ok=True)
+    command = ["go", "build", "-trimpath", "-o", str(program), "."]
+    done = subprocess.run(command, cwd=ROOT / "bench" / folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{folder} cannot be built:\n{done.stdout}")
+    return program
+
+
 def wasmtime():
     """The wasmtime command line tool, built once."""
     done = subprocess.run([ROOT / "tools" / "peers.sh", "wasmtime"], check=True, stdout=subprocess.PIPE, text=True)

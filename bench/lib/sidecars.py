@@ -25,7 +25,7 @@ START_SECONDS = 60
 COMPONENT = """apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata:
-  name: statestore
+  name: {name}
 spec:
   type: {type}
   version: v1
@@ -42,9 +42,9 @@ spec:
 """
 
 
-def component(kind, **metadata):
-    """The YAML of a state store."""
-    return COMPONENT.format(type=kind, metadata=json.dumps([{"name": k, "value": v} for k, v in metadata.items()]))
+def component(kind, name="statestore", /, **metadata):
+    """The YAML of a component, a state store where no name says otherwise."""
+    return COMPONENT.format(name=name, type=kind, metadata=json.dumps([{"name": k, "value": v} for k, v in metadata.items()]))
 
 
 def daprd_missing():
@@ -57,16 +57,24 @@ def who():
     return [TANDEM] if daprd_missing() else [TANDEM, DAPRD]
 
 
+def write_resources(folder, resource):
+    """The folder of resources and the configuration that both sides get, in `folder`, which is made."""
+    resources, configuration = folder / "resources", folder / "configuration.yaml"
+    resources.mkdir(parents=True)
+    (resources / "component.yaml").write_text(resource, encoding="utf-8")
+    configuration.write_text(CONFIGURATION, encoding="utf-8")
+    return resources, configuration
+
+
 class Sidecar:
     """One side, running and healthy. `server` is its process."""
 
-    def __init__(self, side, folder, store, app_port=None):
-        folder.mkdir(parents=True)
-        (folder / "resources").mkdir()
-        (folder / "resources" / "statestore.yaml").write_text(store, encoding="utf-8")
-        (folder / "configuration.yaml").write_text(CONFIGURATION, encoding="utf-8")
+    def __init__(self, side, folder, resource, app_port=None, http_port=None, not_asked="config,subscribe"):
+        """`not_asked`: what of an app at `app_port` is not asked for at the start; "": nothing is left out."""
+        resources, configuration = write_resources(folder, resource)
         self.side = side
         self.http, self.grpc, internal, metrics = harness.free_ports(4)
+        self.http = http_port or self.http
         program = [needed("TANDEM_BINARY", "build/release/tandem"), "daprd"] if side == TANDEM else [sides.daprd_program()]
         command = [
             *program,
@@ -75,11 +83,12 @@ class Sidecar:
             *("--metrics-port", metrics),
             *("--dapr-listen-addresses", "127.0.0.1", "--dapr-internal-grpc-listen-address", "127.0.0.1"),
             *("--metrics-listen-address", "127.0.0.1"),
-            *("--resources-path", folder / "resources", "--config", folder / "configuration.yaml"),
+            *("--resources-path", resources, "--config", configuration),
         ]
         if app_port:
-            # The app has neither subscriptions nor actors to tell of.
-            command += ["--app-port", app_port, "--disable-init-endpoints", "config,subscribe"]
+            command += ["--app-port", app_port]
+            if not_asked:
+                command += ["--disable-init-endpoints", not_asked]
         home = {"HOME": os.environ.get("HOME") or str(folder)}
         self.server = Server(side, command, [RUNNING], environment=home, folder=folder)
         self.server.ports = [self.http, self.grpc]

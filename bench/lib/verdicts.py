@@ -12,11 +12,11 @@ class Verdicts:
         shown = f"{middle} ({least} .. {most})"
         self.rows.append([what, target, shown, cpu, "reached" if reached else "missed"])
 
-    def rates(self, what, ours, theirs, at_least, p99_at_most=None):
-        """Of two lists of Sample, turn by turn: requests/s, and the 99th percentile where it has a target."""
+    def rates(self, what, ours, theirs, at_least, p99_at_most=None, unit="requests/s"):
+        """Of two lists of Sample, turn by turn: their rates, and the 99th percentile where it has a target."""
         values = [a.rate / b.rate for a, b in zip(ours, theirs)]
         cpu = f"{report.median([b.cpu / a.cpu for a, b in zip(ours, theirs)]):.1f}"
-        self._add(f"{what}: requests/s", f"at least {at_least}", values, report.median(values) >= at_least, cpu)
+        self._add(f"{what}: {unit}", f"at least {at_least}", values, report.median(values) >= at_least, cpu)
         if p99_at_most:
             values = [a.p99 / b.p99 for a, b in zip(ours, theirs)]
             self._add(f"{what}: p99", f"at most {p99_at_most:.3g}", values, report.median(values) <= p99_at_most)

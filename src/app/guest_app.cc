@@ -1,5 +1,7 @@
 #include "app/guest_app.h"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "app/delivery.h"
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
+#include "blocks/late_completion.h"
 #include "net/worker_bridge.h"
 
 namespace tandem::app {
@@ -23,7 +26,11 @@ std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
 GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed,
                    Logger log, host::HostServices& services, GuestObserver& observer,
                    std::vector<WorkerResources> workers)
-    : options_(std::move(options)), program_(std::move(program)), allowed_(std::move(allowed)), log_(std::move(log)) {
+    : options_(std::move(options)),
+      program_(std::move(program)),
+      allowed_(std::move(allowed)),
+      log_(std::move(log)),
+      choice_(std::min(workers.size(), options_.max_instances)) {
   const std::size_t count = workers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const WorkerResources& resources = workers[i];
@@ -47,17 +54,34 @@ GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> progra
 
 GuestApp::~GuestApp() = default;
 
-std::size_t GuestApp::choose_lane() {
-  const std::size_t pools = std::min(lanes_.size(), options_.max_instances);
-  return next_.fetch_add(1, std::memory_order_relaxed) % pools;
+std::optional<std::size_t> GuestApp::lane_here() const {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->worker->running_here()) return lanes_[i]->pool ? std::optional(i) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  const std::size_t chosen = choose_lane();
+  const std::optional<std::size_t> here = lane_here();
+  const std::size_t chosen = choice_.choose(here);
+  if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
   lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
-    deliver_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
-               std::move(done));
+    deliver_on(chosen, std::move(delivery), std::move(done));
   });
+}
+
+void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
+  const auto began = std::chrono::steady_clock::now();
+  bool ended = false;
+  {
+    const InPlaceScope scope;
+    deliver_to(deliveries_->handler(lane), options_.app_id, options_.request_timeout, log_, std::move(delivery),
+               [token = scope.token(), &ended, done = std::move(done)](Result<pubsub::Verdict> verdict) mutable {
+                 if (InPlaceScope::is_within(token)) ended = true;
+                 done(std::move(verdict));
+               });
+  }
+  choice_.took(ended ? std::chrono::steady_clock::now() - began : LaneChoice::kUnfinished);
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {

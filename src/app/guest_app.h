@@ -4,13 +4,14 @@
 // port and service invocation by handler(), pub/sub by deliver(). The rest is the server's.
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/app.h"
 #include "app/guest_pool.h"
+#include "app/lane_choice.h"
 
 namespace tandem::app {
 
@@ -34,7 +35,8 @@ class GuestApp final : public App {
 
   // invoke::Endpoint
   net::Handler& handler(std::size_t worker) override { return *lanes_[worker]->door; }
-  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice. Any thread.
+  // pubsub::EventSink: an event becomes a POST to its route, on a worker of its own choice: perhaps inside the call,
+  // when that is the caller's. Any thread.
   void deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) override;
   void deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) override;
   // bindings::InputSink: the same.
@@ -60,8 +62,11 @@ class GuestApp final : public App {
     net::Worker* worker = nullptr;
   };
 
-  // Of the next event: a worker that has instances.
-  std::size_t choose_lane();
+  // Workers that have instances are the first ones. The one of this thread; none: it is no such worker.
+  std::optional<std::size_t> lane_here() const;
+  // For the next event: a worker that has instances.
+  std::size_t choose_lane() { return choice_.choose(std::nullopt); }
+  void deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
 
   const GuestOptions options_;
   const std::unique_ptr<engine::Program> program_;
@@ -69,7 +74,7 @@ class GuestApp final : public App {
   const Logger log_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   invoke::Endpoint* deliveries_ = this;
-  std::atomic<std::size_t> next_{0};
+  LaneChoice choice_;
 };
 
 }  // namespace tandem::app

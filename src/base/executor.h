@@ -14,6 +14,10 @@ class Executor {
 
   // Runs `task` later, never inside this call. Any thread. After the executor has stopped the task is destroyed unrun.
   virtual void post(Task task) = 0;
+
+  // Whether the caller is on this executor's only thread, where what is posted runs soon and without waking anybody.
+  // Any thread. False of one that has several, or does not know.
+  virtual bool running_here() const { return false; }
 };
 
 // An Executor with a clock: what retries, time-outs and schedules need.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 
@@ -30,6 +32,19 @@ void append_utf8(std::string& out, std::uint32_t point) {
     out += static_cast<char>(0x80 | ((point >> 6) & 0x3F));
     out += static_cast<char>(0x80 | (point & 0x3F));
   }
+}
+
+// What goes into a JSON string as it is.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t byte = 0x20; byte < 0x80; ++byte) plain[byte] = true;
+  for (const char c : std::string_view("\"\\<>&")) plain[static_cast<unsigned char>(c)] = false;
+  return plain;
+}();
+
+std::size_t end_of_plain(std::string_view text, std::size_t at) {
+  while (at < text.size() && kPlain[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
 }
 
 // As Go's scanner shows a byte: a character of Latin-1 in single quotes.
@@ -193,6 +208,10 @@ class Checker final {
         ++at_;
         return true;
       }
+      if (kPlain[static_cast<unsigned char>(c)]) {
+        at_ = end_of_plain(text_, at_);
+        continue;
+      }
       if (static_cast<unsigned char>(c) < 0x20) return wrong("in string literal");
       if (c == '\\') {
         if (!escape()) return false;
@@ -297,8 +316,9 @@ std::string json_text(std::string_view string_value) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
-    if (text[at] != '\\') {
-      out += text[at++];
+    if (const std::size_t end = std::min(text.find('\\', at), text.size()); end > at) {
+      out += text.substr(at, end - at);
+      at = end;
       continue;
     }
     const char c = text[at + 1];
@@ -377,6 +397,11 @@ Result<Metadata> json_string_map_field(std::string_view value, std::string_view 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (std::size_t at = 0; at < text.size();) {
+    if (const std::size_t end = end_of_plain(text, at); end > at) {
+      out += text.substr(at, end - at);
+      at = end;
+      continue;
+    }
     const char c = text[at];
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x80) {
@@ -403,12 +428,7 @@ void append_json_string(std::string& out, std::string_view text) {
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
-      default:
-        if (byte < 0x20 || c == '<' || c == '>' || c == '&') {
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-        } else {
-          out += c;
-        }
+      default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
     }
   }
   out += '"';

@@ -16,19 +16,25 @@ namespace tandem {
 
 class InPlaceScope final {
  public:
-  InPlaceScope() : outer_(current()), token_(next_token()) { current() = token_; }
-  ~InPlaceScope() { current() = outer_; }
+  InPlaceScope() : outer_(innermost()), token_(next_token()) { innermost() = this; }
+  ~InPlaceScope() { innermost() = outer_; }
   InPlaceScope(const InPlaceScope&) = delete;
   InPlaceScope& operator=(const InPlaceScope&) = delete;
 
   std::uint64_t token() const { return token_; }
-  // True on the thread, and within the call, that the token's scope belongs to.
-  static bool is_open(std::uint64_t token) { return current() == token; }
+  // True on the thread, and within the call, that the token's scope belongs to, while no other scope is open in it.
+  static bool is_open(std::uint64_t token) { return innermost() != nullptr && innermost()->token_ == token; }
+  // The same, whatever scopes are open in it: for those who may be called from deep inside their own call.
+  static bool is_within(std::uint64_t token) {
+    const InPlaceScope* scope = innermost();
+    while (scope != nullptr && scope->token_ != token) scope = scope->outer_;
+    return scope != nullptr;
+  }
 
  private:
-  static std::uint64_t& current() {
-    thread_local std::uint64_t token = 0;
-    return token;
+  static const InPlaceScope*& innermost() {
+    thread_local const InPlaceScope* scope = nullptr;
+    return scope;
   }
   // Never the same twice in a process: a thread takes 2^32 numbers at a time.
   static std::uint64_t next_token() {
@@ -38,7 +44,7 @@ class InPlaceScope final {
     return next++;
   }
 
-  const std::uint64_t outer_;
+  const InPlaceScope* const outer_;
   const std::uint64_t token_;
 };
 

@@ -22,9 +22,14 @@ Result<std::unique_ptr<pubsub::Broker>> make_in_memory_broker(const Making& maki
   if (handlers < 1 || handlers > 10'000) {
     return fail(Code::kInvalidArgument, "maxConcurrentHandlers: must be between 1 and 10000");
   }
+  std::vector<TimedExecutor*> executors = {&making.surroundings.timers};
+  if (net::Workers* workers = making.surroundings.workers; workers != nullptr) {
+    executors.clear();
+    for (std::size_t i = 0; i < workers->size(); ++i) executors.push_back(&(*workers)[i]);
+  }
   return std::make_unique<InMemoryBroker>(
-      making.surroundings.timers,
-      InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)}, making.surroundings.log);
+      std::move(executors), InMemoryBroker::Options{.max_concurrent_handlers = static_cast<std::size_t>(handlers)},
+      making.surroundings.log);
 }
 
 Result<std::unique_ptr<pubsub::Broker>> make_kafka_broker(const Making& making) {

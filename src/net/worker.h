@@ -34,7 +34,7 @@ class Worker final : public TimedExecutor {
   void post_after(std::chrono::milliseconds delay, Task task) override;
 
   // True on this worker's own thread. Any thread.
-  bool running_here() const;
+  bool running_here() const override;
   // True once stop() was called. Any thread.
   bool stopped() const;
   // True between start() and stop(). Any thread.

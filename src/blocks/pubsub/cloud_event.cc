@@ -36,6 +36,42 @@ const std::string* find_ignoring_case(const Metadata& metadata, std::string_view
   return nullptr;
 }
 
+constexpr std::string_view kAttribute = "cloudevent.";
+
+// What a publisher says with "cloudevent.<name>" in whatever case; the exact spelling wins. Empty: nothing.
+std::string_view attribute(const Metadata& metadata, std::string_view name) {
+  std::string_view found;
+  for (const auto& [key, value] : metadata) {
+    if (key.size() != kAttribute.size() + name.size()) continue;
+    const std::string_view prefix = std::string_view(key).substr(0, kAttribute.size());
+    const std::string_view rest = std::string_view(key).substr(kAttribute.size());
+    if (prefix == kAttribute && rest == name) return value;
+    const bool same = equals_ignoring_case(prefix, kAttribute) && equals_ignoring_case(rest, name);
+    if (same && found.data() == nullptr) found = value;
+  }
+  return found;
+}
+
+// The text of an envelope whose members come in the order of their names, which need no escapes.
+class EnvelopeText final {
+ public:
+  explicit EnvelopeText(std::size_t size) { text_.reserve(size); }
+  void put_json(std::string_view name, std::string_view value) { begin(name).append(value); }
+  void put(std::string_view name, std::string_view text) { append_json_string(begin(name), text); }
+  std::string close() {
+    text_.push_back('}');
+    return std::move(text_);
+  }
+
+ private:
+  std::string& begin(std::string_view name) {
+    text_.push_back(text_.empty() ? '{' : ',');
+    return text_.append("\"").append(name).append("\":");
+  }
+
+  std::string text_;
+};
+
 // The members of an envelope by name, each value as JSON text.
 class Envelope final {
  public:
@@ -71,48 +107,58 @@ class Envelope final {
   std::map<std::string, std::string, std::less<>> members_;
 };
 
-void put_data(Envelope& envelope, std::string_view content_type, std::string_view data) {
+std::string_view or_else(std::string_view text, std::string_view otherwise) { return text.empty() ? otherwise : text; }
+
+bool is_binary(std::string_view content_type, std::string_view data) {
+  return is_type(content_type, "application/octet-stream") ||
+         is_type(content_type, "application/cloudevents+protobuf") ||
+         (is_type(content_type, "application/x-protobuf") && is_protobuf_event(data));
+}
+
+void put_data(EnvelopeText& envelope, std::string_view content_type, std::string_view data) {
   if (is_type(content_type, "application/json")) {
     if (const std::optional<std::string_view> json = first_json_value(data)) return envelope.put_json("data", *json);
-  } else if (is_type(content_type, "application/octet-stream") ||
-             is_type(content_type, "application/cloudevents+protobuf") ||
-             (is_type(content_type, "application/x-protobuf") && is_protobuf_event(data))) {
+  } else if (is_binary(content_type, data)) {
     return envelope.put("data_base64", base64_encode(data));
   }
   envelope.put("data", data);
 }
 
-void put_expiration(Envelope& envelope, const Metadata& metadata, WallTime now) {
+// When the event's time is over, "" for never.
+std::string expiration(const Metadata& metadata, WallTime now) {
   const std::optional<std::chrono::nanoseconds> ttl = time_to_live(metadata);
-  if (!ttl) return;
+  if (!ttl) return {};
   // 292 years are the most that 64 bits of nanoseconds hold.
   const bool beyond = *ttl > WallTime::max() - now;
-  envelope.put("expiration", format_rfc3339(beyond ? WallTime::max() : now + *ttl));
+  return format_rfc3339(beyond ? WallTime::max() : now + *ttl);
 }
 
-Envelope wrap(const EnvelopeInput& input, WallTime now) {
-  const auto attribute = [&](std::string_view name, std::string_view otherwise) {
-    const std::string* given = find_ignoring_case(input.metadata, "cloudevent." + std::string(name));
-    return std::string(given != nullptr && !given->empty() ? std::string_view(*given) : otherwise);
-  };
-  const std::string_view content_type = input.content_type.empty() ? "text/plain" : input.content_type;
-  const std::string traceid = attribute("traceparent", attribute("traceid", input.trace.traceparent));
-  Envelope envelope;
-  envelope.put("id", attribute("id", ""));
-  if (attribute("id", "").empty()) envelope.put("id", random_uuid());
-  envelope.put("specversion", kSpecVersion);
+// Room for the members that are not the data, with names and values of the usual length.
+constexpr std::size_t kUsualMembers = 640;
+
+std::string wrap(const EnvelopeInput& input, WallTime now) {
+  const Metadata& metadata = input.metadata;
+  const std::string_view content_type = or_else(input.content_type, "text/plain");
+  const std::string_view id = attribute(metadata, "id");
+  const std::string_view subject = attribute(metadata, "subject");
+  const std::string_view traceid =
+      or_else(attribute(metadata, "traceparent"), or_else(attribute(metadata, "traceid"), input.trace.traceparent));
+  EnvelopeText envelope(kUsualMembers + input.data.size());
+  put_data(envelope, content_type, input.data);
   envelope.put("datacontenttype", content_type);
-  envelope.put("source", attribute("source", input.source.empty() ? kDefaultSource : input.source));
-  envelope.put("type", attribute("type", kDefaultType));
-  envelope.put("topic", input.topic);
+  if (const std::string end = expiration(metadata, now); !end.empty()) envelope.put("expiration", end);
+  envelope.put("id", id.empty() ? random_uuid() : id);
   envelope.put("pubsubname", input.pubsub);
+  envelope.put("source", or_else(attribute(metadata, "source"), or_else(input.source, kDefaultSource)));
+  envelope.put("specversion", kSpecVersion);
+  if (!subject.empty()) envelope.put("subject", subject);
+  envelope.put("time", format_rfc3339(now));
+  envelope.put("topic", input.topic);
   envelope.put("traceid", traceid);
   envelope.put("traceparent", traceid);
-  envelope.put("tracestate", attribute("tracestate", input.trace.tracestate));
-  envelope.put("time", format_rfc3339(now));
-  if (const std::string subject = attribute("subject", ""); !subject.empty()) envelope.put("subject", subject);
-  put_data(envelope, content_type, input.data);
-  return envelope;
+  envelope.put("tracestate", or_else(attribute(metadata, "tracestate"), input.trace.tracestate));
+  envelope.put("type", or_else(attribute(metadata, "type"), kDefaultType));
+  return envelope.close();
 }
 
 Result<Envelope> complete(const EnvelopeInput& input, WallTime now) {
@@ -147,41 +193,41 @@ std::optional<int> digits(std::string_view text, std::size_t at, std::size_t cou
 }  // namespace
 
 Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now) {
-  Envelope envelope;
-  if (is_type(input.content_type, kCloudEventType)) {
-    Result<Envelope> completed = complete(input, now);
-    if (!completed) return fail(std::move(completed.error()));
-    envelope = std::move(*completed);
-  } else {
-    envelope = wrap(input, now);
-  }
-  put_expiration(envelope, input.metadata, now);
-  return envelope.text();
+  if (!is_type(input.content_type, kCloudEventType)) return wrap(input, now);
+  Result<Envelope> envelope = complete(input, now);
+  if (!envelope) return fail(std::move(envelope.error()));
+  if (const std::string end = expiration(input.metadata, now); !end.empty()) envelope->put("expiration", end);
+  return envelope->text();
 }
 
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
                              const Metadata& metadata) {
-  Envelope envelope;
-  envelope.put("id", random_uuid());
-  envelope.put("specversion", kSpecVersion);
-  envelope.put("datacontenttype", "application/octet-stream");
-  envelope.put("source", kDefaultSource);
-  envelope.put("type", kDefaultType);
-  envelope.put("topic", topic);
-  envelope.put("pubsubname", pubsub);
-  envelope.put("data_base64", base64_encode(data));
+  const std::string text = base64_encode(data);
+  const auto given = [&](std::string_view name) {
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? nullptr : &found->second;
+  };
+  const std::string* const parent = given("traceparent");
   // The parent, where there is one, is also the id.
-  const std::pair<std::string_view, std::string_view> fields[] = {
-      {"traceid", "traceid"}, {"traceparent", "traceparent"}, {"traceparent", "traceid"}, {"tracestate", "tracestate"}};
-  for (const auto& [name, field] : fields) {
-    if (const auto found = metadata.find(name); found != metadata.end()) envelope.put(field, found->second);
-  }
-  return envelope.text();
+  const std::string* const id = parent != nullptr ? parent : given("traceid");
+  EnvelopeText envelope(kUsualMembers + text.size());
+  envelope.put("data_base64", text);
+  envelope.put("datacontenttype", "application/octet-stream");
+  envelope.put("id", random_uuid());
+  envelope.put("pubsubname", pubsub);
+  envelope.put("source", kDefaultSource);
+  envelope.put("specversion", kSpecVersion);
+  envelope.put("topic", topic);
+  if (id != nullptr) envelope.put("traceid", *id);
+  if (parent != nullptr) envelope.put("traceparent", *parent);
+  if (const std::string* const state = given("tracestate")) envelope.put("tracestate", *state);
+  envelope.put("type", kDefaultType);
+  return envelope.close();
 }
 
 Result<EventFacts> read_envelope(std::string_view envelope) {
-  const std::optional<std::vector<JsonMember>> members = json_members(envelope);
-  if (!members) return fail(Code::kInvalidArgument, "not a JSON object");
+  const std::optional<std::string_view> object = first_json_value(envelope);
+  if (!object || object->front() != '{') return fail(Code::kInvalidArgument, "not a JSON object");
   EventFacts facts;
   std::string traceid;
   const std::pair<std::string_view, std::string*> wanted[] = {{"id", &facts.id},
@@ -189,9 +235,13 @@ Result<EventFacts> read_envelope(std::string_view envelope) {
                                                               {"traceid", &traceid},
                                                               {"traceparent", &facts.trace.traceparent},
                                                               {"tracestate", &facts.trace.tracestate}};
-  for (const JsonMember& member : *members) {
-    for (const auto& [name, to] : wanted) {
-      if (member.name == name) *to = json_string(member.value).value_or("");
+  // Of equal names the last one counts.
+  JsonMembers members(*object);
+  std::string name;
+  std::string_view value;
+  while (members.next(name, value)) {
+    for (const auto& [member, to] : wanted) {
+      if (name == member) *to = json_string(value).value_or("");
     }
   }
   if (facts.trace.traceparent.empty()) facts.trace.traceparent = std::move(traceid);

@@ -10,8 +10,6 @@
 
 namespace tandem::pubsub {
 
-constexpr std::size_t kMaxDepth = 256;
-
 // The first JSON value of `text`, white space around it left out; what follows is ignored, as Go's decoder does.
 std::optional<std::string_view> first_json_value(std::string_view text);
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+
 namespace tandem::pubsub {
 namespace {
 
@@ -23,7 +25,7 @@ TEST(JsonTextTest, FindsTheFirstValue) {
 
 TEST(JsonTextTest, NestingHasALimit) {
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
-  EXPECT_TRUE(first_json_value(nested(kMaxDepth)).has_value());
+  EXPECT_TRUE(first_json_value(nested(kMaxJsonDepth)).has_value());
   EXPECT_FALSE(first_json_value(nested(100'000)).has_value());
 }
 

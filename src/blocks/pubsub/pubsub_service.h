@@ -80,8 +80,9 @@ struct BulkDelivery {
   SteadyTime give_up_by = SteadyTime::max();  // the earliest of its messages'
 };
 
-// The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread; the
-// implementation posts to a worker of its own. The verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
+// The app's side of a delivery: app/ implements it over the app's HTTP channel. Called on the broker's thread, without
+// its locks; the implementation posts to a worker of its own, or does its work at once when that is this thread's. The
+// verdict of an app that answers 404 is kDrop, 5xx kRetry, 2xx by
 // {"status":"SUCCESS"|"RETRY"|"DROP"} (see verdict_of_response).
 class EventSink {
  public:

@@ -2,7 +2,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include <cstdlib>
+#include <array>
+#include <charconv>
 #include <new>
 #include <utility>
 
@@ -58,19 +59,23 @@ bool RedisValue::is_error(std::string_view code) const {
 }
 
 std::string encode_command(std::span<const std::string_view> words) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
-  texts.reserve(words.size());
-  sizes.reserve(words.size());
+  constexpr std::size_t kFraming = 16;  // of a word: its length in digits, and four bytes of line ends
+  std::size_t size = kFraming;
+  for (const std::string_view word : words) size += word.size() + kFraming;
+  std::string bytes;
+  bytes.reserve(size);
+  const auto count = [&bytes](char kind, std::size_t number) {
+    std::array<char, 24> text{kind};
+    char* end = std::to_chars(text.data() + 1, text.data() + text.size(), number).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    bytes.append(text.data(), end);
+  };
+  count('*', words.size());
   for (const std::string_view word : words) {
-    texts.push_back(word.data());
-    sizes.push_back(word.size());
+    count('$', word.size());
+    bytes.append(word).append("\r\n");
   }
-  char* command = nullptr;
-  const int size = redisFormatCommandArgv(&command, static_cast<int>(words.size()), texts.data(), sizes.data());
-  if (size < 0) throw std::bad_alloc();
-  std::string bytes(command, static_cast<std::size_t>(size));
-  std::free(command);
   return bytes;
 }
 

@@ -1,5 +1,5 @@
 // Redis's protocol (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/): commands to bytes, bytes to
-// values. hiredis does the work and stays behind this header.
+// values. hiredis reads them and stays behind this header.
 //
 // A reader belongs to one connection; everything else any thread. encode_command() cannot fail.
 #pragma once

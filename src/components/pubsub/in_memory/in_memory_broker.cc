@@ -5,8 +5,11 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
+
+#include "blocks/late_completion.h"
 
 namespace tandem::components {
 namespace {
@@ -17,6 +20,8 @@ using pubsub::PublishRequest;
 using pubsub::Verdict;
 
 constexpr std::string_view kScope = "tandem.pubsub.in-memory";
+// Deliveries that one turn of an executor makes, one after the other; then others have theirs.
+constexpr int kTurn = 16;
 
 Error closed_error() { return make_error(Code::kUnavailable, "component is closed"); }
 
@@ -38,8 +43,8 @@ class InMemoryBroker::Core final : public std::enable_shared_from_this<Core> {
   };
   struct Group;
 
-  Core(TimedExecutor& executor, Options options, const Logger* log)
-      : executor_(executor), options_(options), log_(log) {}
+  Core(std::vector<TimedExecutor*> executors, Options options, const Logger* log)
+      : executors_(std::move(executors)), options_(options), log_(log) {}
 
   void publish(const CallContext& context, PublishRequest request, Completion<void> done);
   Result<std::shared_ptr<Subscriber>> subscribe(const std::string& topic, const std::string& name,
@@ -60,19 +65,34 @@ class InMemoryBroker::Core final : public std::enable_shared_from_this<Core> {
   // Completions, run after the mutex is released.
   using Finished = std::vector<std::pair<Completion<void>, Result<void>>>;
 
+  // One message for one subscriber: counted as in flight, and not yet begun.
+  struct Turn {
+    std::shared_ptr<Subscriber> subscriber;
+    PendingPointer pending;
+  };
+
   static void finish(Finished finished);
   bool has_room(std::string_view topic, std::size_t bytes) const;
   void enqueue(PublishRequest request);
+  TimedExecutor& nearest_executor();
+  TimedExecutor& next_executor() { return *executors_[next_executor_++ % executors_.size()]; }
+  bool may_begin(const Group& group) const;
+  Turn take(Group& group);
   void start_deliveries(const std::shared_ptr<Group>& group);
-  void run_delivery(const std::shared_ptr<Group>& group, std::shared_ptr<Subscriber> subscriber,
-                    PendingPointer pending);
+  void start_delivery(Executor& executor, const std::shared_ptr<Group>& group);
+  void run_deliveries(const std::shared_ptr<Group>& group, Turn turn);
+  std::optional<Result<Verdict>> deliver(const std::shared_ptr<Group>& group, const Turn& turn);
   void end_delivery(const std::shared_ptr<Group>& group, PendingPointer pending, Result<Verdict> result);
+  void settle(const std::shared_ptr<Group>& group, PendingPointer pending, const Result<Verdict>& result,
+              Finished& finished);
   void forget(Group& group, const Pending& pending);
   void admit_waiting(Finished& finished);
   void wait_for_room(const CallContext& context, PublishRequest request, Completion<void> done);
   void give_up_waiting(const std::weak_ptr<Waiter>& waiter);
 
-  TimedExecutor& executor_;
+  TimedExecutor& clock() const { return *executors_.front(); }
+
+  const std::vector<TimedExecutor*> executors_;
   const Options options_;
   const Logger* const log_;
 
@@ -82,6 +102,7 @@ class InMemoryBroker::Core final : public std::enable_shared_from_this<Core> {
   std::map<std::string, std::deque<std::shared_ptr<Waiter>>, std::less<>> waiting_;  // by topic
   std::size_t waiting_count_ = 0;
   std::size_t running_ = 0;  // handlers that were called and have not answered
+  std::size_t next_executor_ = 0;
   bool closed_ = false;
 };
 
@@ -140,7 +161,7 @@ void InMemoryBroker::Core::wait_for_room(const CallContext& context, PublishRequ
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(context.deadline - std::chrono::steady_clock::now());
     patience = std::clamp(left, std::chrono::milliseconds(0), patience);
   }
-  executor_.post_after(patience, [self = weak_from_this(), waiter = std::weak_ptr(waiter)] {
+  clock().post_after(patience, [self = weak_from_this(), waiter = std::weak_ptr(waiter)] {
     if (const auto core = self.lock()) core->give_up_waiting(waiter);
   });
 }
@@ -185,69 +206,123 @@ void InMemoryBroker::Core::enqueue(PublishRequest request) {
   }
 }
 
+// The caller's own, so that nobody is woken, else one after the other.
+TimedExecutor& InMemoryBroker::Core::nearest_executor() {
+  const auto here = std::ranges::find_if(executors_, [](const auto* executor) { return executor->running_here(); });
+  return here != executors_.end() ? **here : next_executor();
+}
+
+bool InMemoryBroker::Core::may_begin(const Group& group) const {
+  return !closed_ && !group.queue.empty() && !group.subscribers.empty() &&
+         group.in_flight < options_.max_concurrent_handlers;
+}
+
+InMemoryBroker::Core::Turn InMemoryBroker::Core::take(Group& group) {
+  group.next_subscriber = (group.next_subscriber + 1) % group.subscribers.size();
+  Turn turn{group.subscribers[group.next_subscriber], std::move(group.queue.front())};
+  group.queue.pop_front();
+  ++group.in_flight;
+  return turn;
+}
+
 void InMemoryBroker::Core::start_deliveries(const std::shared_ptr<Group>& group) {
-  while (!closed_ && !group->queue.empty() && !group->subscribers.empty() &&
-         group->in_flight < options_.max_concurrent_handlers) {
-    PendingPointer pending = std::move(group->queue.front());
-    group->queue.pop_front();
-    ++group->in_flight;
-    group->next_subscriber = (group->next_subscriber + 1) % group->subscribers.size();
-    executor_.post([self = weak_from_this(), group, subscriber = group->subscribers[group->next_subscriber],
-                    pending = std::move(pending)]() mutable {
-      if (const auto core = self.lock()) core->run_delivery(group, std::move(subscriber), std::move(pending));
-    });
+  while (may_begin(*group)) start_delivery(nearest_executor(), group);
+}
+
+void InMemoryBroker::Core::start_delivery(Executor& executor, const std::shared_ptr<Group>& group) {
+  executor.post([self = weak_from_this(), group, turn = take(*group)]() mutable {
+    if (const auto core = self.lock()) core->run_deliveries(group, std::move(turn));
+  });
+}
+
+void InMemoryBroker::Core::run_deliveries(const std::shared_ptr<Group>& group, Turn turn) {
+  for (int left = kTurn; left > 0; --left) {
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_ || !turn.subscriber->active) {
+        // For somebody else in the group, if there is anybody.
+        --group->in_flight;
+        group->queue.push_front(std::move(turn.pending));
+        return start_deliveries(group);
+      }
+      ++running_;
+      ++turn.pending->tries;
+    }
+    const std::optional<Result<Verdict>> result = deliver(group, turn);
+    if (!result) return;
+    Finished finished;
+    bool more = false;
+    {
+      std::lock_guard lock(mutex_);
+      settle(group, std::move(turn.pending), *result, finished);
+      more = left > 1 && may_begin(*group);
+      if (more) {
+        turn = take(*group);
+      } else if (may_begin(*group)) {
+        // So that a long queue is not one executor's alone.
+        start_delivery(next_executor(), group);
+      }
+      start_deliveries(group);
+      if (running_ == 0) idle_.notify_all();
+    }
+    finish(std::move(finished));
+    if (!more) return;
   }
 }
 
-void InMemoryBroker::Core::run_delivery(const std::shared_ptr<Group>& group, std::shared_ptr<Subscriber> subscriber,
-                                        PendingPointer pending) {
-  std::unique_lock lock(mutex_);
-  if (closed_ || !subscriber->active) {
-    // For somebody else in the group, if there is anybody.
-    --group->in_flight;
-    group->queue.push_front(std::move(pending));
-    return start_deliveries(group);
-  }
-  ++running_;
-  ++pending->tries;
-  lock.unlock();
-  Message message = pending->message;
-  subscriber->handler(std::move(message),
-                      [self = shared_from_this(), group, pending = std::move(pending)](Result<Verdict> result) mutable {
-                        self->end_delivery(group, std::move(pending), std::move(result));
-                      });
+// The verdict, when it comes before the handler returns.
+std::optional<Result<Verdict>> InMemoryBroker::Core::deliver(const std::shared_ptr<Group>& group, const Turn& turn) {
+  std::optional<Result<Verdict>> verdict;
+  const InPlaceScope scope;
+  Message message = turn.pending->message;
+  turn.subscriber->handler(std::move(message), [self = shared_from_this(), group, pending = turn.pending,
+                                                token = scope.token(), &verdict](Result<Verdict> result) mutable {
+    if (InPlaceScope::is_within(token)) {
+      verdict = std::move(result);
+    } else {
+      self->end_delivery(group, std::move(pending), std::move(result));
+    }
+  });
+  return verdict;
 }
 
 void InMemoryBroker::Core::end_delivery(const std::shared_ptr<Group>& group, PendingPointer pending,
                                         Result<Verdict> result) {
   Finished finished;
-  std::unique_lock lock(mutex_);
+  {
+    std::lock_guard lock(mutex_);
+    settle(group, std::move(pending), result, finished);
+    start_deliveries(group);
+    if (running_ == 0) idle_.notify_all();
+  }
+  finish(std::move(finished));
+}
+
+// Under the mutex, as what it calls.
+void InMemoryBroker::Core::settle(const std::shared_ptr<Group>& group, PendingPointer pending,
+                                  const Result<Verdict>& result, Finished& finished) {
   --running_;
   --group->in_flight;
   const bool again = !result || *result == Verdict::kRetry;
   if (again && pending->tries < options_.max_tries && !closed_) {
     const int doublings = std::min(pending->tries - 1, 20);
     const std::chrono::milliseconds pause = std::min(options_.first_retry * (1 << doublings), options_.longest_retry);
-    executor_.post_after(pause, [self = weak_from_this(), group, pending = std::move(pending)]() mutable {
+    clock().post_after(pause, [self = weak_from_this(), group, pending = std::move(pending)]() mutable {
       const auto core = self.lock();
       if (core == nullptr) return;
       std::lock_guard relock(core->mutex_);
       group->queue.push_front(std::move(pending));
       core->start_deliveries(group);
     });
-  } else {
-    forget(*group, *pending);
-    if (again && log_ != nullptr) {
-      const std::string tries = std::to_string(pending->tries);
-      log_->error(kScope, "message given up: the app did not take it",
-                  {{"topic", group->topic}, {"app", group->name}, {"tries", tries}});
-    }
-    admit_waiting(finished);
+    return;
   }
-  start_deliveries(group);
-  if (running_ == 0) idle_.notify_all();
-  lock.unlock();
-  finish(std::move(finished));
+  forget(*group, *pending);
+  if (again && log_ != nullptr) {
+    const std::string tries = std::to_string(pending->tries);
+    log_->error(kScope, "message given up: the app did not take it",
+                {{"topic", group->topic}, {"app", group->name}, {"tries", tries}});
+  }
+  admit_waiting(finished);
 }
 
 void InMemoryBroker::Core::forget(Group& group, const Pending& pending) {
@@ -328,8 +403,8 @@ class InMemoryBroker::Handle final : public pubsub::Broker::Subscription {
   const std::shared_ptr<Core::Subscriber> subscriber_;
 };
 
-InMemoryBroker::InMemoryBroker(TimedExecutor& executor, Options options, const Logger* log)
-    : core_(std::make_shared<Core>(executor, options, log)) {}
+InMemoryBroker::InMemoryBroker(std::vector<TimedExecutor*> executors, Options options, const Logger* log)
+    : core_(std::make_shared<Core>(std::move(executors), options, log)) {}
 
 InMemoryBroker::~InMemoryBroker() { core_->close(std::chrono::steady_clock::now()); }
 

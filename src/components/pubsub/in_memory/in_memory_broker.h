@@ -5,14 +5,16 @@
 // dropped. A full queue holds the publishers back: their completion waits for room. A message that is not taken comes
 // again, later and later, while others go past it, until it is given up.
 //
-// Any thread may publish; deliveries begin on the TimedExecutor, which outlives the broker's close(). A publish that
-// needs no waiting completes in place.
+// Any thread may publish; deliveries begin on the executors, which outlive the broker's close(): on the publisher's own
+// where it is one of them, and then one after the other as long as the app answers at once, some of them in a turn. A
+// publish that needs no waiting completes in place.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/executor.h"
 #include "base/log.h"
@@ -37,15 +39,15 @@ class InMemoryBroker final : public pubsub::Broker {
     int max_tries = 30;
   };
 
-  // `log`, when given, outlives the broker and hears of messages that are given up.
-  InMemoryBroker(TimedExecutor& executor, Options options, const Logger* log = nullptr);
+  // At least one executor. `log`, when given, outlives the broker and hears of messages that are given up.
+  InMemoryBroker(std::vector<TimedExecutor*> executors, Options options, const Logger* log = nullptr);
   ~InMemoryBroker() override;
 
   void publish(const CallContext& context, pubsub::PublishRequest request, Completion<void> done) override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string topic, std::string consumer_group, Metadata metadata,
                                                   pubsub::MessageHandler handler) override;
-  // Begins no more deliveries, refuses publishers and waits for the deliveries that are under way. Not on the
-  // executor's own thread.
+  // Begins no more deliveries, refuses publishers and waits for the deliveries that are under way. Not on an executor's
+  // own thread.
   void close(SteadyTime deadline) override;
 
  private:

@@ -25,7 +25,9 @@ using testing::IsEmpty;
 
 class InMemoryBrokerTest : public testing::Test {
  protected:
-  void make(InMemoryBroker::Options options = {}) { broker_ = std::make_unique<InMemoryBroker>(loop_, options); }
+  void make(InMemoryBroker::Options options = {}) {
+    broker_ = std::make_unique<InMemoryBroker>(std::vector<TimedExecutor*>{&loop_}, options);
+  }
 
   using Slot = std::shared_ptr<std::optional<Result<void>>>;
   Slot publish(const std::string& topic, const std::string& data) {
@@ -52,7 +54,8 @@ class InMemoryBrokerTest : public testing::Test {
   TestLoop loop_;
   CallContext context_;
   std::map<std::string, std::vector<std::string>> got_;
-  std::unique_ptr<InMemoryBroker> broker_ = std::make_unique<InMemoryBroker>(loop_, InMemoryBroker::Options());
+  std::unique_ptr<InMemoryBroker> broker_ =
+      std::make_unique<InMemoryBroker>(std::vector<TimedExecutor*>{&loop_}, InMemoryBroker::Options());
 };
 
 TEST_F(InMemoryBrokerTest, EveryGroupGetsEveryMessageInOrder) {
@@ -65,6 +68,44 @@ TEST_F(InMemoryBrokerTest, EveryGroupGetsEveryMessageInOrder) {
   EXPECT_THAT(got_["a"], ElementsAre("1", "2", "3"));
   EXPECT_THAT(got_["b"], ElementsAre("1", "2", "3"));
   EXPECT_THAT(got_["other"], IsEmpty());
+}
+
+TEST_F(InMemoryBrokerTest, AQueueIsTakenSomeAtATimeAndGoesRound) {
+  TestLoop other;
+  broker_ = std::make_unique<InMemoryBroker>(std::vector<TimedExecutor*>{&loop_, &other}, InMemoryBroker::Options());
+  const auto all = listen("t", "g", "all");
+  std::vector<std::string> sent;
+  for (int i = 0; i < 100; ++i) {
+    sent.push_back(std::to_string(i));
+    publish("t", sent.back());
+  }
+  // Several in a turn, not all; then it is the other one's.
+  loop_.run_ready();
+  const std::size_t first = got_["all"].size();
+  EXPECT_GT(first, 1u);
+  EXPECT_LT(first, 50u);
+  other.run_ready();
+  EXPECT_GT(got_["all"].size(), first);
+  for (int i = 0; i < 100; ++i) {
+    loop_.run_ready();
+    other.run_ready();
+  }
+  EXPECT_EQ(got_["all"], sent);
+}
+
+TEST_F(InMemoryBrokerTest, AnAnswerThatComesLaterLetsTheNextOneGo) {
+  std::vector<Completion<Verdict>> open;
+  const auto slow = subscribe("t", "g", [&](Message message, Completion<Verdict> done) {
+    got_["g"].push_back(*message.data);
+    open.push_back(std::move(done));
+  });
+  for (const char* data : {"1", "2"}) publish("t", data);
+  loop_.run_ready();
+  EXPECT_THAT(got_["g"], ElementsAre("1"));
+  open[0](Verdict::kSuccess);
+  loop_.run_ready();
+  EXPECT_THAT(got_["g"], ElementsAre("1", "2"));
+  open[1](Verdict::kSuccess);
 }
 
 TEST_F(InMemoryBrokerTest, TheMembersOfAGroupShare) {

@@ -36,7 +36,10 @@ namespace tandem::components {
 // What the subscriptions of a component share. But for the constants it is used on the worker only.
 struct StreamSurroundings {
   StreamSurroundings(net::Worker& worker, RedisStreamOptions options, std::shared_ptr<RedisClient> client)
-      : worker(worker), options(std::move(options)), client(std::move(client)), slots(this->options.concurrency) {}
+      : worker(worker),
+        options(std::move(options)),
+        client(std::move(client)),
+        slots(this->options.concurrency, worker) {}
 
   net::Worker& worker;
   const RedisStreamOptions options;

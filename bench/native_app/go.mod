@@ -1,0 +1,3 @@
+module tandem.test/native_app
+
+go 1.24
