@@ -66,6 +66,13 @@ def sdk_javascript():
     return ["node", folder / "main.js"]
 
 
+def browser():
+    """The program that uses the page of examples/image in Debian's Chromium."""
+    folder = built("browser", HERE / "browser", ["package.json", "package-lock.json", "image.js"],
+                   lambda at: run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], at))
+    return ["node", folder / "image.js"]
+
+
 def sdk_go():
     folder = built("sdk-go", HERE / "sdk" / "go", ["go.mod", "go.sum", "main.go"],
                    lambda at: run(["go", "build", "-o", "sdk", "."], at))

@@ -22,13 +22,14 @@ ALLOWED = {
     "net": set(),
     "engine": set(),
     "blocks": {"config", "telemetry"},
+    "cel": {"blocks", "config"},
     "policy": {"blocks", "config", "telemetry"},
     "components": {"blocks", "net", "config", "telemetry"},
     "host": {"blocks", "engine", "net", "config", "telemetry"},
     "app": {"blocks", "host", "engine", "net", "config", "telemetry"},
     "api": {"blocks", "net", "config", "telemetry"},
-    "server": {"config", "telemetry", "net", "engine", "blocks", "policy", "components", "host", "app", "api"},
-    "cli": {"server", "config", "telemetry", "net", "engine", "blocks", "policy", "components", "host", "app", "api"},
+    "server": {"config", "telemetry", "net", "engine", "blocks", "cel", "policy", "components", "host", "app", "api"},
+    "cli": {"server", "config", "telemetry", "net", "engine", "blocks", "cel", "policy", "components", "host", "app", "api"},
 }
 
 # Headers that are only a contract, without code or libraries behind them: also open to these rooms.
@@ -43,6 +44,7 @@ SIBLINGS = {"api"}
 LIBRARIES = {
     "boost/beast": {"net"},
     "nghttp2/": {"net"},
+    "zlib.h": {"net/grpc"},
     "boost/asio": {"net", "components"},
     "sqlite3.h": {"components"},
     "hiredis/": {"components"},
@@ -57,6 +59,7 @@ LIBRARIES = {
     "grpc/": {"net/grpc", "api/grpc", "app/grpc", "components/grpc"},
     "google/protobuf/": {"api/grpc", "app/grpc", "components/grpc"},
     "tandem_engine": {"engine"},
+    "tandem_cel": {"cel"},
     "tandem_wit": {"engine", "host"},
 }
 

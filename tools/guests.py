@@ -38,6 +38,7 @@ class Guest:
     adapter: str = "none"  # which preview 1 adapter makes it a component; "module": it stays a core module
     crate: str = ""  # Rust: the crate, where it is not called like the guest
     world: str = ""  # Go and JavaScript: the world in wit/world.wit
+    shared: str = ""  # a folder beside `source` whose files go into the guest too
 
 
 BARE = "wasm32-unknown-unknown"
@@ -61,6 +62,8 @@ GUESTS = [
     Guest("checkout", "examples/shop/checkout", "rust", WASI, "reactor"),
     Guest("orders", "examples/shop/orders", "go", world="orders"),
     Guest("receipts", "examples/shop/receipts", "javascript", world="receipts"),
+    Guest("grayscale", "examples/image/grayscale", "rust", WASI, "reactor", shared="web"),
+    Guest("events", "examples/image/events", "rust", WASI, "reactor", shared="web"),
 ]
 
 
@@ -97,6 +100,8 @@ def inputs(guest):
     files = files_of(source) + files_of(ROOT / "wit") + [Path(__file__), GUESTKIT / "Cargo.lock", GUESTKIT / "src" / "main.rs"]
     if guest.language == "rust" and (source.parent / "Cargo.toml").exists():
         files += [source.parent / "Cargo.toml", source.parent / "Cargo.lock"] + files_of(source.parent / "http_guest")
+    if guest.shared:
+        files += files_of(source.parent / guest.shared)
     if guest.language == "javascript":
         files.append(GUESTKIT / "js" / "package-lock.json")
     return files

@@ -9,18 +9,20 @@ The run folder (build/shop) keeps the orders from run to run: delete it to begin
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
 
-from show.checks import Shop
-from show.failure import Failure
-from show.load import Load, Summary
-from show.process import ShopProcess, shown
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # the folder of `stage`
+
+from show.checks import Shop
+from show.load import Load, Summary
+from stage.command import line, main, perform, short
+from stage.failure import Failure
+from stage.process import ExampleProcess, shown
+
 ROOT = HERE.parent.parent
 READS_PER_ORDER = 20
 TITLE = "The shop: checkout (Rust), orders (Go) and receipts (JavaScript), three WebAssembly apps in one process."
@@ -36,10 +38,6 @@ def arguments():
     if not (1 <= chosen.orders <= 100_000 and 1 <= chosen.burst <= 100_000):
         parser.error("--orders and --burst take 1 to 100000")
     return chosen
-
-
-def line(name, text):
-    print(f"  {name:<9}{text}", flush=True)
 
 
 def take_orders(shop, count, connections):
@@ -93,10 +91,6 @@ def things_to_try(shop, order):
         print(f"  {command:<{width}}  # {why}")
 
 
-def short(url):
-    return url.removeprefix("http://").replace("127.0.0.1", "localhost")
-
-
 def show(process, chosen):
     shop = Shop(process)
     accepted = take_orders(shop, chosen.orders, connections=4)
@@ -115,58 +109,16 @@ def stay(process):
     raise Failure("the shop is closed")
 
 
-def interrupt(_number, _frame):
-    raise KeyboardInterrupt
-
-
-def run(chosen):
-    process = ShopProcess(
+def run():
+    chosen = arguments()
+    process = ExampleProcess(
         binary=Path(os.environ.get("TANDEM_BINARY", ROOT / "build/release/tandem")),
         guests=Path(os.environ.get("TANDEM_GUESTS", ROOT / "build/guests")),
         app_file=HERE / "tandem.yaml",
         folder=chosen.folder.resolve(),
     )
-    print(f"\n{TITLE}\n")
-    shown_whole = False
-    try:
-        process.start(say=line)
-        line("serving", f"after {process.started_in:.2f} s, process {process.pid}, log {shown(process.log)}")
-        show(process, chosen)
-        shown_whole = True
-        if sys.stdout.isatty() and not chosen.once:
-            stay(process)
-    except KeyboardInterrupt:
-        print("\nstopping")
-        if not shown_whole:
-            return 130
-    except Failure as failure:
-        raise process.explained(failure) from None
-    finally:
-        orderly = process.stop()
-    if not orderly:
-        raise Failure("Tandem did not stop in order", process.log_tail())
-    line("stopped", "in order: every request that was under way has been answered")
-    return 0
-
-
-def main():
-    chosen = arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
-    try:
-        return run(chosen)
-    except BrokenPipeError:
-        # Whoever read the output has left (make run | head). Nothing more can be said there, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Failure as failure:
-        print(f"\nfailed: {failure}", file=sys.stderr)
-        if failure.log_lines:
-            print("the end of the log:", file=sys.stderr)
-            for text in failure.log_lines:
-                print(f"  {text}", file=sys.stderr)
-        return 1
+    return perform(TITLE, process, show=lambda process: show(process, chosen), stay=None if chosen.once else stay)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run))

@@ -4,13 +4,12 @@
 // pool's. Tasks start in the order they were given, `threads` at a time. A task must not throw.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
-#include <mutex>
+#include <memory>
 #include <thread>
 #include <vector>
 
+#include "base/call_context.h"
 #include "base/executor.h"
 
 namespace tandem {
@@ -29,17 +28,20 @@ class BlockingPool final : public Executor {
   [[nodiscard]] bool try_post(Task& task);
   // Runs what is queued, then ends the threads. Later tasks are destroyed unrun. May be called twice.
   void stop();
+  // The same until `deadline`. False: a task has not ended by then. What still waits is destroyed unrun, and the
+  // threads are left to themselves: a task that they are in the middle of must touch nothing that goes before it
+  // returns.
+  bool stop(SteadyTime deadline);
 
   std::size_t queued() const;
 
  private:
-  void run();
+  struct Core;
+
+  void tell_to_stop();
 
   const std::size_t queue_limit_;
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> queue_;
-  bool stopped_ = false;
+  const std::shared_ptr<Core> core_;  // each thread has it, too
   std::vector<std::thread> threads_;
 };
 

@@ -72,5 +72,34 @@ TEST(BlockingPoolTest, TasksAfterStopAreDestroyedUnrun) {
   pool.stop();
 }
 
+TEST(BlockingPoolTest, AStopWithADeadlineWaitsForWhatEnds) {
+  BlockingPool pool(2, 10);
+  std::atomic<int> ran = 0;
+  for (int i = 0; i < 10; ++i) pool.post([&] { ++ran; });
+  EXPECT_TRUE(pool.stop(std::chrono::steady_clock::now() + std::chrono::seconds(20)));
+  EXPECT_EQ(ran, 10);
+}
+
+TEST(BlockingPoolTest, AStopWithADeadlineLeavesWhatDoesNotEnd) {
+  const auto release = std::make_shared<std::promise<void>>();
+  std::promise<void> begun;
+  std::promise<void> ended;
+  bool destroyed = false;
+  {
+    BlockingPool pool(1, 10);
+    pool.post([&begun, &ended, release] {
+      begun.set_value();
+      release->get_future().wait();
+      ended.set_value();
+    });
+    begun.get_future().wait();
+    pool.post([owned = std::shared_ptr<void>(nullptr, [&](void*) { destroyed = true; })] { FAIL(); });
+    EXPECT_FALSE(pool.stop(std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
+    EXPECT_TRUE(destroyed);
+  }
+  release->set_value();
+  ended.get_future().wait();
+}
+
 }  // namespace
 }  // namespace tandem

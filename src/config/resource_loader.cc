@@ -28,7 +28,7 @@ struct Header {
   bool dapr = false;
 };
 
-// Documents that are not Dapr's give no message: a folder may hold anything.
+// What a document says of itself. A folder may hold anything.
 Header read_header(const YamlNode& document) {
   Header header;
   if (document.kind != YamlNode::Kind::kMap) return header;
@@ -44,6 +44,18 @@ bool is_known_kind(std::string_view kind) {
          std::find(kOtherDaprKinds.begin(), kOtherDaprKinds.end(), kind) != kOtherDaprKinds.end();
 }
 
+bool is_empty(const YamlNode& document) {
+  return document.kind == YamlNode::Kind::kNull || (document.kind == YamlNode::Kind::kScalar && document.text.empty());
+}
+
+// For a document of another system.
+std::string described(const Header& header) {
+  const auto said = [](std::string_view key, const std::string& value) {
+    return value.empty() ? fmt::format("no {}", key) : fmt::format("{} \"{}\"", key, printable(value));
+  };
+  return said("apiVersion", header.api_version) + ", " + said("kind", header.kind);
+}
+
 template <class Resource>
 Resource with_content(Resource resource, const YamlNode& document) {
   resource.content = to_json(document);
@@ -57,6 +69,8 @@ void add_document(const YamlNode& document, const std::string& file, Resources& 
     if (header.api_version.empty() && is_known_kind(header.kind)) {
       diagnostics.error(
           at, fmt::format("apiVersion is missing; a {} starts with \"apiVersion: dapr.io/v1alpha1\"", header.kind));
+    } else if (!is_empty(document)) {
+      diagnostics.warning(at, fmt::format("not a resource of Dapr ({}); it is ignored", described(header)));
     }
     return;
   }

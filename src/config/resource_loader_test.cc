@@ -231,6 +231,8 @@ kind: Component
   EXPECT_THAT(resources.components, IsEmpty());
   EXPECT_EQ(diagnostics.to_string(),
             "r.yaml:1: warning: kind MCPServer is not supported by this version; the resource is ignored\n"
+            "r.yaml:5: warning: not a resource of Dapr (apiVersion \"apps/v1\", kind \"Deployment\"); it is ignored\n"
+            "r.yaml:8: warning: not a resource of Dapr (no apiVersion, no kind); it is ignored\n"
             "r.yaml:13: warning: kind \"Componant\" is not one of Dapr's that this version knows; it is ignored. Did "
             "you mean "
             "Component?\n"

@@ -36,7 +36,7 @@ void Http2Connection::start(std::string_view received) {
     update_timer();
   }
   receive(received);
-  if (!closed_) read();
+  read_on();
 }
 
 void Http2Connection::start_upgraded(std::string_view settings, const RequestHead& head, std::string_view body,
@@ -53,7 +53,7 @@ void Http2Connection::start_upgraded(std::string_view settings, const RequestHea
   const auto self = shared_from_this();
   flush();
   if (!closed_) receive(received);
-  if (!closed_) read();
+  read_on();
 }
 
 // Frames come.
@@ -79,7 +79,12 @@ void Http2Connection::on_read(const boost::system::error_code& error, std::size_
   } else {
     receive({input_.get(), bytes});
   }
-  if (!closed_) read();
+  read_on();
+}
+
+// Nothing is there before the answers have left.
+void Http2Connection::read_on() {
+  if (!closed_ && !gathered_) read();
 }
 
 void Http2Connection::receive(std::string_view bytes) {
@@ -89,7 +94,38 @@ void Http2Connection::receive(std::string_view bytes) {
       nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   receiving_ = false;
   if (used < 0) return close();
+  answer();
+}
+
+// Answers that are there at once leave together with those of other connections, at the end of this turn.
+void Http2Connection::answer() {
+  if (closed_) return;
+  if (writing_ || draining_ || lingering_ || !settings_seen_ || !shard_->gathers()) {
+    flush();
+    return check_waiting();
+  }
+  flushing_ = true;
+  settle();
+  flushing_ = false;
+  flush_again_ = false;
+  if (closed_) return;
+  if (nghttp2_session_want_write(session_.get()) == 0) return flush();
+  gathered_ = true;
+  shard_->gather(shared_from_this());
+}
+
+void Http2Connection::send_gathered() {
+  if (closed_) return;
   flush();
+  check_waiting();
+}
+
+void Http2Connection::go_on() {
+  if (!std::exchange(gathered_, false)) return;
+  read_on();
+}
+
+void Http2Connection::check_waiting() {
   if (!closed_ && nghttp2_session_get_outbound_queue_size(session_.get()) > kMaxWaitingFrames) close();
 }
 

@@ -39,6 +39,8 @@ class Http2Connection final : public ServerConnection,
   void drain() override;
   bool under_way() const override;
   void close() override;
+  void send_gathered() override;
+  void go_on() override;
 
   // For its streams.
   nghttp2_session* session() { return session_.get(); }
@@ -73,6 +75,9 @@ class Http2Connection final : public ServerConnection,
 
   // Bytes (http2_connection.cc).
   void receive(std::string_view bytes);
+  void answer();
+  void read_on();
+  void check_waiting();
   void settle();
   void pump();
   void read();
@@ -116,6 +121,7 @@ class Http2Connection final : public ServerConnection,
   bool flush_again_ = false;
   bool flush_posted_ = false;
   bool receiving_ = false;
+  bool gathered_ = false;  // the shard will call send_gathered(), and go_on() to read
   bool settings_seen_ = false;
   bool draining_ = false;
   bool last_goaway_ = false;

@@ -112,6 +112,7 @@ void Http2Stream::dispatch() {
   if (malformed_) return reset(NGHTTP2_PROTOCOL_ERROR);
   head_read_at_ = Clock::now();
   recording_ = true;
+  connection_->shard().send_overdue(head_read_at_);
   std::string why;
   if (const auto status = check_head(why)) return refuse(*status, why);
   const auto expect = find_header(head_.headers, "expect");

@@ -67,9 +67,9 @@ class HttpConnection final : public ServerConnection,
   bool under_way() const override;
   void close() override;
   // The shard's call at the end of the turn in which flush_soon() was called.
-  void send_gathered();
+  void send_gathered() override;
   // The shard's next call, when all have had send_gathered(): the next request is read.
-  void go_on();
+  void go_on() override;
 
  private:
   friend class ServerExchange;

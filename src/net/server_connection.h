@@ -23,6 +23,10 @@ class ServerConnection {
   // Closes now. Pending reads and writes fail with kCancelled.
   virtual void close() = 0;
 
+  // After ServerShard::gather(): sends what it has; and when all that were gathered have, goes on reading.
+  virtual void send_gathered() = 0;
+  virtual void go_on() = 0;
+
   // Where the shard keeps it.
   std::size_t index = 0;
 };

@@ -158,7 +158,7 @@ bool ServerShard::gathers() {
   return false;
 }
 
-void ServerShard::gather(std::shared_ptr<HttpConnection> connection) {
+void ServerShard::gather(std::shared_ptr<ServerConnection> connection) {
   if (gathered_.empty()) gathered_at_ = {};
   gathered_.push_back(std::move(connection));
   if (send_posted_) return;

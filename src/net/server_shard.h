@@ -62,7 +62,7 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   // the last turns had one answer each: then it is better sent at once.
   bool gathers();
   // Has `connection` called back with send_gathered() at the end of this turn.
-  void gather(std::shared_ptr<HttpConnection> connection);
+  void gather(std::shared_ptr<ServerConnection> connection);
   // Sends what was gathered long before `now`: a guest that computes holds no other's answer back for its whole turn.
   void send_overdue(std::chrono::steady_clock::time_point now);
 
@@ -88,7 +88,7 @@ class ServerShard final : public std::enable_shared_from_this<ServerShard> {
   std::vector<ListeningSocket> listeners_;
   HttpDate date_;
   std::vector<std::shared_ptr<ServerConnection>> connections_;
-  std::vector<std::shared_ptr<HttpConnection>> gathered_;
+  std::vector<std::shared_ptr<ServerConnection>> gathered_;
   std::chrono::steady_clock::time_point gathered_at_;  // the first look after the first of them came
   bool send_posted_ = false;
   int lone_turns_ = 0;                 // the latest turns, as far as they gathered one answer each

@@ -103,7 +103,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, GroupParts parts,
       parts_(std::move(parts)),
       uses_defaults_(folders_.empty() && parts_.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts_.name_space),
-      pubsub_(parts_.surroundings.log, &parts_.surroundings.timers, &event_policies_),
+      pubsub_(parts_.surroundings.log, &parts_.surroundings.timers, &event_policies_, &rules_),
       secrets_(parts_.configuration.secret_scopes),
       configuration_(parts_.surroundings.log),
       binding_meter_(parts_.metrics, parts_.name_space.empty() ? "default" : parts_.name_space),
@@ -127,6 +127,14 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, GroupParts parts,
   for (const config::Component& component : resources.components) make_component(component, parts_, diagnostics);
   for (config::HttpEndpoint& endpoint : resources.http_endpoints) {
     make_endpoint(std::move(endpoint), parts_, diagnostics);
+  }
+  for (const config::Subscription& subscription : resources.subscriptions) {
+    const auto is_for = [&](const std::string& app_id) { return subscription.visible_to(app_id); };
+    if (std::ranges::none_of(parts_.app_ids, is_for)) continue;
+    // As with daprd: a rule that does not compile stops the start.
+    if (const auto routes = pubsub::Routes::make(subscription, &rules_); !routes) {
+      diagnostics.error(subscription.position(), routes.error().message);
+    }
   }
   subscriptions_ = std::move(resources.subscriptions);
 }

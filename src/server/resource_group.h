@@ -18,6 +18,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
+#include "cel/rule_compiler.h"
 #include "components/catalog.h"
 #include "components/invoke/http_endpoint/http_endpoint.h"
 #include "config/resource_loader.h"
@@ -130,6 +131,7 @@ class ResourceGroup final {
   policy::EventPolicies event_policies_;
   policy::ResilientInputSink::Protections input_protections_;
   state::StateService state_;
+  cel::CelRuleCompiler rules_;
   pubsub::PubsubService pubsub_;
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;

@@ -15,7 +15,7 @@ spec:
   type: pubsub.redis
   version: v1
   metadata:
-    - {{name: redisHost, value: "127.0.0.1:{port}"}}
+    - {{name: redisHost, value: "{host}:{port}"}}
     - {{name: redisPassword, value: ""}}
 {more}
 """
@@ -24,16 +24,19 @@ spec:
 class RedisServer:
     """Every write is on disk before it is answered, so that a killed server comes back with all that it has said."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1", prefix=()):
+        """`prefix` are the words before the command, for a server in a network namespace, where `host` is."""
         self.folder = folder
+        self.host = host
+        self.prefix = prefix
         self.port = free_port()
         self.process = None
         self.start()
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
-             "--appendonly", "yes", "--appendfsync", "always"],
+            [*self.prefix, "redis-server", "--port", str(self.port), "--bind", self.host, "--protected-mode", "no",
+             "--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             if "eady to accept connections" in line:
@@ -57,7 +60,7 @@ class RedisServer:
 
     def ask(self, *words):
         """One command; its answer: text, a number, None or a list of those."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+        with socket.create_connection((self.host, self.port), timeout=PATIENCE) as connection:
             request = b"*%d\r\n" % len(words)
             for word in words:
                 data = word if isinstance(word, bytes) else str(word).encode()
@@ -74,7 +77,7 @@ class RedisServer:
     def component(self, name="pubsub", **metadata):
         """The YAML of a pubsub.redis here."""
         more = "\n".join(f'    - {{name: {key}, value: "{value}"}}' for key, value in metadata.items())
-        return COMPONENT.format(name=name, port=self.port, more=more)
+        return COMPONENT.format(name=name, host=self.host, port=self.port, more=more)
 
 
 def read_answer(stream):

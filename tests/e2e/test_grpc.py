@@ -353,6 +353,23 @@ class SidecarTest(GrpcTest):
             self.client().save_state(STORE, "k", b"x" * (5 << 20))
         self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
 
+    def test_compressed_messages_count_with_their_size_unpacked(self):
+        stub = self.stub()
+
+        def save(size, how=grpc.Compression.Gzip):
+            item = common_pb2.StateItem(key="packed", value=b"x" * size)
+            stub.SaveState(state_pb2.SaveStateRequest(store_name=STORE, states=[item]), compression=how)
+
+        save(1 << 20)
+        kept = stub.GetState(state_pb2.GetStateRequest(store_name=STORE, key="packed"))
+        self.assertEqual(kept.data, b"x" * (1 << 20))
+        with self.assertRaises(grpc.RpcError) as caught:
+            save(64 << 20)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        with self.assertRaises(grpc.RpcError) as caught:
+            save(1 << 20, grpc.Compression.Deflate)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+
 class TokenTest(GrpcTest):
     def start_tandem(self):
         return self.run_guest("echo", env={"DAPR_API_TOKEN": "secret"})

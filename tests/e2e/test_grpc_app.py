@@ -9,7 +9,7 @@ from program import certificate
 
 from dapr.clients import DaprClient  # noqa: E402
 from dapr.clients.grpc._response import InvokeMethodResponse, TopicEventResponse  # noqa: E402
-from dapr.ext.grpc import App, SubscriptionMessage  # noqa: E402
+from dapr.ext.grpc import App, Rule, SubscriptionMessage  # noqa: E402
 from dapr.proto.common.v1 import common_pb2  # noqa: E402
 from dapr.proto.runtime.v1 import dapr_pb2_grpc, invoke_pb2  # noqa: E402
 
@@ -128,6 +128,22 @@ class GrpcAppSdkTest(GrpcAppTest):
         self.assertEqual(post(f"{tandem.apps['web'].dapr_url}/v1.0/publish/pubsub/bad", {"n": 1}).status, 204)
         (event,) = self.dead.wait()
         self.assertEqual(event.data(), {"n": 1})
+
+    def test_routing_rules_decide_who_is_called(self):
+        gadgets, rest = Arrivals(), Arrivals()
+
+        @self.app.subscribe(pubsub_name="pubsub", topic="routed", rule=Rule('event.data.kind == "gadget"', 1))
+        def on_gadget(event: SubscriptionMessage):
+            gadgets.add(event)
+
+        @self.app.subscribe(pubsub_name="pubsub", topic="routed")
+        def on_rest(event: SubscriptionMessage):
+            rest.add(event)
+        web = self.run_both().apps["web"].dapr_url
+        for kind in ("gadget", "widget", "gadget"):
+            self.assertEqual(post(f"{web}/v1.0/publish/pubsub/routed", {"kind": kind}).status, 204)
+        self.assertEqual([event.data()["kind"] for event in gadgets.wait(2)], ["gadget", "gadget"])
+        self.assertEqual([event.data()["kind"] for event in rest.wait()], ["widget"])
 
     def test_subscriptions_are_listed(self):
         tandem = self.run_both()

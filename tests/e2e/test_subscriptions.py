@@ -44,7 +44,6 @@ class SubscriptionsTest(TandemTest):
         resources = self.write("resources/all.yaml", broker("pubsub") +
                                subscription("a", "good", "default: /good") +
                                subscription("b", "good", "default: /again") +
-                               subscription("c", "rules", "rules: [{match: 'event.type == \"x\"', path: /x}]") +
                                subscription("d", "lost", "default: /lost", pubsub="nobody")).parent
         one = self.run_guest("echo", "--app-id", "mine", "--resources-path", resources)
         self.assertEqual(self.topics(one.app), {("good", "/good")})
@@ -52,9 +51,6 @@ class SubscriptionsTest(TandemTest):
         (twice,) = one.log(level="warning", topic="good")
         self.assertRegex(twice["used"], "^/good .*all.yaml")
         self.assertRegex(twice["not_used"], "^/again .*all.yaml")
-        (rules,) = one.log(level="error", topic="rules")
-        self.assertEqual((rules["pubsub"], rules["route"], rules["app_id"]), ("pubsub", "/x", "mine"))
-        self.assertIn("match", rules["error"])
         (lost,) = one.log(level="warning", topic="lost")
         self.assertEqual(lost["pubsub"], "nobody")
 

@@ -92,13 +92,21 @@ command_test() {
   exec ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" ${1:+-R "$1"}
 }
 
+# run [EXAMPLE] [ARGS...]: the first word is an example when it is no flag.
 command_run() {
+  local example=shop guests
+  if [[ ${1:-} == [!-]* ]]; then
+    example=$1
+    shift
+  fi
+  [ -f "examples/$example/run.py" ] || fail "there is no example \"$example\" (there are: $(cd examples && echo */run.py | sed 's|/run.py||g'))"
+  mapfile -t guests < <(sed -n 's|^ *module: .*/\(.*\)\.wasm$|\1|p' "examples/$example/tandem.yaml")
   plan 6
   prepare
-  step "guests (Rust, Go, JavaScript): about 3 min the first time" python3 -u tools/guests.py checkout orders receipts
+  step "guests (${guests[*]}): about 3 min the first time" python3 -u tools/guests.py "${guests[@]}"
   steps_build release tandem
   export TANDEM_BINARY=$ROOT/build/release/tandem TANDEM_GUESTS=$ROOT/build/guests
-  exec python3 -u examples/shop/run.py "$@"
+  exec python3 -u "examples/$example/run.py" "$@"
 }
 
 # The script prints the program's path, and how far it is.

@@ -2,7 +2,7 @@
 
 cpp_sources() { git ls-files --cached --others --exclude-standard -- '*.h' '*.cc' | while read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
 go_sources() { git ls-files --cached --others --exclude-standard -- '*.go' | while read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
-readonly CARGO_WORKSPACES=(engine tests/guests tools/guestkit examples/shop/checkout)
+readonly CARGO_WORKSPACES=(engine tests/guests tools/guestkit examples/shop/checkout examples/image)
 
 # Those that are there and have all their members.
 cargo_workspaces() {

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 
-from .failure import Failure
+from stage.failure import Failure
 from .load import Answer
 
 PRICES = {

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from .failure import Failure
+from stage.failure import Failure
 
 PATIENCE = 30  # seconds without any answer
 

@@ -138,7 +138,7 @@ TEST(ConfigurationStreamTest, TheEndOfTheDoorEndsStreams) {
   Stream stream(door);
   ASSERT_FALSE(stream.id.empty());
   std::promise<void> drained;
-  door.door->drain(std::chrono::milliseconds(0), [&](Drained) { drained.set_value(); });
+  door.door->drain(std::chrono::milliseconds(0), [&](net::Drained) { drained.set_value(); });
   drained.get_future().wait();
   Update none;
   EXPECT_FALSE(stream.reader->Read(&none));

@@ -348,17 +348,28 @@ TEST(GrpcDoorTest, AnAnswerOverTheLimitIsRefused) {
   EXPECT_EQ(save(door, "store", "k", std::string(64 * 1024 + 1, 'x')).error_code(), StatusCode::RESOURCE_EXHAUSTED);
 }
 
-TEST(GrpcDoorTest, ACompressedMessageIsNotUnpacked) {
+TEST(GrpcDoorTest, CompressedMessagesAreUnpackedUnderTheLimit) {
   TestDoor door;
-  ClientContext context;
-  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
-  wire::SaveStateRequest request;
-  Empty nothing;
-  request.set_store_name("store");
-  auto& item = *request.add_states();
-  item.set_key("k");
-  item.set_value(std::string(16 << 20, 'x'));
-  EXPECT_EQ(door.stub().SaveState(&context, request, &nothing).error_code(), StatusCode::UNIMPLEMENTED);
+  const auto save_compressed = [&](std::size_t bytes, grpc_compression_algorithm how) {
+    ClientContext context;
+    context.set_compression_algorithm(how);
+    wire::SaveStateRequest request;
+    Empty nothing;
+    request.set_store_name("store");
+    auto& item = *request.add_states();
+    item.set_key("k");
+    item.set_value(std::string(bytes, 'x'));
+    return door.stub().SaveState(&context, request, &nothing);
+  };
+  EXPECT_TRUE(save_compressed(60 * 1024, GRPC_COMPRESS_GZIP).ok());
+  EXPECT_EQ(door.store->items.at("caller||k").data->size(), 60U * 1024);
+  door.store->items.clear();
+  const Status bomb = save_compressed(16 << 20, GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(bomb.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(bomb.error_message(), "grpc: message after decompression larger than max (65537 vs. 65536)");
+  const Status unknown = save_compressed(1000, GRPC_COMPRESS_DEFLATE);
+  EXPECT_EQ(unknown.error_code(), StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(unknown.error_message(), "grpc: Decompressor is not installed for grpc-encoding \"deflate\"");
   EXPECT_TRUE(door.store->items.empty());
 }
 

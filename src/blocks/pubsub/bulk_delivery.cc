@@ -76,19 +76,35 @@ BulkDelivering::BulkDelivering(std::shared_ptr<const Delivering> delivering, con
 
 void BulkDelivering::add(Message message, Completion<Verdict> done) {
   BulkItem item{.entry_id = random_uuid(), .event = message.data, .metadata = message.metadata};
+  EventForm form = EventForm::kText;
+  std::string id;
   if (delivering_->raw_payload) {
     item.content_type = message.content_type.empty() ? kRawType : message.content_type;
   } else {
-    if (!open_envelope(*delivering_, message)) {
-      return give_up(delivering_, message, Verdict::kDrop, std::move(done));
-    }
+    std::optional<EventFacts> facts = open_envelope(*delivering_, message);
+    if (!facts) return give_up(delivering_, message, Verdict::kDrop, std::move(done));
     item.content_type = message.content_type.empty() ? kCloudEventType : message.content_type;
+    form = EventForm::kJson;
+    id = std::move(facts->id);
+  }
+  const std::string* route = delivering_->routes.only();
+  if (route == nullptr) {
+    const Result<const std::string*> found = route_of(*delivering_, message, *message.data, form, id);
+    if (!found) return give_up(delivering_, message, Verdict::kRetry, std::move(done));
+    route = *found;
+  }
+  if (route == nullptr) {
+    if (delivering_->log) {
+      delivering_->log->warn("tandem.pubsub", "no matching route for event; skipping",
+                             {{"pubsub", delivering_->pubsub}, {"topic", message.topic}, {"id", id}});
+    }
+    return give_up(delivering_, message, Verdict::kDrop, std::move(done));
   }
   Batch full;
   {
     const std::lock_guard lock(mutex_);
     bytes_ += message.data->size();
-    waiting_.push_back({std::move(item), std::move(message), std::move(done)});
+    waiting_.push_back({route, std::move(item), std::move(message), std::move(done)});
     if (waiting_.size() >= most_ || bytes_ >= kEnoughBytes) {
       full = take();
     } else if (waiting_.size() == 1) {
@@ -124,10 +140,25 @@ BulkDelivering::Batch BulkDelivering::take() {
 
 void BulkDelivering::send(Batch batch) {
   if (batch.empty()) return;
+  if (const std::string* only = delivering_->routes.only()) return send_to(*only, std::move(batch));
+  std::vector<Batch> batches;
+  for (Waiting& one : batch) {
+    const auto same_route = [&](const Batch& other) { return *other.front().route == *one.route; };
+    const auto found = std::ranges::find_if(batches, same_route);
+    Batch& into = found == batches.end() ? batches.emplace_back() : *found;
+    into.push_back(std::move(one));
+  }
+  for (Batch& one : batches) {
+    const std::string& route = *one.front().route;
+    send_to(route, std::move(one));
+  }
+}
+
+void BulkDelivering::send_to(const std::string& route, Batch batch) {
   BulkDelivery delivery{.id = random_uuid(),
                         .pubsub = delivering_->pubsub,
                         .topic = batch.front().message.topic,
-                        .route = delivering_->route,
+                        .route = route,
                         .raw_payload = delivering_->raw_payload,
                         .metadata = {{"pubsubName", delivering_->pubsub}}};
   delivery.items.reserve(batch.size());

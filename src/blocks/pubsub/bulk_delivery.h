@@ -1,5 +1,5 @@
 // Messages of one subscription that go to the app together: gathered until there are enough of them or the first has
-// waited long enough, delivered as one, settled one by one.
+// waited long enough, delivered as one for each route, settled one by one.
 //
 // The subscription's broker handler shares it. Any thread; a batch is sent by the message that fills it, or on
 // `timers`. How large a batch can become is also the broker's matter: one that gives out so many at a time gathers no
@@ -41,6 +41,7 @@ class BulkDelivering final : public std::enable_shared_from_this<BulkDelivering>
 
  private:
   struct Waiting {
+    const std::string* route;  // of the delivering's
     BulkItem item;
     Message message;
     Completion<Verdict> done;
@@ -49,6 +50,7 @@ class BulkDelivering final : public std::enable_shared_from_this<BulkDelivering>
 
   Batch take();  // with the mutex held
   void send(Batch batch);
+  void send_to(const std::string& route, Batch batch);
   void settle_all(Batch& batch, const Result<std::vector<Verdict>>& verdicts) const;
 
   const std::shared_ptr<const Delivering> delivering_;

@@ -49,7 +49,7 @@ class BulkDeliveringTest : public testing::Test {
     return std::make_shared<BulkDelivering>(
         std::make_shared<const Delivering>(Delivering{.app_id = "app",
                                                       .pubsub = "bus",
-                                                      .route = "/bulk",
+                                                      .routes = Routes::to("/bulk"),
                                                       .dead_letter_topic = dead_letters,
                                                       .raw_payload = raw,
                                                       .broker = broker_,
@@ -95,6 +95,47 @@ TEST_F(BulkDeliveringTest, EnoughOfThemGoAtOnceAndTheRestInTime) {
   loop_.advance(milliseconds(10));
   EXPECT_THAT(sizes(), ElementsAre(2u, 1u));
   EXPECT_EQ(ends_.size(), 3u);
+}
+
+// A rule is a character that an event has.
+class OneOf final : public RuleSet {
+ public:
+  Result<std::optional<std::size_t>> find(std::string_view event, EventForm form) const override {
+    if (form != EventForm::kJson) return fail(Code::kInternal, "no JSON");
+    const std::size_t place = std::string_view("123").find(event.at(event.size() - 3));
+    return place == std::string_view::npos ? std::nullopt : std::optional(place);
+  }
+};
+
+class OneOfCompiler final : public RuleCompiler {
+ public:
+  Result<std::unique_ptr<const RuleSet>> compile(std::span<const std::string_view>) const override {
+    return std::make_unique<const OneOf>();
+  }
+};
+
+TEST_F(BulkDeliveringTest, EachRouteHasABulkOfItsOwn) {
+  config::Subscription subscription;
+  subscription.rules = {{"1", "/odd"}, {"2", "/even"}, {"3", "/odd"}};
+  const OneOfCompiler compiler;
+  const auto bulk = std::make_shared<BulkDelivering>(
+      std::make_shared<const Delivering>(Delivering{.app_id = "app",
+                                                    .pubsub = "bus",
+                                                    .routes = Routes::make(subscription, &compiler).value(),
+                                                    .dead_letter_topic = "",
+                                                    .broker = broker_,
+                                                    .sink = sink_}),
+      config::BulkSubscribe{.enabled = true, .max_messages_count = 3}, loop_);
+  sink_.answer_ = {Verdict::kSuccess, Verdict::kSuccess};
+  add(*bulk, kOne);
+  add(*bulk, R"({"id":"4"})");
+  add(*bulk, kTwo);
+  add(*bulk, kThree);
+  ASSERT_THAT(sizes(), ElementsAre(2u, 1u));
+  EXPECT_EQ(sink_.deliveries_[0].route, "/odd");
+  EXPECT_EQ(sink_.deliveries_[1].route, "/even");
+  EXPECT_EQ(ends_[kOne], "success");
+  EXPECT_EQ(ends_[R"({"id":"4"})"], "drop");
 }
 
 TEST_F(BulkDeliveringTest, NumbersThatAreNoneAreDaprds) {

@@ -59,6 +59,16 @@ std::optional<EventFacts> open_envelope(const Delivering& delivering, const Mess
   return std::move(*facts);
 }
 
+Result<const std::string*> route_of(const Delivering& delivering, const Message& message, std::string_view event,
+                                    EventForm form, std::string_view id) {
+  Result<const std::string*> route = delivering.routes.find(event, form);
+  if (!route && delivering.log) {
+    delivering.log->error(kScope, "error finding matching route for event: " + route.error().message,
+                          {{"pubsub", delivering.pubsub}, {"topic", message.topic}, {"id", id}});
+  }
+  return route;
+}
+
 void settle(const std::shared_ptr<const Delivering>& delivering, const Message& message, const Result<Verdict>& verdict,
             Completion<Verdict> done) {
   if (!verdict) warn(*delivering, "cannot deliver to the app: " + verdict.error().message, message.topic);
@@ -72,17 +82,33 @@ void settle(const std::shared_ptr<const Delivering>& delivering, const Message& 
 void deliver(std::shared_ptr<const Delivering> delivering, Message message, Completion<Verdict> done) {
   TraceContext trace = trace_of(message.metadata);
   SharedBytes body = message.data;
+  std::string id;
   if (delivering->raw_payload) {
     body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, message.metadata));
   } else {
     std::optional<EventFacts> facts = open_envelope(*delivering, message);
     if (!facts) return give_up(delivering, message, Verdict::kDrop, std::move(done));
     if (!facts->trace.traceparent.empty()) trace = std::move(facts->trace);
+    id = std::move(facts->id);
+  }
+  const std::string* route = delivering->routes.only();
+  if (route == nullptr) {
+    const Result<const std::string*> found = route_of(*delivering, message, *body, EventForm::kJson, id);
+    if (!found) return give_up(delivering, message, Verdict::kRetry, std::move(done));
+    route = *found;
+  }
+  if (route == nullptr) {
+    // As in daprd: what nobody asked for is no news.
+    if (delivering->log) {
+      delivering->log->debug(kScope, "no matching route for event; skipping",
+                             {{"pubsub", delivering->pubsub}, {"topic", message.topic}, {"id", id}});
+    }
+    return give_up(delivering, message, Verdict::kDrop, std::move(done));
   }
 
   Delivery delivery{.pubsub = delivering->pubsub,
                     .topic = message.topic,
-                    .route = delivering->route,
+                    .route = *route,
                     .body = std::move(body),
                     .content_type = std::string(kCloudEventType),
                     .trace = std::move(trace),

@@ -7,17 +7,19 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/log.h"
 #include "blocks/pubsub/cloud_event.h"
 #include "blocks/pubsub/pubsub_service.h"
+#include "blocks/pubsub/routing.h"
 
 namespace tandem::pubsub {
 
 struct Delivering {
   std::string app_id;
   std::string pubsub;
-  std::string route;
+  Routes routes;
   std::string dead_letter_topic;  // "" for none
   bool raw_payload = false;
   Broker& broker;
@@ -34,6 +36,10 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
 // What the message's envelope says; none: it is not to be delivered (it is no envelope, or its time is over), and the
 // log knows.
 std::optional<EventFacts> open_envelope(const Delivering& delivering, const Message& message);
+// Where a message goes, by what the rules see of it; null: nowhere. Fails as Routes::find() does; the log knows. `id`:
+// the event's, for the log.
+Result<const std::string*> route_of(const Delivering& delivering, const Message& message, std::string_view event,
+                                    EventForm form, std::string_view id);
 // Ends a message that the app does not take: in the dead-letter topic when there is one, else with `otherwise`.
 void give_up(const std::shared_ptr<const Delivering>& delivering, const Message& message, Verdict otherwise,
              Completion<Verdict> done);

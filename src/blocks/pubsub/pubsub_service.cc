@@ -26,25 +26,6 @@ Error publish_error(std::string_view pubsub, std::string_view topic, const Error
               error.message};
 }
 
-// The path of a message that no rule is about. Fails when there is none, or rules that need an expression.
-Result<std::string> route_of(const config::Subscription& subscription) {
-  const std::string what = "the subscription to topic " + subscription.topic + " of pubsub " + subscription.pubsub_name;
-  for (const config::RoutingRule& rule : subscription.rules) {
-    if (!rule.match.empty()) {
-      return fail(Code::kUnimplemented,
-                  what + " has a routing rule with match \"" + rule.match +
-                      "\": rules with a match are not supported, only a default route (routes.default)");
-    }
-  }
-  for (const config::RoutingRule& rule : subscription.rules) {
-    if (!rule.path.empty()) return rule.path;
-  }
-  if (!subscription.default_path.empty()) return subscription.default_path;
-  // A rule that takes everything to no path is an app's that looks at the topic.
-  if (!subscription.rules.empty()) return std::string();
-  return fail(Code::kInvalidArgument, what + " has no route (route or routes.default)");
-}
-
 }  // namespace
 
 using Pinned = Registry<BrokerEntry>::Pin;
@@ -133,6 +114,7 @@ struct PubsubService::Impl {
   const Logger* log = nullptr;
   TimedExecutor* timers = nullptr;
   DeliveryGuard* guard = nullptr;
+  const RuleCompiler* rules = nullptr;
   Registry<BrokerEntry> brokers;
   mutable std::mutex mutex;
   std::vector<Slot> slots;  // after the brokers: ends before them
@@ -159,11 +141,12 @@ void EventSink::deliver_bulk(BulkDelivery, Completion<std::vector<Verdict>> done
   done(fail(Code::kUnimplemented, "events in bulk are not for this subscriber"));
 }
 
-PubsubService::PubsubService(const Logger* log, TimedExecutor* timers, DeliveryGuard* guard)
+PubsubService::PubsubService(const Logger* log, TimedExecutor* timers, DeliveryGuard* guard, const RuleCompiler* rules)
     : impl_(std::make_unique<Impl>()) {
   impl_->log = log;
   impl_->timers = timers;
   impl_->guard = guard;
+  impl_->rules = rules;
 }
 PubsubService::~PubsubService() = default;
 
@@ -320,15 +303,15 @@ Result<Delivering> PubsubService::Impl::prepare(const BrokerEntry* entry, const 
     return fail(Code::kFailedPrecondition, "the subscription to topic " + subscription.topic + " of pubsub " + pubsub +
                                                " asks for bulk delivery, for which there is no clock");
   }
-  Result<std::string> route = route_of(subscription);
-  if (!route) return fail(std::move(route.error()));
+  Result<Routes> routes = Routes::make(subscription, rules);
+  if (!routes) return fail(std::move(routes.error()));
   const Result<bool> raw = is_raw_payload(subscription.metadata);
   if (!raw) return fail(raw.error());
   std::optional<Logger> app_log;
   if (log != nullptr) app_log = log->for_app(app_id);
   return Delivering{.app_id = app_id,
                     .pubsub = pubsub,
-                    .route = std::move(*route),
+                    .routes = std::move(*routes),
                     .dead_letter_topic = subscription.dead_letter_topic,
                     .raw_payload = *raw,
                     .broker = *entry->broker,

@@ -120,11 +120,15 @@ struct ResponseVerdict {
 };
 ResponseVerdict verdict_of_response(int status, std::string_view body);
 
+class RuleCompiler;
+
 class PubsubService final {
  public:
   // `log`, when given, outlives the service and hears of messages that are dropped and why. `timers` is for bulk
   // delivery, which is refused without it, and outlives the service. `guard`, when given, has a say in every delivery.
-  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr, DeliveryGuard* guard = nullptr);
+  // `rules` is for subscriptions with routing rules, which are refused without it; it outlives the service.
+  explicit PubsubService(const Logger* log = nullptr, TimedExecutor* timers = nullptr, DeliveryGuard* guard = nullptr,
+                         const RuleCompiler* rules = nullptr);
   ~PubsubService();
 
   Status add_broker(BrokerEntry entry);

@@ -12,6 +12,7 @@
 
 #include "base/testing/test_loop.h"
 #include "blocks/pubsub/json_text.h"
+#include "blocks/pubsub/routing.h"
 
 namespace tandem::pubsub {
 namespace {
@@ -335,6 +336,79 @@ TEST_F(PubsubServiceTest, ARuleWithoutMatchIsARoute) {
   ASSERT_TRUE(service_.subscribe("checkout", s, sink_));
   deliver("t", "{}");
   EXPECT_EQ(sink_.deliveries_[0].route, "/first");
+}
+
+// A rule matches what contains it; "fails" fails.
+class ContainsRules final : public RuleSet {
+ public:
+  explicit ContainsRules(std::span<const std::string_view> rules) : rules_(rules.begin(), rules.end()) {}
+  Result<std::optional<std::size_t>> find(std::string_view event, EventForm) const override {
+    for (std::size_t i = 0; i < rules_.size(); ++i) {
+      if (rules_[i] == "fails") return fail(Code::kInternal, "it failed");
+      if (event.find(rules_[i]) != std::string_view::npos) return i;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  const std::vector<std::string> rules_;
+};
+
+class ContainsCompiler final : public RuleCompiler {
+ public:
+  Result<std::unique_ptr<const RuleSet>> compile(std::span<const std::string_view> rules) const override {
+    return std::make_unique<const ContainsRules>(rules);
+  }
+};
+
+TEST_F(PubsubServiceTest, RulesDecideWhereAnEventGoes) {
+  const ContainsCompiler compiler;
+  PubsubService service(nullptr, nullptr, nullptr, &compiler);
+  auto broker = std::make_unique<FakeBroker>();
+  broker_ = broker.get();
+  ASSERT_TRUE(service.add_broker({"p", std::move(broker), {}, {}}));
+  config::Subscription s = subscription("t", "/default");
+  s.rules = {{.match = "gadget", .path = "/gadgets"}};
+  ASSERT_TRUE(service.subscribe("checkout", s, sink_));
+  s.topic = "closed";
+  s.default_path.clear();
+  s.rules.push_back({.match = "fails", .path = "/never"});
+  ASSERT_TRUE(service.subscribe("checkout", s, sink_));
+  s.topic = "strict";
+  s.rules.pop_back();
+  ASSERT_TRUE(service.subscribe("checkout", s, sink_));
+
+  EXPECT_EQ(deliver("t", R"({"type":"gadget"})"), Verdict::kSuccess);
+  EXPECT_EQ(deliver("t", R"({"type":"other"})"), Verdict::kSuccess);
+  ASSERT_EQ(sink_.deliveries_.size(), 2u);
+  EXPECT_EQ(sink_.deliveries_[0].route, "/gadgets");
+  EXPECT_EQ(sink_.deliveries_[1].route, "/default");
+  // A rule that cannot be evaluated: again later. What no rule is about: never.
+  EXPECT_EQ(deliver("closed", R"({"type":"other"})"), Verdict::kRetry);
+  EXPECT_EQ(deliver("strict", R"({"type":"other"})"), Verdict::kDrop);
+  EXPECT_EQ(sink_.deliveries_.size(), 2u);
+  EXPECT_THAT(broker_->published_, IsEmpty());
+
+  s.topic = "dead";
+  s.dead_letter_topic = "letters";
+  ASSERT_TRUE(service.subscribe("checkout", s, sink_));
+  EXPECT_EQ(deliver("dead", R"({"type":"other"})"), Verdict::kSuccess);
+  ASSERT_EQ(broker_->published_.size(), 1u);
+  EXPECT_EQ(broker_->published_[0].topic, "letters");
+}
+
+TEST_F(PubsubServiceTest, RulesSeeTheEnvelopeAroundRawBytes) {
+  const ContainsCompiler compiler;
+  PubsubService service(nullptr, nullptr, nullptr, &compiler);
+  auto broker = std::make_unique<FakeBroker>();
+  broker_ = broker.get();
+  ASSERT_TRUE(service.add_broker({"p", std::move(broker), {}, {}}));
+  config::Subscription s = subscription("t", "/default");
+  s.metadata = {{"rawPayload", "true"}};
+  s.rules = {{.match = "data_base64", .path = "/raw"}};
+  ASSERT_TRUE(service.subscribe("checkout", s, sink_));
+  EXPECT_EQ(deliver("t", "bytes"), Verdict::kSuccess);
+  EXPECT_EQ(sink_.deliveries_[0].route, "/raw");
 }
 
 TEST_F(PubsubServiceTest, StoppingEndsTheSubscriptions) {

@@ -67,12 +67,6 @@ std::vector<std::string> sockets_named(const std::string& folder, std::string_vi
   return found;
 }
 
-// Made by this user or by root, and not by somebody who wants others to connect.
-bool is_trusted(const std::string& folder) {
-  struct stat found = {};
-  return ::lstat(folder.c_str(), &found) == 0 && (found.st_uid == 0 || found.st_uid == ::geteuid());
-}
-
 SteadyTime deadline_of(const config::Component& component) {
   return std::chrono::steady_clock::now() +
          std::chrono::duration_cast<std::chrono::milliseconds>(component.init_timeout);
@@ -96,6 +90,23 @@ Error at_socket(const std::string& socket, Error error) {
 
 }  // namespace
 
+Status check_sockets_folder(const std::string& folder) {
+  constexpr std::string_view kRemedy = "set DAPR_COMPONENTS_SOCKETS_FOLDER to the folder that is meant";
+  struct stat found = {};
+  if (::lstat(folder.c_str(), &found) != 0 || (found.st_uid != 0 && found.st_uid != ::geteuid())) {
+    return fail(Code::kPermissionDenied, fmt::format("{} belongs to another user: {}", folder, kRemedy));
+  }
+  if (!S_ISDIR(found.st_mode)) {
+    return fail(Code::kPermissionDenied, fmt::format("{} is a link: {}", folder, kRemedy));
+  }
+  if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return fail(Code::kPermissionDenied,
+                fmt::format("{} can be written by other users (mode {:04o}): chmod go-w it, or {}", folder,
+                            found.st_mode & 07777U, kRemedy));
+  }
+  return {};
+}
+
 struct PluggableSockets::Found {
   std::shared_ptr<Connection> connection;  // null: nothing serves it
   std::vector<std::string> services;
@@ -114,11 +125,8 @@ Result<PluggableSockets::Found> PluggableSockets::find(const config::Component& 
   const std::vector<std::string_view> wanted = services_of(component.block());
   if (name.empty() || wanted.empty() || !is_first_version(component.version)) return Found();
   const std::vector<std::string> sockets = sockets_named(options_.folder, name);
-  if (!sockets.empty() && is_default_ && !is_trusted(options_.folder)) {
-    return fail(
-        Code::kPermissionDenied,
-        fmt::format("{} belongs to another user: set DAPR_COMPONENTS_SOCKETS_FOLDER to the folder that is meant",
-                    options_.folder));
+  if (!sockets.empty() && is_default_) {
+    if (Status trusted = check_sockets_folder(options_.folder); !trusted) return fail(std::move(trusted.error()));
   }
   const SteadyTime deadline = deadline_of(component);
   for (const std::string& socket : sockets) {

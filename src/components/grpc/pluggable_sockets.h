@@ -11,9 +11,13 @@
 
 #include "base/executor.h"
 #include "base/log.h"
+#include "base/result.h"
 #include "components/pluggable.h"
 
 namespace tandem::components::grpc {
+
+// Whether a folder that anybody can make was made by this user or by root, and nobody else can put a socket there.
+Status check_sockets_folder(const std::string& folder);
 
 class PluggableSockets final : public Pluggable {
  public:
@@ -21,7 +25,7 @@ class PluggableSockets final : public Pluggable {
 
   struct Options {
     // DAPR_COMPONENTS_SOCKETS_FOLDER, which need not be there; empty: kDefaultFolder, as long as it belongs to this
-    // user or to root, since anybody can make it.
+    // user or to root and nobody else can write it, since anybody can make it.
     std::string folder;
     TimedExecutor& timers;        // outlives every component
     const Logger* log = nullptr;  // the same

@@ -67,6 +67,27 @@ TEST_F(PluggableSocketsTest, AFolderThatIsNotThereHasNone) {
   EXPECT_FALSE(nowhere.serves(component("state.map")).value());
 }
 
+TEST_F(PluggableSocketsTest, AFolderThatAnybodyCanMakeIsNotOneThatAnybodyCanWrite) {
+  const std::filesystem::path folder = folder_.path() + "/shared";
+  std::filesystem::create_directory(folder);
+  const auto with_mode = [&](int mode) {
+    std::filesystem::permissions(folder, std::filesystem::perms(mode));
+    return check_sockets_folder(folder);
+  };
+  EXPECT_TRUE(with_mode(0700));
+  EXPECT_TRUE(with_mode(0755));
+  for (const int mode : {0777, 01777, 0775}) {
+    const Status checked = with_mode(mode);
+    ASSERT_FALSE(checked) << mode;
+    EXPECT_EQ(checked.error().code, Code::kPermissionDenied);
+    EXPECT_THAT(checked.error().message, HasSubstr("can be written by other users (mode "));
+  }
+  with_mode(0700);
+  std::filesystem::create_directory_symlink(folder, folder_.path() + "/link");
+  EXPECT_THAT(check_sockets_folder(folder_.path() + "/link").error().message, HasSubstr("is a link"));
+  EXPECT_FALSE(check_sockets_folder(folder_.path() + "/nothing"));
+}
+
 TEST_F(PluggableSocketsTest, ASocketThatNobodyServesIsWaitedForInVain) {
   {
     StoreProgram store;

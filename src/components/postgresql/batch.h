@@ -21,10 +21,16 @@ enum class Effect {
 // A long one gets a connection that others do not have to wait for.
 enum class Pace { kQuick, kLong };
 
+// A row as it comes. A failure cancels the statement, and is the batch's.
+using RowTaker = std::function<Status(const Rows& row)>;
+
 struct Batch {
   std::vector<Statement> statements;
   Effect effect = Effect::kWrites;
   Pace pace = Pace::kQuick;
+  // For a batch of one statement without a name, and not in QueryMode::kSimple: its rows go here one by one, on the
+  // client's thread, and the outcome has none of them. A batch that is sent again brings the first ones again.
+  RowTaker each_row = nullptr;
 };
 
 struct Failure {

@@ -172,6 +172,8 @@ bool Connection::push(const Job& job) {
   for (const Statement& statement : job.batch.statements) {
     if (!push_statement(statement)) return false;
   }
+  // It is the only one that the connection has, so that this is about it.
+  if (job.batch.each_row && PQsetSingleRowMode(connection_.get()) != 1) return false;
   expected_.push_back({Step::kCommit});
   return PQpipelineSync(connection_.get()) == 1;
 }
@@ -266,6 +268,7 @@ void Connection::take_result(PGresult* result) {
   Job& job = *jobs_.front();
   switch (status) {
     case PGRES_PIPELINE_SYNC: return finish_job();
+    case PGRES_SINGLE_TUPLE: return take_row(job, rows);
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
@@ -278,6 +281,15 @@ void Connection::take_result(PGresult* result) {
     default: return end(lost("an answer of an unknown kind"));
   }
   expected_.pop_front();
+}
+
+void Connection::take_row(Job& job, const Rows& row) {
+  // What was given up, or comes too late, is read over.
+  if (job.answered() || !job.batch.each_row) return;
+  Status taken = job.batch.each_row(row);
+  if (taken) return;
+  job.fail_with(std::move(taken.error()));
+  interrupt(job);
 }
 
 void Connection::take_error(PGresult* result) {

@@ -90,6 +90,7 @@ class Connection final : private net::TimeoutEntry {
   void receive();
   void take_results();
   void take_result(PGresult* result);
+  void take_row(Job& job, const Rows& row);
   void take_error(PGresult* result);
   void finish_job();
   void interrupt(const Job& job);

@@ -132,6 +132,8 @@ CallServer::CallServer(Workers& workers, CallRules rules) : workers_(workers), r
 CallServer::~CallServer() {
   if (!server_) return;
   server_.reset();
+  // What gRPC's threads still have to say is posted to the workers.
+  if (workers_[0].running()) rules_.onward->wait();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (!workers_[i].running()) continue;
     auto passed = std::make_shared<std::promise<void>>();

@@ -103,6 +103,7 @@ class PassedCall final : public ServerStream {
     void OnDone(const ::grpc::Status& status) override {
       const std::shared_ptr<PassedCall> last = std::move(self);
       call_.end(status);
+      last->onward_->end();
     }
     PassedCall& call_;
   };
@@ -123,6 +124,8 @@ class PassedCall final : public ServerStream {
     stub_.emplace(route->channel);
     stub_->PrepareBidiStreamingCall(&context_, std::string(call().method()), {}, &back_);
     back_.self = shared();
+    onward_ = call().rules().onward;
+    onward_->begin();
     back_.AddHold();
     back_.StartCall();
     start_read();
@@ -191,6 +194,7 @@ class PassedCall final : public ServerStream {
   ::grpc::ClientContext context_;
   std::optional<::grpc::GenericStub> stub_;
   std::function<void()> broken_;
+  std::shared_ptr<CallCounter> onward_;
   bool heard_ = false;  // something from the callee
   ByteBuffer request_;
   ByteBuffer answer_;
@@ -218,9 +222,8 @@ MetadataPairs onward_metadata(const ServerCall& call, const CallRoute& route, co
     own.emplace_back(kCallee, other ? route.app_id : "");
   }
   call.for_each_metadatum([&](std::string_view key, std::string_view value) {
-    // The library ends the process for others, and HTTP/2 lets more through.
-    const bool is_valid = is_metadata(key, value) || (key.starts_with("grpc-") && key.ends_with("-bin"));
-    if (is_of_the_hop(key) || has_key(own, key) || !is_valid) return;
+    // The library ends the process for what is no metadata of its own.
+    if (is_of_the_hop(key) || has_key(own, key) || !is_metadata(key, value)) return;
     onward.emplace_back(key, value);
   });
   for (auto& [key, value] : own) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <thread>
 
+#include "net/grpc/call_server.h"
 #include "net/grpc/testing/scripted_app.h"
 
 namespace tandem::net::grpc {
@@ -24,23 +25,17 @@ constexpr std::size_t kLimit = 256 * 1024;
 class PassedCallTest : public testing::Test {
  protected:
   PassedCallTest() {
-    ::grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", ::grpc::InsecureServerCredentials(), &port);
-    builder.RegisterCallbackGenericService(&service_);
-    builder.SetMaxReceiveMessageSize(kLimit);
-    server_ = builder.BuildAndStart();
+    auto server = CallServer::listen(workers_, {.purpose = "a test"}, {.max_message_bytes = kLimit}, service_);
+    if (server) server_ = std::move(*server);
+    workers_.start();
     ::grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    channel_ = ::grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port), ::grpc::InsecureChannelCredentials(),
-                                           arguments);
+    channel_ = ::grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()),
+                                           ::grpc::InsecureChannelCredentials(), arguments);
   }
   ~PassedCallTest() override { stop(); }
 
-  void stop() {
-    if (server_) server_->Shutdown(system_clock::now());
-    server_.reset();
-  }
+  void stop() { server_.reset(); }
 
   // A call as a client sees it, one step at a time.
   class Client {
@@ -119,7 +114,8 @@ class PassedCallTest : public testing::Test {
        .metadata = {{"dapr-api-token", "for the app"}},
        .broken = [this] { ++broken_; }}};
   PassingService service_{"app", route_};
-  std::unique_ptr<::grpc::Server> server_;
+  net::Workers workers_{2};
+  std::unique_ptr<CallServer> server_;
   std::shared_ptr<::grpc::Channel> channel_;
 };
 

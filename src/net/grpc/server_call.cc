@@ -45,6 +45,18 @@ class HeaderList final {
   std::vector<std::unique_ptr<std::string>> texts_;
 };
 
+void start(Exchange& exchange, const MetadataPairs& initial) {
+  if (initial.empty()) {
+    constexpr std::array<Header, 2> kHead = {kContentType, kAccepts};
+    return exchange.start(200, kHead);
+  }
+  HeaderList headers;
+  headers.add(kContentType);
+  headers.add(kAccepts);
+  headers.add(initial);
+  exchange.start(200, headers.list());
+}
+
 }  // namespace
 
 ServerCall::ServerCall(IncomingCall incoming)
@@ -165,16 +177,7 @@ void ServerCall::deliver(Result<Message> message) {
 // Messages go.
 
 void ServerCall::send_head(const MetadataPairs& initial) {
-  if (std::exchange(head_sent_, true)) return;
-  if (initial.empty()) {
-    constexpr std::array<Header, 2> kHead = {kContentType, kAccepts};
-    return exchange_->start(200, kHead);
-  }
-  HeaderList headers;
-  headers.add(kContentType);
-  headers.add(kAccepts);
-  headers.add(initial);
-  exchange_->start(200, headers.list());
+  if (!std::exchange(head_sent_, true)) start(*exchange_, initial);
 }
 
 void ServerCall::write(std::string_view message, Completion<void> done) {
@@ -195,13 +198,7 @@ void ServerCall::finish(const ::grpc::Status& status, const AnswerMetadata& meta
     headers.add(metadata.trailing);
     return exchange->respond(200, headers.list(), {});
   }
-  if (!head_sent_) {
-    HeaderList headers;
-    headers.add(kContentType);
-    headers.add(kAccepts);
-    headers.add(metadata.initial);
-    exchange->start(200, headers.list());
-  }
+  if (!head_sent_) start(*exchange, metadata.initial);
   if (!frame.empty()) exchange->write(frame, [](const Result<void>&) {});
   if (status.ok() && metadata.trailing.empty()) return exchange->finish({{kStatusOk}});
   HeaderList trailers;

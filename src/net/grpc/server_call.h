@@ -17,6 +17,7 @@
 
 #include "base/call_context.h"
 #include "base/completion.h"
+#include "net/grpc/call_counter.h"
 #include "net/grpc/call_route.h"
 #include "net/grpc/frames.h"
 #include "net/http.h"
@@ -33,6 +34,8 @@ struct CallRules {
   // Told of every call's end, before what came with it goes; null: nobody is. On the workers, several at once.
   std::function<void(const ServerCall& call, ::grpc::StatusCode code, std::chrono::nanoseconds duration)> ended =
       nullptr;
+  // Counts what calls have gRPC's threads do, which a server waits for when it ends.
+  std::shared_ptr<CallCounter> onward = std::make_shared<CallCounter>();
 };
 
 // A call whose head is right, on its way to what serves it.

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/grpc/internal/testing/two_sidecars.h"
+#include "dapr/proto/internals/v1/service_invocation.grpc.pb.h"
 
 namespace tandem::api::grpc {
 namespace {

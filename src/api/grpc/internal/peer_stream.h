@@ -9,10 +9,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <condition_variable>
-#include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,30 +19,11 @@
 #include "base/call_context.h"
 #include "base/executor.h"
 #include "dapr/proto/internals/v1/service_invocation.grpc.pb.h"
+#include "net/grpc/call_counter.h"
 
 namespace tandem::api::grpc {
 
-// How many calls gRPC has still to finish.
-class CallCounter final {
- public:
-  void begin() {
-    const std::scoped_lock lock(mutex_);
-    ++count_;
-  }
-  void end() {
-    const std::scoped_lock lock(mutex_);
-    if (--count_ == 0) none_left_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    none_left_.wait(lock, [this] { return count_ == 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable none_left_;
-  std::size_t count_ = 0;
-};
+using net::grpc::CallCounter;
 
 class PeerStream final
     : public ::grpc::ClientBidiReactor<peer::InternalInvokeRequestStream, peer::InternalInvokeResponseStream> {

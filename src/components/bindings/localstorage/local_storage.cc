@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -244,14 +247,49 @@ Result<std::unique_ptr<LocalStorage>> LocalStorage::open(std::string_view root_p
 
 std::span<const std::string_view> LocalStorage::operations() const { return kOperations; }
 
+// The calls that have no answer yet. Each is answered once, by whoever takes it out first.
+class LocalStorage::Calls final {
+ public:
+  std::uint64_t add(Completion<InvokeAnswer> done) {
+    const std::lock_guard lock(mutex_);
+    open_.emplace(++last_, std::move(done));
+    return last_;
+  }
+  void answer(std::uint64_t call, Result<InvokeAnswer> answer) {
+    std::unique_lock lock(mutex_);
+    auto taken = open_.extract(call);
+    lock.unlock();
+    if (!taken.empty()) taken.mapped()(std::move(answer));
+  }
+  void fail_all(const Error& error) {
+    std::unique_lock lock(mutex_);
+    auto all = std::exchange(open_, {});
+    lock.unlock();
+    for (auto& [call, done] : all) done(fail(error));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::uint64_t, Completion<InvokeAnswer>> open_;
+  std::uint64_t last_ = 0;
+};
+
+LocalStorage::LocalStorage(std::string root)
+    : root_(std::make_shared<const std::string>(std::move(root))),
+      calls_(std::make_shared<Calls>()),
+      pool_(2, kMaxWaiting) {}
+
 void LocalStorage::invoke(const CallContext&, InvokeRequest request, Completion<InvokeAnswer> done) {
-  auto shared = std::make_shared<Completion<InvokeAnswer>>(std::move(done));
-  Task task = [this, request = std::move(request), shared]() mutable {
-    (*shared)(carry_out(root_, std::move(request)));
+  const std::uint64_t call = calls_->add(std::move(done));
+  Task task = [root = root_, calls = calls_, call, request = std::move(request)]() mutable {
+    calls->answer(call, carry_out(*root, std::move(request)));
   };
-  if (!pool_.try_post(task)) (*shared)(fail(Code::kResourceExhausted, "too many calls wait for the disk"));
+  if (!pool_.try_post(task)) calls_->answer(call, fail(Code::kResourceExhausted, "too many calls wait for the disk"));
 }
 
-void LocalStorage::close(SteadyTime) { pool_.stop(); }
+void LocalStorage::close(SteadyTime deadline) {
+  if (pool_.stop(deadline)) return;
+  calls_->fail_all(make_error(Code::kUnavailable, "the component is closed, and the disk has not answered in time"));
+}
 
 }  // namespace tandem::components

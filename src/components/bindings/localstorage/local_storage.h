@@ -30,13 +30,18 @@ class LocalStorage final : public bindings::OutputBinding {
   std::span<const std::string_view> operations() const override;
   void invoke(const CallContext& context, bindings::InvokeRequest request,
               Completion<bindings::InvokeAnswer> done) override;
-  // Lets calls under way finish.
+  // Lets calls finish until then. What a disk that hangs still holds is answered with kUnavailable, and its thread is
+  // left to itself.
   void close(SteadyTime deadline) override;
 
  private:
-  explicit LocalStorage(std::string root) : root_(std::move(root)), pool_(2, kMaxWaiting) {}
+  class Calls;
 
-  const std::string root_;
+  explicit LocalStorage(std::string root);
+
+  // The threads have them, too.
+  const std::shared_ptr<const std::string> root_;
+  const std::shared_ptr<Calls> calls_;
   BlockingPool pool_;
 };
 

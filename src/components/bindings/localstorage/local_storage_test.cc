@@ -160,9 +160,36 @@ TEST_F(LocalStorageTest, CloseLetsCallsFinish) {
     EXPECT_TRUE(answer);
     done.set_value();
   });
-  storage_->close(std::chrono::steady_clock::now());
+  storage_->close(std::chrono::steady_clock::now() + std::chrono::seconds(20));
   done.get_future().wait();
   EXPECT_FALSE(invoke("get", "last"));
+}
+
+TEST_F(LocalStorageTest, CloseWaitsNoLongerThanItsDeadline) {
+  // Both threads are held up; the third call never gets one.
+  const auto release = std::make_shared<std::promise<void>>();
+  const std::shared_future<void> released = release->get_future().share();
+  std::promise<void> held[2];
+  std::promise<void> ended[2];
+  for (int i = 0; i < 2; ++i) {
+    storage_->invoke({}, {"list", "", {}}, [released, &begun = held[i], &over = ended[i]](const auto&) {
+      begun.set_value();
+      released.wait();
+      over.set_value();
+    });
+  }
+  for (auto& one : held) one.get_future().wait();
+  std::promise<Error> third;
+  storage_->invoke({}, {"create", "1", {{"fileName", "late"}}}, [&](const auto& answer) {
+    ASSERT_FALSE(answer);
+    third.set_value(answer.error());
+  });
+  storage_->close(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+  EXPECT_EQ(third.get_future().get().code, Code::kUnavailable);
+  storage_.reset();
+  release->set_value();
+  for (auto& one : ended) one.get_future().wait();
+  EXPECT_FALSE(fs::exists(root_ + "/late"));
 }
 
 }  // namespace

@@ -275,24 +275,32 @@ Result<std::string> json_value(unsigned type, std::string_view bytes) {
       fmt::format("a value of the type with the OID {} cannot be passed on; cast it, to text for example", type));
 }
 
-Result<std::string> json_rows(const Rows& rows, std::size_t limit) {
-  std::string json = "[";
-  for (int row = 0; row < rows.size(); ++row) {
-    json += json.size() > 1 ? ",[" : "[";
+Status JsonRows::add(const Rows& rows) {
+  for (int row = 0; row < rows.size() && good_; ++row) {
+    json_ += json_.size() > 1 ? ",[" : "[";
     for (int column = 0; column < rows.columns(); ++column) {
-      if (column > 0) json += ',';
+      if (column > 0) json_ += ',';
       if (rows.is_null(row, column)) {
-        json += "null";
+        json_ += "null";
         continue;
       }
       const Result<std::string> value = json_value(rows.type(column), rows.bytes(row, column));
-      if (!value) return wrong(fmt::format("column {}: {}", rows.name(column), value.error().message));
-      json += *value;
+      if (!value) {
+        json_.clear();
+        good_ = wrong(fmt::format("column {}: {}", rows.name(column), value.error().message));
+        return {};
+      }
+      json_ += *value;
     }
-    json += ']';
-    if (json.size() > limit) return wrong(fmt::format("the rows are more than {} bytes", limit));
+    json_ += ']';
+    if (json_.size() > limit_) return wrong(fmt::format("the rows are more than {} bytes", limit_));
   }
-  return json + "]";
+  return {};
+}
+
+Result<std::string> JsonRows::finish() {
+  if (!good_) return fail(std::move(good_.error()));
+  return std::move(json_) + "]";
 }
 
 }  // namespace tandem::components::postgresql

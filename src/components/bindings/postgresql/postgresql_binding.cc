@@ -92,14 +92,16 @@ Result<Statement> statement_of(const Metadata& metadata) {
 }
 
 Result<InvokeAnswer> answer_of(std::string operation, const std::string& sql, WallTime started,
-                               postgresql::Outcome outcome) {
+                               postgresql::JsonRows& rows, postgresql::Outcome outcome) {
   if (outcome.failure) {
+    // What was refused here, not there.
+    if (outcome.failure->error.code == Code::kInvalidArgument) return fail(std::move(outcome.failure->error));
     return fail(outcome.failure->error.code, "error executing query: " + outcome.failure->error.message);
   }
   if (outcome.rows.empty()) return fail(Code::kInternal, "error executing query: PostgreSQL has not answered it");
   InvokeAnswer answer{.data = share(std::string())};
   if (operation == "query") {
-    Result<std::string> json = postgresql::json_rows(outcome.rows.front(), PostgresqlBinding::kMaxAnswerBytes);
+    Result<std::string> json = rows.finish();
     if (!json) return fail(std::move(json.error()));
     answer.data = share(std::move(*json));
   } else {
@@ -138,25 +140,39 @@ Result<std::unique_ptr<PostgresqlBinding>> PostgresqlBinding::open(const config:
 
 std::span<const std::string_view> PostgresqlBinding::operations() const { return kOperations; }
 
+void PostgresqlBinding::close_for(const std::string& app) {
+  const std::lock_guard lock(mutex_);
+  closed_for_.insert(app);
+}
+
+bool PostgresqlBinding::is_closed_for(const std::string& app) const {
+  const std::lock_guard lock(mutex_);
+  return closed_for_.contains(app);
+}
+
 void PostgresqlBinding::invoke(const CallContext& context, bindings::InvokeRequest request,
                                Completion<InvokeAnswer> done) {
   if (request.operation == "close") {
     // Connections that idle go by themselves, and the rest with the component.
-    closed_.store(true);
+    close_for(context.app_id);
     return done(InvokeAnswer{});
   }
-  if (closed_.load()) return done(fail(Code::kFailedPrecondition, "component is closed"));
+  if (is_closed_for(context.app_id)) return done(fail(Code::kFailedPrecondition, "component is closed"));
   Result<Statement> statement = statement_of(request.metadata);
   if (!statement) return done(fail(std::move(statement.error())));
   const std::string sql = statement->text->sql;
   // On a connection of its own for that time, so that nothing it begins is about anybody else.
   postgresql::Batch batch{.effect = postgresql::Effect::kWrites, .pace = postgresql::Pace::kLong};
   batch.statements.push_back(std::move(*statement));
+  // A row at a time: what is too much is known before it is all here. Without a use for them they are only read over.
+  const auto rows = std::make_shared<postgresql::JsonRows>(kMaxAnswerBytes);
+  const bool wanted = request.operation == "query";
+  batch.each_row = [rows, wanted](const postgresql::Rows& row) { return wanted ? rows->add(row) : Status(); };
   const SteadyTime latest = std::chrono::steady_clock::now() + client_.settings().timeout;
   client_.run(std::move(batch), std::min(context.deadline, latest),
               [operation = std::move(request.operation), sql, started = WallTime(std::chrono::system_clock::now()),
-               done = std::move(done)](postgresql::Outcome outcome) mutable {
-                done(answer_of(std::move(operation), sql, started, std::move(outcome)));
+               rows, done = std::move(done)](postgresql::Outcome outcome) mutable {
+                done(answer_of(std::move(operation), sql, started, *rows, std::move(outcome)));
               });
 }
 

@@ -1,15 +1,17 @@
 // bindings.postgresql: statements (exec) and queries (query) of SQL on a PostgreSQL database; close, which ends the
-// component's use.
+// component's use by the app that calls it, as if each app had a daprd of its own.
 //
 // The metadata `sql` is one statement, `params` a JSON list of what stands for $1, $2 …: the server finds out what type
 // each has. A query's rows come back as JSON (json_rows.h). Calls from any thread; a completion comes on the client's.
 // Source: https://docs.dapr.io/reference/components-reference/supported-bindings/postgresql/.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -38,8 +40,12 @@ class PostgresqlBinding final : public bindings::OutputBinding {
   PostgresqlBinding(postgresql::ConnectionSettings settings, postgresql::Client::Report report)
       : client_(std::move(settings), std::move(report)) {}
 
+  void close_for(const std::string& app);
+  bool is_closed_for(const std::string& app) const;
+
   postgresql::Client client_;
-  std::atomic<bool> closed_ = false;  // by the operation of that name
+  mutable std::mutex mutex_;
+  std::set<std::string> closed_for_;  // apps, by the operation of that name
 };
 
 }  // namespace tandem::components

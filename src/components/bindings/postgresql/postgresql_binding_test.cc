@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <future>
 #include <string>
 #include <utility>
@@ -45,9 +46,9 @@ class PostgresqlBindingTest : public testing::Test {
     EXPECT_FALSE(diagnostics.has_errors()) << diagnostics.to_string();
     return PostgresqlBinding::open(metadata, std::chrono::steady_clock::now() + std::chrono::seconds(20), nullptr);
   }
-  Result<bindings::InvokeAnswer> invoke(std::string operation, Metadata metadata) {
+  Result<bindings::InvokeAnswer> invoke(std::string operation, Metadata metadata, std::string app = "app") {
     std::promise<Result<bindings::InvokeAnswer>> promise;
-    binding_->invoke({}, {std::move(operation), "null", std::move(metadata)},
+    binding_->invoke({.app_id = std::move(app)}, {std::move(operation), "null", std::move(metadata)},
                      [&](Result<bindings::InvokeAnswer> answer) { promise.set_value(std::move(answer)); });
     return promise.get_future().get();
   }
@@ -184,10 +185,45 @@ TEST_F(PostgresqlBindingTest, ManyCallsAtOnce) {
   }
 }
 
-TEST_F(PostgresqlBindingTest, AfterCloseThereIsNothingMore) {
+TEST_F(PostgresqlBindingTest, AfterCloseThereIsNothingMoreForThisApp) {
   ASSERT_TRUE(invoke("close", {}));
   ASSERT_TRUE(invoke("close", {}));
   EXPECT_EQ(query("SELECT 1"), "component is closed");
+  // Another app has the same component, and has not closed it.
+  const auto answer = invoke("query", {{"sql", "SELECT 1"}}, "other");
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(*answer->data, "[[1]]");
+}
+
+// The most memory that the process has had, in MiB.
+std::size_t peak_mib() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::size_t kib = 0;
+  while (status >> word) {
+    if (word == "VmHWM:") status >> kib;
+  }
+  return kib / 1024;
+}
+
+TEST_F(PostgresqlBindingTest, TooManyRowsAreGivenUpBeforeTheyAreHere) {
+  EXPECT_EQ(query("SELECT repeat('x', 100) FROM generate_series(1, 3)").size(), 3 * 105U + 1);
+  const std::size_t before = peak_mib();
+  EXPECT_EQ(query("SELECT repeat('x', 1000000) FROM generate_series(1, 3000)"),
+            "the rows are more than 104857600 bytes");
+  EXPECT_LT(peak_mib() - before, 700U);
+  // Nor does exec keep what nobody reads.
+  EXPECT_EQ(exec("SELECT repeat('x', 1000000) FROM generate_series(1, 1000)"), "1000");
+  EXPECT_LT(peak_mib() - before, 700U);
+  EXPECT_EQ(query("SELECT 1"), "[[1]]");
+}
+
+TEST_F(PostgresqlBindingTest, AValueThatCannotBeWrittenLetsTheStatementEnd) {
+  EXPECT_EQ(exec("CREATE TABLE points (at point)"), "0");
+  EXPECT_THAT(query("INSERT INTO points SELECT point(n, n) FROM generate_series(1, 5) n RETURNING at"),
+              HasSubstr("cast it, to text for example"));
+  EXPECT_EQ(query("SELECT count(*) FROM points"), "[[5]]");
+  EXPECT_EQ(exec("DROP TABLE points"), "0");
 }
 
 TEST(PostgresqlJson, BytesThatAreNoValueAreRefused) {

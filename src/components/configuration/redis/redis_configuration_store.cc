@@ -24,6 +24,9 @@ constexpr std::size_t kKeysACommand = 1'000;
 constexpr std::string_view kNeededFlags = "Kg$xe";
 constexpr std::string_view kFlagsForAll = "g$lshzxetd";  // what A stands for
 constexpr std::chrono::milliseconds kCloseGrace{1'000};
+// Between tries to read a key that has changed.
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{5'000};
 
 Error redis_error(const RedisValue& value) { return make_error(Code::kInternal, "Redis: " + value.text); }
 
@@ -268,9 +271,13 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
     for (Channel& key : keys) read(std::move(key));
   }
 
+  static Channel watched_as(const Channel& key) {
+    return key.first == Kind::kPattern ? Channel{Kind::kPattern, "*"} : key;
+  }
+
   // One read a key at a time; what changes during one is read after it.
   void read(Channel key) {
-    if (closed_) return;
+    if (closed_ || !watched_.contains(watched_as(key))) return;
     const auto [at, fresh] = reads_.try_emplace(key, Read::kUnderWay);
     if (!fresh) {
       at->second = Read::kOnceMore;
@@ -279,23 +286,36 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
     client_->send({.command = encode_command({"GET", key.second})}, SteadyTime::max(),
                   [self = shared_from_this(), key](const Result<RedisValue>& answer) {
                     const auto under_way = self->reads_.extract(key);
-                    self->tell(key, answer);
+                    if (!answer || (answer->is_error() && !answer->is_error("WRONGTYPE"))) {
+                      return self->read_later(key, answer ? answer->text : answer.error().message);
+                    }
+                    self->failures_ = 0;
+                    self->tell(key, *answer);
                     if (!under_way.empty() && under_way.mapped() == Read::kOnceMore) self->read(key);
                   });
   }
-  void tell(const Channel& key, const Result<RedisValue>& answer) {
+  // A change is not forgotten because the server does not say at once what it is.
+  void read_later(Channel key, const std::string& why) {
     if (closed_) return;
-    if (!answer || (answer->is_error() && !answer->is_error("WRONGTYPE"))) {
-      if (options_.warn) {
-        options_.warn(
-            fmt::format("a key has changed and cannot be read: {}", answer ? answer->text : answer.error().message));
-      }
-      return;
+    if (failures_ == 0 && options_.warn) {
+      options_.warn(fmt::format("a key has changed and cannot be read yet: {}", why));
     }
+    unread_.insert(std::move(key));
+    if (std::exchange(pausing_, true)) return;
+    const int doublings = std::min(failures_++, 10);
+    worker_.post_after(std::min(kFirstPause * (1 << doublings), kLongestPause), [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->pausing_ = false;
+      for (const Channel& key : std::exchange(self->unread_, {})) self->read(key);
+    });
+  }
+  void tell(const Channel& key, const RedisValue& answer) {
+    if (closed_) return;
     // An error: it is no string any more.
-    Item item = answer->is_error() ? Item() : parse_redis_item(answer->text);
+    Item item = answer.is_error() ? Item() : parse_redis_item(answer.text);
     if (item.value.empty()) item = {};
-    const Channel watched = key.first == Kind::kPattern ? Channel{Kind::kPattern, "*"} : key;
+    const Channel watched = watched_as(key);
     for (const auto& [id, subscription] : subscriptions_) {
       if (subscription.channels.contains(watched)) subscription.watcher->changed({{key.second, item}});
     }
@@ -308,6 +328,9 @@ class RedisConfigurationStore::Watch final : public std::enable_shared_from_this
   std::map<std::string, Subscription, std::less<>> subscriptions_;  // by id
   std::map<Channel, int> watched_;                                  // by how many subscriptions
   std::map<Channel, Read> reads_;
+  std::set<Channel> unread_;  // have changed, and could not be read
+  bool pausing_ = false;      // until they are read once more
+  int failures_ = 0;          // pauses since a read has worked
   std::uint64_t attempts_ = 0;
   bool warned_ = false;
   bool closed_ = false;

@@ -226,6 +226,30 @@ TEST_F(RedisConfigurationStoreTest, WhereTheSettingIsForbiddenItSaysSo) {
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("notify-keyspace-events cannot be changed")));
 }
 
+TEST_F(RedisConfigurationStoreTest, AChangeThatCannotBeReadAtOnceIsReadLater) {
+  std::mutex mutex;
+  std::vector<std::string> warnings;
+  int reads = 0;
+  FakeRedis server([&](const FakeRedis::Words& words) -> std::string {
+    if (words[0] == "CONFIG") return "*2\r\n" + FakeRedis::bulk(words[2]) + FakeRedis::bulk("KA");
+    if (words[0] == "GET") return ++reads < 4 ? "-LOADING Redis is loading\r\n" : FakeRedis::bulk("new||v2");
+    if (words[0] != "SUBSCRIBE") return "+PONG\r\n";
+    // The subscription, and at once a change.
+    return "*3\r\n" + FakeRedis::bulk("subscribe") + FakeRedis::bulk(words[1]) + ":1\r\n*3\r\n" +
+           FakeRedis::bulk("message") + FakeRedis::bulk(words[1]) + FakeRedis::bulk("set");
+  });
+  RedisOptions options = server_at(server.port());
+  options.warn = [&](const std::string& problem) {
+    const std::lock_guard lock(mutex);
+    warnings.push_back(problem);
+  };
+  ASSERT_TRUE(open(options));
+  const auto watcher = subscribe("one", {"a"});
+  EXPECT_TRUE(watcher->wait_for("a=new@v2"));
+  const std::lock_guard lock(mutex);
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("cannot be read yet: LOADING")));
+}
+
 TEST_F(RedisConfigurationStoreTest, RefusesACluster) {
   const Status status = open({.addresses = {{"127.0.0.1", 1}}, .cluster = true});
   ASSERT_FALSE(status);

@@ -11,11 +11,13 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "components/pubsub/redis/testing/broker_process.h"
+#include "components/redis/testing/fake_redis.h"
 #include "components/redis/testing/other_client.h"
 #include "components/redis/testing/redis_server.h"
 
@@ -255,6 +257,82 @@ TEST_F(RedisBrokerTest, WhatWaitsHereIsNotTakenByOthers) {
   done(Verdict::kSuccess);
   EXPECT_THAT(taken.wait_for(2), ElementsAre("hangs", "waits"));
   EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 0; }));
+}
+
+TEST_F(RedisBrokerTest, AHandlersTimeBeginsWithIt) {
+  RedisStreamOptions options;
+  options.redeliver_interval = milliseconds(30);
+  options.processing_timeout = milliseconds(8'000);
+  options.concurrency = 1;
+  BrokerProcess process(server_.port(), options);
+  std::promise<Completion<Verdict>> first;
+  std::promise<Completion<Verdict>> second;
+  process.subscribe("t", "app", [&](const Message& message, Completion<Verdict> done) {
+    (*message.data == "1" ? first : second).set_value(std::move(done));
+  });
+  for (const char* data : {"1", "2"}) ASSERT_TRUE(process.publish("t", data));
+  Completion<Verdict> done = first.get_future().get();
+  // How long the group has waited for the last message.
+  const auto idle = [&] {
+    const Result<RedisValue> all = other_.ask({"XPENDING", "t", "app", "-", "+", "10"});
+    return all && !all->items.empty() ? milliseconds(all->items.back().items[2].integer) : milliseconds(-1);
+  };
+  // It has waited a little, not for so long that it would be claimed anew.
+  EXPECT_TRUE(becomes_true([&] { return pending("t", "app") == 2 && idle() >= milliseconds(600); }));
+  done(Verdict::kSuccess);
+  done = second.get_future().get();
+  milliseconds seen{};
+  EXPECT_TRUE(becomes_true([&] {
+    seen = idle();
+    return seen < milliseconds(600) || seen > milliseconds(2'000);
+  }));
+  EXPECT_LT(seen, milliseconds(600));
+  done(Verdict::kSuccess);
+}
+
+TEST(RedisBrokerReadingTest, AFailedReadIsTriedAgainByNobodyElse) {
+  constexpr std::size_t kMessages = 50;
+  std::string messages = "*1\r\n*2\r\n" + FakeRedis::bulk("t") + "*" + std::to_string(kMessages) + "\r\n";
+  for (std::size_t i = 1; i <= kMessages; ++i) {
+    messages += "*2\r\n" + FakeRedis::bulk(std::to_string(i) + "-0") + "*2\r\n" + FakeRedis::bulk("data") +
+                FakeRedis::bulk("x");
+  }
+  bool first = true;
+  FakeRedis server([&](const FakeRedis::Words& words) -> std::string {
+    if (words[0] == "XREADGROUP") return std::exchange(first, false) ? messages : "-ERR not now\r\n";
+    if (words[0] == "XACK" || words[0] == "CLIENT") return ":1\r\n";
+    if (words[0] == "XPENDING" || words[0] == "XCLAIM") return "*0\r\n";
+    return words[0] == "PING" ? "+PONG\r\n" : "+OK\r\n";
+  });
+  const auto heard = [&](std::string_view command) {
+    std::size_t count = 0;
+    for (const FakeRedis::Words& words : server.heard()) {
+      if (words[0] == command) count += command == "XACK" ? words.size() - 3 : 1;
+    }
+    return count;
+  };
+  RedisStreamOptions options;
+  options.queue_depth = kMessages;
+  options.concurrency = kMessages;
+  BrokerProcess process(server.port(), options);
+  std::mutex mutex;
+  std::vector<Completion<Verdict>> under_way;
+  process.subscribe("t", "app", [&](const Message&, Completion<Verdict> done) {
+    const std::lock_guard lock(mutex);
+    under_way.push_back(std::move(done));
+  });
+  EXPECT_TRUE(becomes_true([&] {
+    const std::lock_guard lock(mutex);
+    return under_way.size() == kMessages;
+  }));
+  const auto began = steady_clock::now();
+  // Each of them makes room, which is a reason to read.
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    under_way[i](Verdict::kSuccess);
+    EXPECT_TRUE(becomes_true([&] { return heard("XACK") == i + 1; }));
+  }
+  const auto pauses = static_cast<std::size_t>((steady_clock::now() - began) / milliseconds(100));
+  EXPECT_LE(heard("XREADGROUP"), 3 + pauses);
 }
 
 TEST_F(RedisBrokerTest, WhatACrashedProcessHadComesAgain) {

@@ -18,6 +18,9 @@ constexpr milliseconds kLongestPause{5'000};
 constexpr milliseconds kAcknowledgeAgain{500};
 constexpr milliseconds kMinTick{20};
 constexpr milliseconds kCommandPatience{30'000};
+// A message that has waited for this part of the processing timeout is counted anew when its handler begins; for less
+// the handler has so much less time.
+constexpr int kSmallPart = 20;
 constexpr std::size_t kPage = 1'000;  // ids of one command
 constexpr int kMaxPages = 100;        // of one look for what is lost
 // Acknowledgements that the server has not taken; nothing more is read then.
@@ -117,13 +120,20 @@ void StreamSubscription::after(milliseconds delay, void (StreamSubscription::*st
 
 void StreamSubscription::again_later(void (StreamSubscription::*step)()) {
   const int doublings = std::min(failures_++, 10);
-  after(std::min(kFirstPause * (1 << doublings), kLongestPause), step);
+  pausing_ = true;
+  surroundings_->worker.post_after(std::min(kFirstPause * (1 << doublings), kLongestPause),
+                                   [weak = weak_from_this(), step] {
+                                     const auto self = weak.lock();
+                                     if (self == nullptr) return;
+                                     self->pausing_ = false;
+                                     (self.get()->*step)();
+                                   });
 }
 
 // --- reading ---
 
 void StreamSubscription::create_group() {
-  if (stopped_ || reading_) return;
+  if (stopped_ || reading_ || pausing_) return;
   reading_ = true;
   link_->send({.command = create_group_command(group_),
                .deadline = Clock::now() + kCommandPatience,
@@ -155,7 +165,7 @@ std::size_t StreamSubscription::room() const {
 void StreamSubscription::read_more() {
   // Half a queue at least, so that a slow handler does not make a command for each message.
   const std::size_t free = room();
-  if (stopped_ || reading_ || free == 0 || free * 2 < surroundings_->options.queue_depth) return;
+  if (stopped_ || reading_ || pausing_ || free == 0 || free * 2 < surroundings_->options.queue_depth) return;
   reading_ = true;
   if (connection_id_.empty() && !surroundings_->options.redis.cluster) ask_for_connection_id();
   link_->send({.command = read_command(group_, std::min(free, kPage), kBlock),
@@ -238,14 +248,18 @@ bool StreamSubscription::begin_one() {
   if (!has_more()) return false;
   Waiting next = std::move(queue_.front());
   queue_.pop_front();
-  const SteadyTime now = Clock::now();
-  // From here on the group counts how long the handler takes, not how long the message has waited.
-  if (surroundings_->options.redelivers() && now - next.held_since > surroundings_->options.processing_timeout / 3) {
-    send(hold_command(group_, milliseconds(0), std::span(&next.id, 1)), [](const Result<RedisValue>&) {});
+  SteadyTime since = Clock::now();
+  if (surroundings_->options.redelivers()) {
+    const milliseconds timeout = surroundings_->options.processing_timeout;
+    if (since - next.held_since > timeout / kSmallPart) {
+      count_anew(next.id);
+    } else {
+      since = next.held_since;
+    }
+    next.message.give_up_by = since + timeout;
   }
-  if (surroundings_->options.redelivers()) next.message.give_up_by = now + surroundings_->options.processing_timeout;
   const std::uint64_t number = ++next_number_;
-  flights_[next.id] = {number, now};
+  flights_[next.id] = {number, since};
   read_more();
   handler_(std::move(next.message), [weak = weak_from_this(), &worker = surroundings_->worker, id = std::move(next.id),
                                      number](Result<Verdict> verdict) mutable {
@@ -255,6 +269,17 @@ bool StreamSubscription::begin_one() {
     worker.post([self, id = std::move(id), number, verdict = std::move(verdict)] { self->ended(id, number, verdict); });
   });
   return true;
+}
+
+void StreamSubscription::count_anew(const std::string& id) {
+  begun_.push_back(id);
+  if (begun_.size() > 1) return;
+  surroundings_->worker.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    const std::vector<std::string> ids = std::exchange(self->begun_, {});
+    self->send(hold_command(self->group_, milliseconds(0), ids), [](const Result<RedisValue>&) {});
+  });
 }
 
 void StreamSubscription::ended(const std::string& id, std::uint64_t number, const Result<Verdict>& verdict) {
@@ -323,11 +348,13 @@ void StreamSubscription::tick() {
   const RedisStreamOptions& options = surroundings_->options;
   if (stopped_ || !options.redelivers()) return;
   const SteadyTime now = Clock::now();
-  std::vector<std::string> waiting;
-  for (Waiting& one : queue_) {
-    if (now - one.held_since > options.processing_timeout / 3 && waiting.size() < kPage) waiting.push_back(one.id);
+  std::vector<std::vector<std::string>> waiting;
+  for (const Waiting& one : queue_) {
+    if (now - one.held_since <= options.processing_timeout / 3) continue;
+    if (waiting.empty() || waiting.back().size() == kPage) waiting.emplace_back();
+    waiting.back().push_back(one.id);
   }
-  if (!waiting.empty()) hold(std::move(waiting));
+  for (std::vector<std::string>& page : waiting) hold(std::move(page));
   std::size_t let_go = 0;
   for (auto at = flights_.begin(); at != flights_.end();) {
     if (now - at->second.since < options.processing_timeout) {
@@ -426,20 +453,22 @@ void StreamSubscription::acknowledge_if_gone(const std::string& id) {
 
 void StreamSubscription::hold(std::vector<std::string> ids) {
   std::string command = hold_command(group_, milliseconds(0), ids);
-  send(std::move(command), [weak = weak_from_this(), ids = std::move(ids)](const Result<RedisValue>& answer) {
-    const auto self = weak.lock();
-    if (self != nullptr && answer && !answer->is_error()) self->let_go_of_others(ids, *answer);
-  });
+  // The group counts from when it has heard of it, which may be long before the answer is here.
+  send(std::move(command),
+       [weak = weak_from_this(), ids = std::move(ids), asked = Clock::now()](const Result<RedisValue>& answer) {
+         const auto self = weak.lock();
+         if (self != nullptr && answer && !answer->is_error()) self->let_go_of_others(ids, *answer, asked);
+       });
 }
 
-void StreamSubscription::let_go_of_others(const std::vector<std::string>& held, const RedisValue& still) {
+void StreamSubscription::let_go_of_others(const std::vector<std::string>& held, const RedisValue& still,
+                                          SteadyTime held_since) {
   std::set<std::string> ours;
   for (const RedisValue& id : still.items) ours.insert(id.text);
   const std::set<std::string> asked(held.begin(), held.end());
-  const SteadyTime now = Clock::now();
   std::erase_if(queue_, [&](Waiting& waiting) {
     if (!asked.contains(waiting.id)) return false;
-    waiting.held_since = now;
+    waiting.held_since = held_since;
     if (ours.contains(waiting.id)) return false;
     // Somebody else has acknowledged it.
     in_hand_.erase(waiting.id);

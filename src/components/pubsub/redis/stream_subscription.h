@@ -72,7 +72,7 @@ class StreamSubscription final : public DeliverySlots::Taker, public std::enable
   };
   struct Flight {
     std::uint64_t number = 0;
-    SteadyTime since;
+    SteadyTime since;  // as the group counts
   };
 
   bool begin_one() override;
@@ -83,13 +83,15 @@ class StreamSubscription final : public DeliverySlots::Taker, public std::enable
   void read_more();
   void messages_read(Result<RedisValue> answer);
   void ask_for_connection_id();
-  // The server is not there, or says no: `step` comes again, later and later.
+  // The server is not there, or says no: `step` comes again, later and later. Nothing is read until then, whoever asks.
   void again_later(void (StreamSubscription::*step)());
   // A read ends at once instead of when its time is over.
   void unblock();
   void give_back(std::vector<std::string> ids);
   Waiting received(StreamEntry entry);
   void deliver_waiting();
+  // The group counts from now on, not from when the message was read. All of this turn of the loop together.
+  void count_anew(const std::string& id);
 
   void ended(const std::string& id, std::uint64_t number, const Result<pubsub::Verdict>& verdict);
   void acknowledge(const std::string& id);
@@ -103,7 +105,7 @@ class StreamSubscription final : public DeliverySlots::Taker, public std::enable
   void claimed(std::vector<std::string> wanted, Result<RedisValue> answer, const std::function<void()>& go_on);
   void acknowledge_if_gone(const std::string& id);
   void hold(std::vector<std::string> ids);
-  void let_go_of_others(const std::vector<std::string>& held, const RedisValue& still);
+  void let_go_of_others(const std::vector<std::string>& held, const RedisValue& still, SteadyTime held_since);
 
   void send(std::string command, Completion<RedisValue> done);
   void after(std::chrono::milliseconds delay, void (StreamSubscription::*step)());
@@ -120,6 +122,7 @@ class StreamSubscription final : public DeliverySlots::Taker, public std::enable
   std::unique_ptr<RedisLink> link_;
   std::string connection_id_;  // the blocking connection's, as the server knows it; empty: not known
   bool reading_ = false;       // or making the group
+  bool pausing_ = false;       // until a step comes again
   bool looking_ = false;
   bool stopped_ = false;
   int failures_ = 0;  // in a row
@@ -129,7 +132,8 @@ class StreamSubscription final : public DeliverySlots::Taker, public std::enable
   std::deque<Waiting> queue_;
   std::map<std::string, Flight> flights_;
   std::uint64_t next_number_ = 0;
-  std::vector<std::string> done_;  // to be acknowledged
+  std::vector<std::string> begun_;  // to be counted anew
+  std::vector<std::string> done_;   // to be acknowledged
   bool flushing_ = false;
   std::set<std::string> in_hand_;  // ids that wait, are under way or are to be acknowledged
   Task idle_;

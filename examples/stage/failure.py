@@ -1,4 +1,4 @@
-"""The one error of the show."""
+"""The one error of a show."""
 
 
 class Failure(Exception):

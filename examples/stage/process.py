@@ -1,4 +1,4 @@
-"""The Tandem process that runs the shop: its ports, its log, its orderly end."""
+"""The Tandem process that runs an example: its ports, its log, its orderly end."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .failure import Failure
 
-START_LIMIT = 180  # seconds; the first start compiles three modules, which a slow machine does in a minute
+START_LIMIT = 180  # seconds; the first start compiles the modules, which a slow machine does in a minute
 STOP_LIMIT = 20
 ENDING = 0.3
 TICK = 0.02  # between looks at what only a log or an answer tells
@@ -47,7 +47,7 @@ def end_with_parent():
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-class ShopProcess:
+class ExampleProcess:
     """Made once; start() and stop() once."""
 
     def __init__(self, binary, guests, app_file, folder):
@@ -73,9 +73,9 @@ class ShopProcess:
 
     def start(self, say):
         """Returns when all apps are served. `say(name, text)` hears what a person should know meanwhile."""
-        self._check_built()
-        self.folder.mkdir(parents=True, exist_ok=True)
         text = self._app_file.read_text()
+        self._check_built([Path(path).stem for _, path in PATH.findall(text) if path.endswith(".wasm")])
+        self.folder.mkdir(parents=True, exist_ok=True)
         wanted = [int(port) for _, port in PORT.findall(text)] + [METRICS_PORT]
         taken = [port for port in wanted if not is_free(port)]
         if taken:
@@ -85,10 +85,10 @@ class ShopProcess:
         self._await_serving(began, apps=text.count("appID:"), say=say)
         self.started_in = time.monotonic() - began
 
-    def _check_built(self):
+    def _check_built(self, guests):
         if not self._binary.is_file():
             raise Failure(f"{self._binary} is not there: ./dev build")
-        missing = [n for n in ("checkout", "orders", "receipts") if not (self._guests / f"{n}.wasm").is_file()]
+        missing = [n for n in guests if not (self._guests / f"{n}.wasm").is_file()]
         if missing:
             raise Failure(f"{', '.join(missing)} not built in {self._guests}: ./dev guests {' '.join(missing)}")
 
