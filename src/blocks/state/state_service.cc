@@ -228,6 +228,11 @@ std::vector<std::string> StateService::store_names(std::string_view app_id) cons
 
 bool StateService::has_store(std::string_view name) const { return impl_->entries.contains(name); }
 
+CheckedOptions StateService::checked_options(std::string_view name) const {
+  const Pinned entry = impl_->entries.find(name);
+  return entry ? entry->store->features().checked_options : CheckedOptions();
+}
+
 void StateService::get(Caller caller, std::string_view store, const GetRequest& request, Completion<GetResponse> done) {
   Error error;
   Pinned entry = impl_->find(store, caller.context.app_id, error);
