@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <utility>
 
 #include "app/binding_event.h"
@@ -11,52 +10,27 @@
 #include "app/health_probe.h"
 #include "app/subscriptions.h"
 #include "blocks/late_completion.h"
-#include "net/worker_bridge.h"
 
 namespace tandem::app {
-namespace {
-
-// A worker's share of `total` things.
-std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
-  return total / workers + (worker < total % workers ? 1 : 0);
-}
-
-}  // namespace
 
 GuestApp::GuestApp(GuestOptions options, std::unique_ptr<engine::Program> program, config::OutboundHosts allowed,
                    Logger log, host::HostServices& services, GuestObserver& observer,
                    std::vector<WorkerResources> workers)
     : options_(std::move(options)),
-      program_(std::move(program)),
       allowed_(std::move(allowed)),
       log_(std::move(log)),
-      choice_(std::min(workers.size(), options_.max_instances)) {
-  const std::size_t count = workers.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const WorkerResources& resources = workers[i];
-    auto lane = std::make_unique<Lane>(OutboundRoutes{resources.dapr_api, resources.client, &allowed_,
-                                                      options_.dapr_http_port, resources.dapr_api_token});
-    lane->worker = resources.worker;
-    const std::size_t max = share(options_.max_instances, i, count);
-    if (max > 0) {
-      GuestContext context{*program_, options_, log_, services, *resources.worker, lane->outbound, observer};
-      lane->pool = std::make_unique<GuestPool>(context, *resources.gate, share(options_.min_instances, i, count), max);
-      lane->door = lane->pool.get();
-    } else {
-      // Fewer instances than workers: this worker's requests go to one that has some.
-      Lane& target = *lanes_[i % options_.max_instances];
-      lane->bridge = net::make_worker_bridge(*resources.worker, *target.worker, *target.pool);
-      lane->door = lane->bridge.get();
-    }
-    lanes_.push_back(std::move(lane));
-  }
+      workers_(std::move(workers)),
+      parts_{options_, allowed_, log_, services, observer, workers_},
+      fleet_(std::make_unique<GuestFleet>(std::move(program), parts_)),
+      choice_(pools()) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) doors_.push_back(std::make_unique<Door>(fleet_->door(i)));
 }
 
 GuestApp::~GuestApp() = default;
 
 std::optional<std::size_t> GuestApp::lane_here() const {
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i]->worker->running_here()) return lanes_[i]->pool ? std::optional(i) : std::nullopt;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i].worker->running_here()) return i < pools() ? std::optional(i) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -65,7 +39,7 @@ void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> do
   const std::optional<std::size_t> here = lane_here();
   const std::size_t chosen = choice_.choose(here);
   if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
-  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+  workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_on(chosen, std::move(delivery), std::move(done));
   });
 }
@@ -86,7 +60,7 @@ void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completio
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
   const std::size_t chosen = choose_lane();
-  lanes_[chosen]->worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
+  workers_[chosen].worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
     post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
                std::move(done));
   });
@@ -94,29 +68,13 @@ void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> do
 
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
   const std::size_t chosen = choose_lane();
-  lanes_[chosen]->worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
+  workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                     std::move(done));
   });
 }
 
-Status GuestApp::warm_up() {
-  Status result;
-  std::mutex mutex;
-  Countdown countdown(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([&, pool = lane->pool.get()] {
-      Status status = pool ? pool->warm_up() : Status{};
-      if (!status) {
-        const std::lock_guard lock(mutex);
-        if (result) result = std::move(status);
-      }
-      countdown.done();
-    });
-  }
-  countdown.wait_until(SteadyTime::max());
-  return result;
-}
+Status GuestApp::warm_up() { return fleet_->warm_up(); }
 
 void GuestApp::list_subscriptions(Completion<std::vector<config::Subscription>> done) {
   fetch_subscriptions(deliveries_->handler(0), options_.app_id, options_.request_timeout, std::move(done));
@@ -131,23 +89,25 @@ void GuestApp::probe_health(std::chrono::milliseconds timeout, Completion<void> 
   probe_over_http(handler(0), options_.app_id, options_.health_path, timeout, std::move(done));
 }
 
-void GuestApp::stop(SteadyTime deadline) {
-  const auto idle = std::make_shared<Countdown>(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([idle, pool = lane->pool.get()] {
-      if (!pool) return idle->done();
-      pool->stop([idle] { idle->done(); });
+void GuestApp::stop(SteadyTime deadline) { fleet_->stop(deadline); }
+
+Status GuestApp::replace(std::unique_ptr<engine::Program> program, std::chrono::milliseconds limit) {
+  auto next = std::make_unique<GuestFleet>(std::move(program), parts_);
+  if (Status warm = next->warm_up(); !warm) {
+    next->finish(std::chrono::steady_clock::now());
+    return warm;
+  }
+  std::swap(fleet_, next);
+  Countdown led(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].worker->post([&, i] {
+      doors_[i]->lead_to(fleet_->door(i));
+      led.done();
     });
   }
-  idle->wait_until(deadline);
-  const auto cleared = std::make_shared<Countdown>(lanes_.size());
-  for (const auto& lane : lanes_) {
-    lane->worker->post([cleared, pool = lane->pool.get()] {
-      if (pool) pool->clear();
-      cleared->done();
-    });
-  }
-  cleared->wait_until(SteadyTime::max());
+  led.wait_until(SteadyTime::max());
+  next->finish(std::chrono::steady_clock::now() + limit);
+  return {};
 }
 
 }  // namespace tandem::app

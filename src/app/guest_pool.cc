@@ -129,6 +129,7 @@ void GuestPool::serve_queue() {
       refuse(*exchange, guest.error());
     }
   }
+  check_stopped();
 }
 
 void GuestPool::refuse(net::Exchange& exchange, const Error& why) {
@@ -202,6 +203,11 @@ Status GuestPool::warm_up() {
   return {};
 }
 
+void GuestPool::when_idle(Task idle) {
+  idle_once_ = std::move(idle);
+  check_stopped();
+}
+
 void GuestPool::stop(Task idle) {
   stopping_ = true;
   stopped_ = std::move(idle);
@@ -211,7 +217,9 @@ void GuestPool::stop(Task idle) {
 }
 
 void GuestPool::check_stopped() {
-  if (stopping_ && busy_ == 0 && stopped_) std::exchange(stopped_, nullptr)();
+  if (busy_ > 0) return;
+  if (queue_.empty() && idle_once_) std::exchange(idle_once_, nullptr)();
+  if (stopping_ && stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void GuestPool::clear() {

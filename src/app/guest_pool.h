@@ -27,6 +27,8 @@ class GuestPool final : public net::Handler {
 
   // Makes the instances that `min` asks for, so that a module that cannot start is known at once.
   Status warm_up();
+  // `idle` runs once, as soon as no call is under way or waits: perhaps now.
+  void when_idle(Task idle);
   // Refuses new calls from now on; `idle` runs when none is left, at once when none is there.
   void stop(Task idle);
   // Stops the guests wherever they are.
@@ -73,6 +75,7 @@ class GuestPool final : public net::Handler {
   bool sweep_armed_ = false;  // sweep() is due
   bool stopping_ = false;
   Task stopped_;
+  Task idle_once_;
   const std::shared_ptr<Ticker> ticker_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 #include <utility>
@@ -16,9 +17,10 @@
 namespace tandem::server {
 namespace {
 
-constexpr std::uint64_t kDefaultApiBody = 4ull << 20;      // daprd's --max-body-size
-constexpr std::uint64_t kMaxPublicBody = 64 * 1024;        // a label's value
-constexpr std::size_t kGoHeadSlack = 4096;                 // what Go's server, and so daprd, takes above its limit
+constexpr std::uint64_t kDefaultApiBody = 4ull << 20;  // daprd's --max-body-size
+constexpr std::uint64_t kMaxPublicBody = 64 * 1024;    // a label's value
+constexpr std::size_t kGoHeadSlack = 4096;             // what Go's server, and so daprd, takes above its limit
+constexpr std::string_view kReload = "tandem.reload";
 constexpr std::string_view kChannelAddress = "127.0.0.1";  // the host of what Dapr asks an app, as in daprd
 
 // Asks on a worker and waits here for the answer, which whoever is asked gives in time.
@@ -231,8 +233,33 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
     workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
-  return attach(std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
-                                                log_, services_, guest_metrics_, std::move(workers)));
+  auto guest = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
+                                               log_, services_, guest_metrics_, std::move(workers));
+  guest_ = guest.get();
+  return attach(std::move(guest));
+}
+
+void AppRuntime::replace_guest(engine::Runtime& runtime) {
+  const auto failed = [&](const Error& error) {
+    log_.error(kReload, "the changed module cannot be used: the one before goes on", {{"error", error.message}});
+  };
+  log_.info(kReload, "the module has changed", {{"module", spec_.module}});
+  auto modules = load_modules(runtime, {spec_}, log_);
+  if (!modules) return failed(modules.error());
+  const engine::Module& module = *modules->front();
+  const auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
+  if (!allowed) return failed(allowed.error());
+  auto program = make_program(runtime, module, spec_, ports_, *allowed);
+  if (!program) return failed(program.error());
+  const app::GuestOptions& options = guest_->options();
+  if (Status replaced = guest_->replace(std::move(*program), options.request_timeout); !replaced) {
+    return failed(make_error(replaced.error().code, fmt::format("app {}: {}", spec_.app_id, replaced.error().message)));
+  }
+  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
+  log_.info(kReload, "Module updated", {{"module", spec_.module}});
+  if (!connected_.load(std::memory_order_acquire)) return;
+  read_own_subscriptions();
+  start_events();
 }
 
 Status AppRuntime::attach_outside() {
@@ -315,23 +342,9 @@ void AppRuntime::connect() {
     if (!loaded)
       log_.debug("tandem.app", "the app's configuration could not be read", {{"error", loaded.error().message}});
   }
-  std::vector<config::Subscription> own;
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
-  if (may_ask && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
-    auto answer = ask_for_subscriptions();
-    if (answer) {
-      own = std::move(*answer);
-    } else {
-      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
-    }
-  }
-  {
-    const std::lock_guard lock(events_mutex_);
-    own_ = std::move(own);
-    subscribe();
-    connected_.store(true, std::memory_order_release);
-  }
-  read_bindings();
+  read_own_subscriptions();
+  connected_.store(true, std::memory_order_release);
+  start_events();
 }
 
 void AppRuntime::subscribe() {
@@ -347,13 +360,25 @@ void AppRuntime::renew_events() {
   // It subscribes when it is there.
   if (!connected_.load(std::memory_order_acquire)) return;
   // An app that had no pub/sub was not asked.
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
-  if (may_ask && !asked_for_subscriptions_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
-    if (auto answer = ask_for_subscriptions()) {
-      const std::lock_guard lock(events_mutex_);
-      own_ = std::move(*answer);
+  if (!asked_for_subscriptions_) read_own_subscriptions();
+  start_events();
+}
+
+void AppRuntime::read_own_subscriptions() {
+  std::vector<config::Subscription> own;
+  if (serves_http_ && spec_.ask_for_subscriptions && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+    auto answer = ask_for_subscriptions();
+    if (answer) {
+      own = std::move(*answer);
+    } else {
+      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
+  const std::lock_guard lock(events_mutex_);
+  own_ = std::move(own);
+}
+
+void AppRuntime::start_events() {
   {
     const std::lock_guard lock(events_mutex_);
     subscribe();
@@ -375,6 +400,9 @@ void AppRuntime::read_bindings() {
   const std::vector<std::string> wanted = wanted_inputs(spec_.app_id, log_, resources_.bindings(), may_ask);
   const std::lock_guard lock(events_mutex_);
   if (events_refused_) return;
+  for (const auto& input : resources_.bindings().inputs(spec_.app_id)) {
+    if (std::ranges::find(wanted, input.name) == wanted.end()) resources_.bindings().stop(spec_.app_id, input.name);
+  }
   bindings::InputSink& sink = input_sink_ ? static_cast<bindings::InputSink&>(*input_sink_) : *app_;
   start_inputs(spec_.app_id, log_, resources_.bindings(), sink, wanted);
 }

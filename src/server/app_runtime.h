@@ -72,6 +72,11 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // Gives the doors their guest, or the app outside. Before the workers start.
   Status attach_guest(engine::Runtime& runtime, const engine::Module& module);
   Status attach_outside();
+  // The guest's module has changed: the new one is loaded, takes the place of the one before and is asked for its
+  // subscriptions. What is wrong is one line of the log, and the one before goes on. On the reloading thread.
+  void replace_guest(engine::Runtime& runtime);
+  // The file of the guest's module; empty: the app is outside.
+  const std::string& module_file() const { return spec_.module; }
   // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance
   // can be made; a subscription that cannot be started is a line in the log. An app outside is waited for after this
   // has returned, and so are the subscriptions of an app whose health is checked.
@@ -125,6 +130,10 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   void read_bindings();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
+  // The app's own, for start_events(); none when it cannot be asked.
+  void read_own_subscriptions();
+  // Subscriptions and input bindings; those that are there already go on.
+  void start_events();
 
   const ProcessParts& parts_;
   const config::AppSpec spec_;
@@ -149,7 +158,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
-  bool serves_http_ = false;  // a command would run for each question
+  app::GuestApp* guest_ = nullptr;         // app_, where it is one
+  std::atomic<bool> serves_http_ = false;  // a command would run for each question
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};

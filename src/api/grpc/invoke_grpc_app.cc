@@ -23,14 +23,12 @@ using Ended = Completion<CallGuard::SharedRpcAnswer>;
 
 // One call of the app, and what came of it.
 struct Invoked final : CallGuard::RpcAnswer {
-  Invoked(const std::shared_ptr<::grpc::Channel>& channel, SharedCall of, std::shared_ptr<net::grpc::CallCounter> calls)
-      : counter(std::move(calls)), stub(channel), call(std::move(of)) {}
+  Invoked(const std::shared_ptr<::grpc::Channel>& channel, SharedCall of) : stub(channel), call(std::move(of)) {}
   Outcome outcome() const override {
     if (status.ok()) return Outcome::kSuccess;
     return call->is_over() ? Outcome::kFinalFailure : Outcome::kFailure;
   }
 
-  const std::shared_ptr<net::grpc::CallCounter> counter;
   AppCallback::Stub stub;
   const SharedCall call;
   std::shared_ptr<::grpc::ClientContext> context = std::make_shared<::grpc::ClientContext>();
@@ -43,14 +41,13 @@ struct Invoked final : CallGuard::RpcAnswer {
 // An answer without a call of the app.
 Result<CallGuard::SharedRpcAnswer> refused(const net::grpc::CallRoute& route, const SharedCall& call,
                                            const Error& error) {
-  auto answer = std::make_shared<Invoked>(route.channel, call, nullptr);
+  auto answer = std::make_shared<Invoked>(route.channel, call);
   answer->status = to_status(error);
   return answer;
 }
 
 void begin(const std::shared_ptr<Invoked>& invoked, const std::shared_ptr<net::grpc::CallGate>& gate, Ended ended) {
   invoked->called = true;
-  invoked->counter->begin();
   invoked->call->wait_for(invoked->context);
   // gRPC's callbacks are copied.
   auto shared = std::make_shared<Ended>(std::move(ended));
@@ -59,13 +56,11 @@ void begin(const std::shared_ptr<Invoked>& invoked, const std::shared_ptr<net::g
                                     if (gate) gate->leave();
                                     invoked->status = std::move(status);
                                     (*shared)(CallGuard::SharedRpcAnswer(invoked));
-                                    invoked->counter->end();
                                   });
 }
 
 // What each attempt has.
 struct Onward {
-  std::shared_ptr<net::grpc::CallCounter> counter;
   net::grpc::MetadataPairs metadata;
   InvokeRequest message;
 };
@@ -76,7 +71,7 @@ void attempt(const net::grpc::CallRoute& route, const SharedCall& call, SteadyTi
     return ended(refused(
         route, call, invoke_failed(route.app_id, "rpc error: code = Internal desc = app is not in a healthy state")));
   }
-  auto invoked = std::make_shared<Invoked>(route.channel, call, onward.counter);
+  auto invoked = std::make_shared<Invoked>(route.channel, call);
   net::grpc::add_metadata(*invoked->context, onward.metadata);
   net::grpc::set_deadline(*invoked->context, deadline);
   invoked->request = onward.message;
@@ -96,7 +91,7 @@ void attempt(const net::grpc::CallRoute& route, const SharedCall& call, SteadyTi
 void invoke_grpc_app(const ApiOptions& api, const net::grpc::CallRoute& route, const SharedCall& call,
                      std::string_view target, const InvokeRequest& message, const std::string& method,
                      InvokeResponse& response) {
-  Onward onward{call->server().rules().onward, net::grpc::onward_metadata(call->server(), route, api.app_id), message};
+  Onward onward{net::grpc::onward_metadata(call->server(), route, api.app_id), message};
   onward.message.set_method(method);
   api.invoke.pass(
       call->context(), target, method,

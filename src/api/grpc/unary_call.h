@@ -30,7 +30,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
  public:
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
-  virtual ~UnaryCall() = default;
+  virtual ~UnaryCall();
 
   void begin();
 
@@ -80,6 +80,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   void conclude(::grpc::Status status);
   void send();
   void gone();
+  void hold_server();
 
   net::grpc::ServerCall server_;
   CallContext context_;
@@ -92,6 +93,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   std::mutex mutex_;
   std::shared_ptr<::grpc::ClientContext> onward_;
   std::function<void()> give_up_;
+  // The server's, for a call that waits for others: it ends only when they have let go of this one.
+  std::shared_ptr<net::grpc::CallCounter> counter_;
   std::shared_ptr<UnaryCall> self_;  // from begin() until the answer is sent or nobody waits for it
 };
 

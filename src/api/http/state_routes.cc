@@ -72,6 +72,12 @@ std::string illegal_key(std::string_view key) {
   return key.find("||") == std::string_view::npos ? std::string() : std::string(key);
 }
 
+// Where the store looks at the options of a write; everywhere, for one that is not there.
+state::CheckedOptions checked_options(const ApiOptions& api, std::string_view store) {
+  const std::optional<state::Features> features = api.state.features_of(store);
+  return features ? features->checked_options : state::CheckedOptions();
+}
+
 Error save_failed(std::string_view store, std::string_view cause) {
   return {Code::kInternal, "ERR_STATE_SAVE", fmt::format("failed saving state in state store {}: {}", store, cause)};
 }
@@ -90,7 +96,7 @@ void save_items(const ApiOptions& api, SharedExchange exchange, std::string stor
                             malformed_request("\"key\" is a required field"));
       return;
     }
-    if (!item.refused.empty() && api.state.checked_options(store).set) {
+    if (!item.refused.empty() && checked_options(api, store).set) {
       Error error = save_failed(store, item.refused);
       reply_unless_no_store(api, std::move(exchange), std::move(store), std::move(error));
       return;
@@ -154,7 +160,7 @@ void run_transaction(const ApiOptions& api, SharedExchange exchange, std::string
   operations.reserve(body.operations.size());
   std::optional<Error> refused;
   const auto looks_at = [&](const auto& write) {
-    const state::CheckedOptions checked = api.state.checked_options(store);
+    const state::CheckedOptions checked = checked_options(api, store);
     return std::is_same_v<std::decay_t<decltype(write)>, SetItem> ? checked.transacted_set : checked.transacted_remove;
   };
   for (TransactionItem& item : body.operations) {
@@ -222,7 +228,7 @@ void delete_state(const ApiOptions& api, SharedExchange exchange, std::string st
   const std::string concurrency_word = query_value(query, "concurrency").value_or("");
   const auto consistency = consistency_of(consistency_word);
   const auto concurrency = concurrency_of(concurrency_word);
-  if ((!consistency || !concurrency) && api.state.checked_options(store).remove) {
+  if ((!consistency || !concurrency) && checked_options(api, store).remove) {
     const bool which = !consistency;
     Error error{Code::kInternal, "ERR_STATE_DELETE",
                 fmt::format("failed deleting state with key {}: unrecognized {} model '{}'", key,

@@ -29,7 +29,7 @@ struct Batch {
   Effect effect = Effect::kWrites;
   Pace pace = Pace::kQuick;
   // For a batch of one statement without a name, and not in QueryMode::kSimple: its rows go here one by one, on the
-  // client's thread, and the outcome has none of them. A batch that is sent again brings the first ones again.
+  // client's thread, and the outcome has none of them. Once it has given one it is not sent again.
   RowTaker each_row = nullptr;
 };
 

@@ -153,7 +153,7 @@ void Client::on_end(Connection& connection, Error why, std::vector<std::unique_p
   const bool could_not_open = !connection.was_open();
   // In front, in their order: they came before those that wait.
   for (auto job = unanswered.rbegin(); job != unanswered.rend(); ++job) {
-    if ((*job)->batch.effect == Effect::kReads && !(*job)->sent_again) {
+    if ((*job)->batch.effect == Effect::kReads && !(*job)->sent_again && !(*job)->gave_rows) {
       (*job)->sent_again = true;
       waiting_.push_front(std::move(*job));
     } else {

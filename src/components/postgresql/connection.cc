@@ -173,7 +173,7 @@ bool Connection::push(const Job& job) {
     if (!push_statement(statement)) return false;
   }
   // It is the only one that the connection has, so that this is about it.
-  if (job.batch.each_row && PQsetSingleRowMode(connection_.get()) != 1) return false;
+  if (job.batch.each_row) PQsetSingleRowMode(connection_.get());
   expected_.push_back({Step::kCommit});
   return PQpipelineSync(connection_.get()) == 1;
 }
@@ -272,6 +272,7 @@ void Connection::take_result(PGresult* result) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
+      take_row(job, rows);
       if (expected_.front().step == Step::kRun) job.outcome.rows.push_back(std::move(rows));
       break;
     case PGRES_PIPELINE_ABORTED:
@@ -285,7 +286,8 @@ void Connection::take_result(PGresult* result) {
 
 void Connection::take_row(Job& job, const Rows& row) {
   // What was given up, or comes too late, is read over.
-  if (job.answered() || !job.batch.each_row) return;
+  if (job.answered() || !job.batch.each_row || row.size() == 0) return;
+  job.gave_rows = true;
   Status taken = job.batch.each_row(row);
   if (taken) return;
   job.fail_with(std::move(taken.error()));
@@ -323,7 +325,7 @@ void Connection::finish_job() {
   jobs_.pop_front();
   if (job->outcome.failure) job->outcome.rows.clear();
   if (!job->answered() && cancelled_ && job->outcome.failure && job->outcome.failure->sqlstate == kCancelled &&
-      !job->sent_again) {
+      !job->sent_again && !job->gave_rows) {
     // Meant for the one before it.
     job->outcome = {};
     job->sent_again = true;

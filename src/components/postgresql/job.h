@@ -36,6 +36,7 @@ class Job final : public net::TimeoutEntry {
   Watcher* watcher = nullptr;
   SteadyTime sent_at{};  // to the connection that it is on
   bool sent_again = false;
+  bool gave_rows = false;
   Outcome outcome;  // what has come so far
 
  private:

@@ -222,8 +222,9 @@ MetadataPairs onward_metadata(const ServerCall& call, const CallRoute& route, co
     own.emplace_back(kCallee, other ? route.app_id : "");
   }
   call.for_each_metadatum([&](std::string_view key, std::string_view value) {
-    // The library ends the process for what is no metadata of its own.
-    if (is_of_the_hop(key) || has_key(own, key) || !is_metadata(key, value)) return;
+    // The library ends the process for others, and HTTP/2 lets more through.
+    const bool is_valid = is_metadata(key, value) || (key.starts_with("grpc-") && key.ends_with("-bin"));
+    if (is_of_the_hop(key) || has_key(own, key) || !is_valid) return;
     onward.emplace_back(key, value);
   });
   for (auto& [key, value] : own) {
