@@ -38,7 +38,8 @@ const std::string* find_ignoring_case(const Metadata& metadata, std::string_view
 
 constexpr std::string_view kAttribute = "cloudevent.";
 
-// What a publisher says with "cloudevent.<name>" in whatever case; the exact spelling wins. Empty: nothing.
+// What a publisher says with "cloudevent.<name>" in whatever case; the exact spelling wins. Null: nothing, which is not
+// the same as an empty text: that one takes the place of what is known otherwise.
 std::string_view attribute(const Metadata& metadata, std::string_view name) {
   std::string_view found;
   for (const auto& [key, value] : metadata) {
@@ -108,6 +109,9 @@ class Envelope final {
 };
 
 std::string_view or_else(std::string_view text, std::string_view otherwise) { return text.empty() ? otherwise : text; }
+std::string_view if_given(std::string_view text, std::string_view otherwise) {
+  return text.data() == nullptr ? otherwise : text;
+}
 
 bool is_binary(std::string_view content_type, std::string_view data) {
   return is_type(content_type, "application/octet-stream") ||
@@ -142,21 +146,21 @@ std::string wrap(const EnvelopeInput& input, WallTime now) {
   const std::string_view id = attribute(metadata, "id");
   const std::string_view subject = attribute(metadata, "subject");
   const std::string_view traceid =
-      or_else(attribute(metadata, "traceparent"), or_else(attribute(metadata, "traceid"), input.trace.traceparent));
+      or_else(attribute(metadata, "traceparent"), if_given(attribute(metadata, "traceid"), input.trace.traceparent));
   EnvelopeText envelope(kUsualMembers + input.data.size());
   put_data(envelope, content_type, input.data);
   envelope.put("datacontenttype", content_type);
   if (const std::string end = expiration(metadata, now); !end.empty()) envelope.put("expiration", end);
   envelope.put("id", id.empty() ? random_uuid() : id);
   envelope.put("pubsubname", input.pubsub);
-  envelope.put("source", or_else(attribute(metadata, "source"), or_else(input.source, kDefaultSource)));
+  envelope.put("source", or_else(if_given(attribute(metadata, "source"), input.source), kDefaultSource));
   envelope.put("specversion", kSpecVersion);
   if (!subject.empty()) envelope.put("subject", subject);
   envelope.put("time", format_rfc3339(now));
   envelope.put("topic", input.topic);
   envelope.put("traceid", traceid);
   envelope.put("traceparent", traceid);
-  envelope.put("tracestate", or_else(attribute(metadata, "tracestate"), input.trace.tracestate));
+  envelope.put("tracestate", if_given(attribute(metadata, "tracestate"), input.trace.tracestate));
   envelope.put("type", or_else(attribute(metadata, "type"), kDefaultType));
   return envelope.close();
 }

@@ -65,6 +65,16 @@ TEST_F(CloudEventTest, HasDaprsMembers) {
   EXPECT_EQ(event, expected);
 }
 
+TEST_F(CloudEventTest, AnEmptyOverrideIsOne) {
+  metadata_ = {{"cloudevent.source", ""}, {"cloudevent.type", ""}, {"cloudevent.traceid", ""}, {"cloudevent.id", ""}};
+  auto event = make("x", "text/plain");
+  EXPECT_EQ(event["source"], "\"Dapr\"");
+  EXPECT_EQ(event["type"], "\"com.dapr.event.sent\"");
+  EXPECT_EQ(event["traceid"], "\"\"");
+  EXPECT_EQ(event["tracestate"], "\"a=b\"");
+  EXPECT_GT(event["id"].size(), 2u);
+}
+
 TEST_F(CloudEventTest, WithoutATraceTheMembersAreEmpty) {
   trace_ = {};
   auto event = make("x", "text/plain");
