@@ -49,9 +49,10 @@ std::string make_outbox_event(const OutboxEventInput& input, WallTime now);
 // The same on its way to those who are subscribed. Fails when `envelope` is not a JSON object.
 Result<std::string> address_event(std::string_view envelope, std::string_view pubsub, std::string_view topic);
 
-// What Dapr hands to a subscriber of raw payloads.
+// What Dapr hands to a subscriber of raw payloads. Of the message's metadata `traceid`, `traceparent` and `tracestate`
+// go into the event.
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
-                             const TraceContext& trace);
+                             const Metadata& metadata);
 
 // What delivery needs to know of an envelope.
 struct EventFacts {
