@@ -93,8 +93,8 @@ Result<BulkCall> bulk_call(const tdm_publish_entry* entries, std::size_t count) 
                            .data = view(entry.data),
                            .content_type = std::string(view(entry.content_type)),
                            .metadata = metadata_of(entry.metadata, entry.metadata_count)};
-    const auto found = find_raw_payload(made.metadata);
-    const std::string raw = found == made.metadata.end() ? std::string() : found->second;
+    const auto found = find_raw_payload(*made.metadata);
+    const std::string raw = found == made.metadata->end() ? std::string() : found->second;
     if (raw != first_raw.value_or(raw)) {
       return fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER",
                   "entry " + made.entry_id + ": rawPayload must be the same for all entries of one call");
