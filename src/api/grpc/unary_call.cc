@@ -52,6 +52,7 @@ void UnaryCall::conclude(::grpc::Status status) {
 void UnaryCall::send() {
   const auto self = std::exchange(self_, nullptr);
   if (!server_.is_open()) return;
+  if (!baggage_.empty()) metadata_.add_initial("baggage", std::move(baggage_));
   if (!status_.ok()) return server_.finish(status_, metadata_);
   const auto& response = response_message();
   const std::size_t size = response.ByteSizeLong();
