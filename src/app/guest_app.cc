@@ -176,8 +176,21 @@ Status GuestApp::replace(std::unique_ptr<engine::Program> program, std::chrono::
     });
   }
   led.wait_until(SteadyTime::max());
+  {
+    const std::lock_guard lock(leaving_mutex_);
+    leaving_ = next.get();
+    if (hurried_) leaving_->hurry();
+  }
   next->finish(std::chrono::steady_clock::now() + limit);
+  const std::lock_guard lock(leaving_mutex_);
+  leaving_ = nullptr;
   return {};
+}
+
+void GuestApp::hurry() {
+  const std::lock_guard lock(leaving_mutex_);
+  hurried_ = true;
+  if (leaving_ != nullptr) leaving_->hurry();
 }
 
 }  // namespace tandem::app

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -50,6 +51,8 @@ class GuestApp final : public App {
   // instance can be made. With the workers running, between warm_up() and stop(); blocks.
   Status replace(std::unique_ptr<engine::Program> program, std::chrono::milliseconds limit,
                  const host::GuestExports& exports = {});
+  // The process stops: replace() does not wait for calls any longer. Any thread.
+  void hurry();
 
  private:
   // A worker's way to the instances; that worker's thread only.
@@ -92,6 +95,9 @@ class GuestApp final : public App {
   const std::shared_ptr<configuration::Listener> updates_;
   const GuestFleet::Parts parts_;
   std::unique_ptr<GuestFleet> fleet_;
+  std::mutex leaving_mutex_;  // of the next two
+  GuestFleet* leaving_ = nullptr;
+  bool hurried_ = false;
   std::vector<std::unique_ptr<Door>> doors_;
   invoke::Endpoint* deliveries_ = this;
   LaneChoice choice_;
