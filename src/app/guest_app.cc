@@ -36,9 +36,9 @@ std::optional<std::size_t> GuestApp::lane_here() const {
 }
 
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  const std::optional<std::size_t> here = lane_here();
-  const std::size_t chosen = choice_.choose(here);
-  if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
+  const std::optional<std::size_t> here = choice_.stays() ? lane_here() : std::nullopt;
+  if (here) return deliver_on(*here, std::move(delivery), std::move(done));
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_on(chosen, std::move(delivery), std::move(done));
   });
@@ -59,7 +59,7 @@ void GuestApp::deliver_on(std::size_t lane, pubsub::Delivery delivery, Completio
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
     post_event(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(event),
                std::move(done));
@@ -67,7 +67,7 @@ void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> do
 }
 
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_bulk_to(deliveries_->handler(chosen), options_.app_id, options_.request_timeout, log_, std::move(delivery),
                     std::move(done));
