@@ -81,8 +81,6 @@ class GuestApp final : public App {
   std::size_t pools() const { return std::min(workers_.size(), options_.max_instances); }
   // Workers that have instances are the first ones. The one of this thread; none: it is no such worker.
   std::optional<std::size_t> lane_here() const;
-  // For the next event: a worker that has instances.
-  std::size_t choose_lane() { return choice_.choose(std::nullopt); }
   void deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
   void call_handler(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
   void deliver_update(configuration::Update update, Completion<void> done);
