@@ -16,7 +16,9 @@ std::size_t share(std::size_t total, std::size_t worker, std::size_t workers) {
 
 }  // namespace
 
-GuestFleet::GuestFleet(std::unique_ptr<engine::Program> program, const Parts& parts) : program_(std::move(program)) {
+GuestFleet::GuestFleet(std::unique_ptr<engine::Program> program, const host::GuestExports& exports, const Parts& parts)
+    : program_(std::move(program)), exports_(exports) {
+  const bool takes_updates = exports.http || exports.configuration;
   const GuestOptions& options = parts.options;
   const std::size_t count = parts.workers.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -26,8 +28,15 @@ GuestFleet::GuestFleet(std::unique_ptr<engine::Program> program, const Parts& pa
     lane->worker = resources.worker;
     const std::size_t max = share(options.max_instances, i, count);
     if (max > 0) {
-      GuestContext context{*program_,         options,        parts.log,     parts.services,
-                           *resources.worker, lane->outbound, parts.observer};
+      GuestContext context{.program = *program_,
+                           .options = options,
+                           .log = parts.log,
+                           .services = parts.services,
+                           .worker = *resources.worker,
+                           .outbound = lane->outbound,
+                           .observer = parts.observer,
+                           .exports = exports,
+                           .updates = takes_updates ? parts.updates : nullptr};
       lane->pool = std::make_unique<GuestPool>(context, *resources.gate, share(options.min_instances, i, count), max);
       lane->door = lane->pool.get();
     } else {

@@ -35,11 +35,15 @@ class GuestFleet final {
     host::HostServices& services;
     GuestObserver& observer;
     const std::vector<WorkerResources>& workers;
+    const std::shared_ptr<configuration::Listener>& updates;  // as GuestContext has it
   };
-  GuestFleet(std::unique_ptr<engine::Program> program, const Parts& parts);
+  GuestFleet(std::unique_ptr<engine::Program> program, const host::GuestExports& exports, const Parts& parts);
   ~GuestFleet();
 
   net::Handler& door(std::size_t worker) { return *lanes_[worker]->door; }
+  // Null where there are no instances.
+  GuestPool* pool(std::size_t worker) { return lanes_[worker]->pool.get(); }
+  const host::GuestExports& exports() const { return exports_; }
   // Makes the minimum of instances. With the workers running; blocks.
   Status warm_up();
   // Nobody has its doors any more. Returns when all that was handed to it is done, or, at `deadline`, is cut off; then
@@ -60,6 +64,7 @@ class GuestFleet final {
   };
 
   const std::unique_ptr<engine::Program> program_;
+  const host::GuestExports exports_;
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 

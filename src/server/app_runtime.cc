@@ -11,7 +11,9 @@
 #include "base/version.h"
 #include "config/duration.h"
 #include "server/app_bindings.h"
+#include "server/app_configuration.h"
 #include "server/app_subscriptions.h"
+#include "server/guest_settings.h"
 #include "server/outside_app.h"
 
 namespace tandem::server {
@@ -52,6 +54,11 @@ std::unique_ptr<const api::http::ApiLog> make_api_log(const config::AppSpec& spe
 Metadata labels_of(const config::AppSpec& spec) {
   if (spec.module.empty()) return {};
   return {{"appCommand", spec.module}, {"cliPID", std::to_string(::getpid())}};
+}
+
+// A command would run for each question.
+bool can_be_asked(engine::ModuleKind kind, const host::GuestExports& exports) {
+  return kind == engine::ModuleKind::kHttp || exports.any_event();
 }
 
 }  // namespace
@@ -225,7 +232,12 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
 Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& module) {
   auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
   if (!allowed) return fail(std::move(allowed.error()));
-  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
+  app::GuestOptions options = guest_options(spec_, ports_);
+  auto settings = guest_settings(spec_, services_);
+  if (!settings) return fail(std::move(settings.error()));
+  options.settings = std::move(*settings);
+  options.exports = host::exports_of(module.kind(), module.names());
+  can_be_asked_ = can_be_asked(module.kind(), options.exports);
   auto program = make_program(runtime, module, spec_, ports_, *allowed);
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
@@ -233,8 +245,8 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
     workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
-  auto guest = std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
-                                               log_, services_, guest_metrics_, std::move(workers));
+  auto guest = std::make_unique<app::GuestApp>(std::move(options), std::move(*program), std::move(*allowed), log_,
+                                               services_, guest_metrics_, std::move(workers));
   guest_ = guest.get();
   return attach(std::move(guest));
 }
@@ -252,10 +264,11 @@ void AppRuntime::replace_guest(engine::Runtime& runtime) {
   auto program = make_program(runtime, module, spec_, ports_, *allowed);
   if (!program) return failed(program.error());
   const app::GuestOptions& options = guest_->options();
-  if (Status replaced = guest_->replace(std::move(*program), options.request_timeout); !replaced) {
+  const host::GuestExports exports = host::exports_of(module.kind(), module.names());
+  if (Status replaced = guest_->replace(std::move(*program), options.request_timeout, exports); !replaced) {
     return failed(make_error(replaced.error().code, fmt::format("app {}: {}", spec_.app_id, replaced.error().message)));
   }
-  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
+  can_be_asked_ = can_be_asked(module.kind(), exports);
   log_.info(kReload, "Module updated", {{"module", spec_.module}});
   if (!connected_.load(std::memory_order_acquire)) return;
   read_own_subscriptions();
@@ -263,7 +276,7 @@ void AppRuntime::replace_guest(engine::Runtime& runtime) {
 }
 
 Status AppRuntime::attach_outside() {
-  serves_http_ = true;
+  can_be_asked_ = true;
   auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers, parts_.routes);
   if (!app) return fail(std::move(app.error()));
   return attach(std::move(*app));
@@ -366,7 +379,7 @@ void AppRuntime::renew_events() {
 
 void AppRuntime::read_own_subscriptions() {
   std::vector<config::Subscription> own;
-  if (serves_http_ && spec_.ask_for_subscriptions && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+  if (can_be_asked_ && spec_.ask_for_subscriptions && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
     auto answer = ask_for_subscriptions();
     if (answer) {
       own = std::move(*answer);
@@ -384,12 +397,39 @@ void AppRuntime::start_events() {
     subscribe();
   }
   if (gate_->is_open()) read_bindings();
+  subscribe_to_configuration();
+}
+
+void AppRuntime::subscribe_to_configuration() {
+  const auto listener = app_->configuration_listener();
+  if (listener == nullptr) return;
+  using Wishes = std::vector<configuration::Wish>;
+  const Result<Wishes> wishes =
+      ask<Wishes>(parts_.workers[0], [&](Completion<Wishes> done) { app_->list_wishes(std::move(done)); });
+  if (!wishes) {
+    log_.warn("tandem.configuration", "the app's subscriptions to configuration could not be read",
+              {{"error", wishes.error().message}});
+    return;
+  }
+  {
+    const std::lock_guard lock(events_mutex_);
+    if (events_refused_) return;
+  }
+  // The service refuses when it has been stopped meanwhile. What was asked for before ends after the new is there: an
+  // update may come twice, and none is lost.
+  configuration::ConfigurationService& service = resources_.configuration();
+  auto started = start_configuration(spec_.app_id, log_, service, parts_.workers[0], listener, *wishes);
+  {
+    const std::lock_guard lock(events_mutex_);
+    std::swap(started, configured_);
+  }
+  end_configuration(spec_.app_id, service, parts_.workers[0], std::move(started));
 }
 
 void AppRuntime::read_bindings() {
   if (ports_.app == 0) return;
   AskForBindings may_ask;
-  if (serves_http_) {
+  if (can_be_asked_) {
     may_ask = [this](std::vector<bindings::BindingService::Input> offered) {
       using Names = std::vector<std::string>;
       return ask<Names>(parts_.workers[0],

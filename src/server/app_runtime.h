@@ -22,6 +22,7 @@
 #include "policy/app_gate.h"
 #include "policy/metered_endpoint.h"
 #include "policy/resilient_bindings.h"
+#include "server/app_configuration.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_watch.h"
@@ -128,6 +129,8 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   void subscribe();
   // Starts the input bindings that the app takes events of; those that are started go on.
   void read_bindings();
+  // In place of those that there are.
+  void subscribe_to_configuration();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
   // The app's own, for start_events(); none when it cannot be asked.
@@ -158,15 +161,16 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
-  app::GuestApp* guest_ = nullptr;         // app_, where it is one
-  std::atomic<bool> serves_http_ = false;  // a command would run for each question
+  app::GuestApp* guest_ = nullptr;          // app_, where it is one
+  std::atomic<bool> can_be_asked_ = false;  // by HTTP or by its handlers
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};
   std::atomic<bool> asked_for_subscriptions_{false};
-  std::mutex events_mutex_;  // of the next two
+  std::mutex events_mutex_;  // of the next three
   bool events_refused_ = false;
-  std::vector<config::Subscription> own_;  // the app's answer
+  std::vector<ConfigurationSubscription> configured_;  // what the app's handler has asked for
+  std::vector<config::Subscription> own_;              // the app's answer
   mutable std::mutex subscribed_mutex_;
   std::vector<api::http::SubscriptionInfo> subscribed_;
   std::unique_ptr<AppWatch> watch_;  // none: a guest whose health is not checked
