@@ -111,7 +111,7 @@ void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vecto
 }
 
 void GuestApp::deliver_update(configuration::Update update, Completion<void> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, update = std::move(update), done = std::move(done)]() mutable {
     if (doors_[chosen]->exports().configuration) {
       return doors_[chosen]->call(host::make_update_call(std::move(update), deadline(), std::move(done)));
