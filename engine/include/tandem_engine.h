@@ -91,7 +91,7 @@ enum tdm_module_kind {
   TDM_MODULE_HTTP = 1,        // component that exports wasi:http/incoming-handler (0.2)
   TDM_MODULE_COMMAND = 2,     // component that exports wasi:cli/run
   TDM_MODULE_P1_COMMAND = 3,  // core module with _start and imports of wasi_snapshot_preview1
-  TDM_MODULE_LIBRARY = 4,     // component without either export
+  TDM_MODULE_LIBRARY = 4,     // component without either export; it may have others that are called (tandem_wit.h)
   TDM_MODULE_CORE = 5,        // any other core module
 };
 

@@ -1,6 +1,6 @@
-// The C ABI of engine/wit: what a guest imports beyond WASI (tandem:dapr, wasi:keyvalue, wasi:config), as tables of C
-// functions. The Rust side only turns WIT values into spans and answers into WIT values; what a call means is decided
-// by the functions of the table.
+// The C ABI of engine/wit: what a guest imports beyond WASI (tandem:dapr, wasi:keyvalue, wasi:config, wasi:messaging), as
+// tables of C functions, and the events that it takes by its exports. The Rust side only turns WIT values into spans and answers into
+// WIT values; what a call means is decided by the functions of the table.
 //
 // The rules of tandem_engine.h hold. In addition:
 //
@@ -153,7 +153,7 @@ typedef struct tdm_state_vtable {
 // ---- tandem:dapr/pubsub -------------------------------------------------------------------------------------------
 
 typedef struct tdm_publish_entry {
-  tdm_str entry_id;  // with publish_many
+  tdm_str entry_id;  // with publish_many; with send: where a reply is wanted, optional
   tdm_str data;
   tdm_str content_type;  // optional
   const tdm_header* metadata;
@@ -166,6 +166,10 @@ typedef struct tdm_pubsub_vtable {
   // failures
   void (*publish_many)(void* user, tdm_str pubsub, tdm_str topic, const tdm_publish_entry* entries, size_t count,
                        tdm_reply* reply);
+  // For messaging: publish() to the pubsub that the guest means by `identifier`. done
+  void (*send)(void* user, tdm_str identifier, tdm_str topic, const tdm_publish_entry* entry, tdm_reply* reply);
+  // For messaging: that pubsub's name, as a value. Errors: NOT_FOUND when there is none.
+  void (*find_pubsub)(void* user, tdm_str identifier, tdm_reply* reply);
 } tdm_pubsub_vtable;
 
 // ---- tandem:dapr/invoke -------------------------------------------------------------------------------------------
@@ -227,6 +231,96 @@ typedef struct tdm_configuration_vtable {
   void (*unsubscribe)(void* user, tdm_str store, tdm_str id, tdm_reply* reply);
 } tdm_configuration_vtable;
 
+// ---- wasi:config --------------------------------------------------------------------------------------------------
+
+typedef struct tdm_config_vtable {
+  // value
+  void (*get)(void* user, tdm_str key, tdm_reply* reply);
+  // pairs
+  void (*get_all)(void* user, tdm_reply* reply);
+} tdm_config_vtable;
+
+// ---- exports of a guest -------------------------------------------------------------------------------------------
+// Each gives an idle instance a call of one function that its program exports, in place of tdm_instance_start(); poll it
+// then. What comes in, and all it points to, lives until done. `answer` is called with `call` inside the poll in which
+// the function has returned, before done, and not at all when it fails; its arguments live until it returns, and it must
+// do no more than note them. A program that lacks the export fails the call: so look at the module's names first.
+
+// Events of topics go to one of three exports.
+enum tdm_topic_export {
+  TDM_TOPIC_DAPR = 1,       // tandem:dapr/topic-handler@0.1.0
+  TDM_TOPIC_WASMCLOUD = 2,  // wasmcloud:messaging/handler@0.2.0
+  TDM_TOPIC_WASI = 3,       // wasi:messaging/incoming-handler@0.2.0-draft
+};
+
+typedef struct tdm_topic_event {
+  tdm_str pubsub;
+  tdm_str topic;
+  tdm_str route;
+  tdm_str id;
+  tdm_str source;
+  tdm_str type;
+  tdm_str spec_version;
+  tdm_str data_content_type;
+  tdm_str data;
+  const tdm_header* attributes;
+  size_t attributes_count;
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_topic_event;
+
+enum tdm_verdict { TDM_VERDICT_SUCCESS = 0, TDM_VERDICT_RETRY = 1, TDM_VERDICT_DROP = 2 };
+
+typedef struct tdm_topic_subscription {
+  tdm_str pubsub;
+  tdm_str topic;
+  tdm_str dead_letter_topic;  // optional
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_topic_subscription;
+
+// `why` is empty, or what the guest says about a retry.
+void tdm_topic_handle(tdm_instance* instance, int32_t topic_export, const tdm_topic_event* event,
+                      void (*answer)(void* call, int32_t verdict, tdm_str why), void* call);
+// Of TDM_TOPIC_DAPR only.
+void tdm_topic_subscriptions(tdm_instance* instance,
+                             void (*answer)(void* call, const tdm_topic_subscription* all, size_t count), void* call);
+
+// tandem:dapr/binding-handler@0.1.0
+typedef struct tdm_binding_event {
+  tdm_str binding;
+  tdm_str data;
+  const tdm_header* metadata;
+  size_t metadata_count;
+} tdm_binding_event;
+
+typedef struct tdm_binding_response {
+  tdm_str data;
+  const tdm_str* to;
+  size_t to_count;
+  bool parallel;
+} tdm_binding_response;
+
+// `response` null: the guest has not taken the event, `why` says why.
+void tdm_binding_handle(tdm_instance* instance, const tdm_binding_event* event,
+                        void (*answer)(void* call, const tdm_binding_response* response, tdm_str why), void* call);
+void tdm_binding_names(tdm_instance* instance, void (*answer)(void* call, const tdm_str* names, size_t count),
+                       void* call);
+
+// tandem:dapr/configuration-handler@0.1.0
+typedef struct tdm_configuration_update {
+  tdm_str store;
+  tdm_str id;
+  const tdm_setting* items;
+  size_t items_count;
+} tdm_configuration_update;
+
+void tdm_configuration_handle(tdm_instance* instance, const tdm_configuration_update* update,
+                              void (*answer)(void* call, bool taken, tdm_str why), void* call);
+void tdm_configuration_wishes(tdm_instance* instance,
+                              void (*answer)(void* call, const tdm_configuration_question* all, size_t count),
+                              void* call);
+
 // ---- linking ------------------------------------------------------------------------------------------------------
 // Each adds its interfaces to the linker, once, and copies what it is given. Fails when the linker has them already.
 
@@ -242,12 +336,18 @@ tdm_error* tdm_wit_bindings_add(tdm_linker* linker, const tdm_bindings_vtable* v
 tdm_error* tdm_wit_secrets_add(tdm_linker* linker, const tdm_secrets_vtable* vtable);
 // tandem:dapr/configuration@0.1.0
 tdm_error* tdm_wit_configuration_add(tdm_linker* linker, const tdm_configuration_vtable* vtable);
+// The exports above: a component that has one of them can be run for it.
+tdm_error* tdm_wit_handlers_add(tdm_linker* linker);
 // wasi:keyvalue/{store,atomics,batch}, in the drafts that guests are built against: 0.2.0-draft (wasmCloud, Wasmtime)
 // and 0.2.0-draft2 (Spin). A bucket is a state store. Counters are decimal text, so that other users of the store can
 // read them. No state store of Dapr's lists its keys: list-keys fails.
 tdm_error* tdm_wit_keyvalue_add(tdm_linker* linker, const tdm_state_vtable* vtable);
-// wasi:config/store and wasi:config/runtime, in every published draft. The pairs are copied.
-tdm_error* tdm_wit_config_add(tdm_linker* linker, const tdm_header* pairs, size_t count);
+// wasi:config/store and wasi:config/runtime, in every published draft. The pairs are copied. `more`, when it is given,
+// answers for other names.
+tdm_error* tdm_wit_config_add(tdm_linker* linker, const tdm_header* pairs, size_t count, const tdm_config_vtable* more);
+// wasmcloud:messaging/consumer@0.2.0 and wasi:messaging/{types,producer}@0.2.0-draft. `request` fails: no message of
+// Dapr's pub/sub has a reply.
+tdm_error* tdm_wit_messaging_add(tdm_linker* linker, const tdm_pubsub_vtable* vtable);
 
 #ifdef __cplusplus
 }

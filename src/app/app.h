@@ -8,10 +8,12 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "blocks/bindings/binding_service.h"
+#include "blocks/configuration/configuration_service.h"
 #include "blocks/invoke/invoke_service.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "config/subscription.h"
@@ -41,6 +43,14 @@ class App : public invoke::Endpoint, public pubsub::EventSink, public bindings::
   // says so. On worker 0's thread, after warm_up(); `done` runs there, after three seconds for each at the latest.
   virtual void list_bindings(std::vector<bindings::BindingService::Input> offered,
                              Completion<std::vector<std::string>> done) = 0;
+
+  // What the app asks to hear of, of all configuration, from its start on; there is nothing to ask of most. On worker
+  // 0's thread, after warm_up(); `done` runs there.
+  virtual void list_wishes(Completion<std::vector<configuration::Wish>> done) {
+    done(std::vector<configuration::Wish>());
+  }
+  // Who takes those updates to the app; called on any worker. Null: nobody. Ended before the app goes.
+  virtual std::shared_ptr<configuration::Listener> configuration_listener() { return nullptr; }
 
   // One probe of the app's health: success, or why it is not healthy. On worker 0's thread, after warm_up(); `done`
   // runs there, when `timeout` has passed at the latest.

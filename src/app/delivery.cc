@@ -45,7 +45,8 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
   // It is in the event, where a publisher may write anything.
   if (!telemetry::parse_traceparent(delivery.trace.traceparent)) delivery.trace = {};
   delivery.trace.tracestate = telemetry::valid_tracestate(delivery.trace.tracestate);
-  net::OwnedRequest request = post_to(delivery.route, app_id, delivery.content_type, delivery.body->size());
+  net::OwnedRequest request = post_to(delivery.route, app_id, std::move(delivery.content_type), delivery.body->size());
+  request.headers.reserve(request.headers.size() + 2 + delivery.metadata.size());
   if (!delivery.trace.traceparent.empty()) {
     request.headers.push_back({"traceparent", delivery.trace.traceparent});
     if (!delivery.trace.tracestate.empty()) request.headers.push_back({"tracestate", delivery.trace.tracestate});
@@ -60,8 +61,8 @@ void deliver_to(net::Handler& handler, const std::string& app_id, std::chrono::m
         const pubsub::ResponseVerdict verdict = pubsub::verdict_of_response(answer->status, answer->body);
         done(verdict.verdict);
       });
-  handler.handle(net::make_in_process_exchange(std::move(request), std::string(*delivery.body), std::move(context),
-                                               std::move(sink)));
+  handler.handle(
+      net::make_in_process_exchange(std::move(request), std::move(delivery.body), std::move(context), std::move(sink)));
 }
 
 void deliver_bulk_to(net::Handler& handler, const std::string& app_id, std::chrono::milliseconds timeout,

@@ -169,11 +169,7 @@ void ExternalCall::answer_failed(const Error& error) {
     exchange_->abort();
     return end();
   }
-  std::string cause = error.message;
-  if (error.code == Code::kUnavailable && cause.contains("Connection refused")) {
-    cause = fmt::format("dial tcp {}:{}: connect: connection refused", lane_.options.host, lane_.options.port);
-  }
-  refuse(fmt::format("{} \"{}\": {}", capitalized(exchange_->head().method), url(), cause));
+  refuse(fmt::format("{} \"{}\": {}", capitalized(exchange_->head().method), url(), error.message));
 }
 
 void ExternalCall::refuse(std::string_view cause) {

@@ -158,5 +158,48 @@ TEST(GuestApp, ManyClientsOfEveryKindAtOnce) {
   EXPECT_GE(rig.made(), 240 / 7);
 }
 
+TEST(GuestApp, AnotherModuleTakesOverWhatComesAfterIt) {
+  for (const std::size_t instances : {1, 4}) {
+    Rig rig(2);
+    rig.options.min_instances = 1;
+    rig.options.max_instances = instances;
+    Served served(rig, "suspend 20; hello");
+    ASSERT_TRUE(served.app->warm_up());
+    // More than there are instances: some wait for one of the module that they have come to.
+    std::vector<std::unique_ptr<RawClient>> before;
+    for (int i = 0; i < 8; ++i) before.push_back(std::make_unique<RawClient>(served.port()));
+    for (const auto& client : before) client->send(get(""));
+    ASSERT_TRUE(served.app->replace(rig.program("status 204"), 10s));
+    for (const auto& client : before) {
+      EXPECT_THAT(client->read_answer(), testing::AnyOf(HasSubstr("\r\n\r\nhello"), StartsWith("HTTP/1.1 204 ")));
+    }
+    for (const auto& client : before) client->send(get(""));
+    for (const auto& client : before) EXPECT_THAT(client->read_answer(), StartsWith("HTTP/1.1 204 "));
+  }
+}
+
+TEST(GuestApp, AModuleThatDoesNotStartTakesNoPlace) {
+  Rig rig(2);
+  rig.options.min_instances = 1;
+  Served served(rig, "hello");
+  ASSERT_TRUE(served.app->warm_up());
+  EXPECT_FALSE(served.app->replace(rig.program("fails-to-start; status 204"), 10s));
+  RawClient client(served.port());
+  client.send(get(""));
+  EXPECT_THAT(client.read_answer(), HasSubstr("\r\n\r\nhello"));
+}
+
+TEST(GuestApp, ACallWithoutEndDoesNotHoldTheModuleBefore) {
+  Rig rig(2);
+  Served served(rig, "from-header");
+  RawClient endless(served.port());
+  endless.send(get("never-answer"));
+  ASSERT_TRUE(wait_for([&] { return rig.made() == 1; }));
+  ASSERT_TRUE(served.app->replace(rig.program("hello"), 50ms));
+  RawClient client(served.port());
+  client.send(get(""));
+  EXPECT_THAT(client.read_answer(), HasSubstr("\r\n\r\nhello"));
+}
+
 }  // namespace
 }  // namespace tandem::app

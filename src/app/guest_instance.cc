@@ -93,16 +93,28 @@ void GuestInstance::give_back_exchange() {
   exchange_.reset();
 }
 
-void GuestInstance::start(std::unique_ptr<net::Exchange> exchange) {
+void GuestInstance::start(Work work) {
+  exchange_ = std::move(work.exchange);
+  event_ = std::move(work.event);
+  if (exchange_) return start_exchange();
+  begin(event_->context().deadline, event_->context().trace);
+  answer_over_ = body_over_ = true;
+  event_->begin(*instance_);
+}
+
+void GuestInstance::begin(SteadyTime deadline, TraceContext trace) {
   busy_ = true;
-  answer_over_ = false;
   ++token_->call;
-  exchange_ = std::move(exchange);
-  CallContext& incoming = exchange_->context();
-  call_.trace = std::move(incoming.trace);
+  call_.trace = std::move(trace);
   started_ = Clock::now();
-  deadline_ = std::min(incoming.deadline, started_ + shared_.options.request_timeout);
+  deadline_ = std::min(deadline, started_ + shared_.options.request_timeout);
   call_.deadline = deadline_;
+}
+
+void GuestInstance::start_exchange() {
+  CallContext& incoming = exchange_->context();
+  begin(incoming.deadline, std::move(incoming.trace));
+  answer_over_ = false;
   fill_request(exchange_->head());
   const std::optional<std::string_view> body = exchange_->body().take_whole();
   request_.body = engine::span(body.value_or(std::string_view{}));
@@ -117,8 +129,10 @@ engine::PollState GuestInstance::poll() { return instance_->poll(); }
 
 void GuestInstance::expire() {
   shared_.log.warn("tandem.app", "a call ran out of time and its instance was stopped",
-                   {{"target", engine::view(request_.target)}, {"trace_id", trace_id()}});
-  if (exchange_) {
+                   {{"target", event_ ? event_->name() : engine::view(request_.target)}, {"trace_id", trace_id()}});
+  if (event_) {
+    event_->end(fail(Code::kDeadlineExceeded, "the app did not answer in time"));
+  } else if (exchange_) {
     answer_text(*exchange_, 504, "the app did not answer in time\n");
   } else if (stream_) {
     stream_->cut();
@@ -192,6 +206,7 @@ engine::Fields GuestInstance::request_trailers() {
 }
 
 void GuestInstance::on_want_body() {
+  if (event_) return;
   request_body().read([token = token_, call = token_->call](Result<std::string_view> piece) {
     if (!token->instance || token->call != call || !token->instance->busy_) return;
     engine::Instance& instance = *token->instance->instance_;
@@ -206,8 +221,27 @@ void GuestInstance::on_want_body() {
   });
 }
 
+void GuestInstance::call_over(GuestObserver::End end) {
+  const Clock::time_point now = Clock::now();
+  shared_.observer.call_ended(end, now - started_);
+  idle_since_ = now;
+  busy_ = false;
+}
+
+void GuestInstance::finish_event(engine::Outcome outcome, std::string_view error) {
+  // What the end of it sets off finds the instance as it is.
+  const std::unique_ptr<host::GuestCall> event = std::move(event_);
+  const bool failed = outcome == engine::Outcome::kFailed;
+  call_over(failed ? GuestObserver::End::kTrapped : GuestObserver::End::kAnswered);
+  if (!failed) return event->end({});
+  shared_.log.error("tandem.app", "the guest failed",
+                    {{"error", error}, {"export", event->name()}, {"trace_id", trace_id()}});
+  event->end(fail(Code::kInternal, "the app failed: " + std::string(error)));
+}
+
 void GuestInstance::on_done(engine::Outcome outcome, bool answered, std::string_view error) {
   using End = GuestObserver::End;
+  if (event_) return finish_event(outcome, error);
   End end = End::kAnswered;
   if (outcome == engine::Outcome::kFailed) {
     end = End::kTrapped;
@@ -218,10 +252,7 @@ void GuestInstance::on_done(engine::Outcome outcome, bool answered, std::string_
     shared_.log.error("tandem.app", "the guest returned without an answer", {{"trace_id", trace_id()}});
     answer_text(*exchange_, 502, "the app gave no answer\n");
   }
-  const Clock::time_point now = Clock::now();
-  shared_.observer.call_ended(end, now - started_);
-  idle_since_ = now;
-  busy_ = false;
+  call_over(end);
   if (stream_) {
     stream_->detach();
     stream_.reset();

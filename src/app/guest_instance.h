@@ -1,4 +1,5 @@
-// One instance of an app's guest and the call that it runs: between an Exchange and the engine's events.
+// One instance of an app's guest and the call that it runs: between an Exchange and the engine's events, or a call of
+// another export (host/guest_call.h).
 //
 // Owned by its GuestPool; that worker's thread only. start() takes a call when the instance is idle; poll() runs it,
 // through the pool's PollGate. The exchange is given back when its answer is over and its body is read, even if the
@@ -17,6 +18,7 @@
 #include "app/outbound.h"
 #include "base/log.h"
 #include "engine/instance.h"
+#include "host/guest_call.h"
 #include "host/guest_caller.h"
 #include "net/worker.h"
 
@@ -31,6 +33,18 @@ struct GuestContext {
   net::Worker& worker;
   Outbound& outbound;
   GuestObserver& observer;
+  host::GuestExports exports;
+  std::shared_ptr<configuration::Listener> updates;  // of configuration, on their way to the app; null: it takes none
+};
+
+// What an instance is given to do: one of the two.
+struct Work {
+  std::unique_ptr<net::Exchange> exchange;
+  std::unique_ptr<host::GuestCall> event;
+
+  // Nobody waits for it any more.
+  bool gone() const { return exchange && exchange->gone(); }
+  SteadyTime deadline() const { return exchange ? exchange->context().deadline : event->context().deadline; }
 };
 
 class GuestPool;
@@ -43,7 +57,7 @@ class GuestInstance final : public host::GuestCaller {
   ~GuestInstance() override;
 
   // Only while idle. Poll afterwards.
-  void start(std::unique_ptr<net::Exchange> exchange);
+  void start(Work work);
   // Inside the pool's gate only. What it leaves in finished() is destroyed after it.
   engine::PollState poll();
   // The call has run out of time: answers for it. The instance must be destroyed then.
@@ -62,7 +76,9 @@ class GuestInstance final : public host::GuestCaller {
   const CallContext& context() const override { return call_; }
   Executor& executor() override { return shared_.worker; }
   std::size_t worker_index() const override { return shared_.worker.index(); }
+  std::shared_ptr<configuration::Listener> configuration_listener() override { return shared_.updates; }
   host::HostServices& services() override { return shared_.services; }
+  const host::GuestSettings& settings() const override { return shared_.options.settings; }
 
   // engine::InstanceEvents
   void on_wake() override;
@@ -88,6 +104,10 @@ class GuestInstance final : public host::GuestCaller {
   };
 
   GuestInstance(GuestPool& pool, GuestContext& context);
+  void begin(SteadyTime deadline, TraceContext trace);
+  void start_exchange();
+  void finish_event(engine::Outcome outcome, std::string_view error);
+  void call_over(GuestObserver::End end);
   void fill_request(const net::RequestHead& head);
   void own_request();
   net::BodySource& request_body();
@@ -106,6 +126,7 @@ class GuestInstance final : public host::GuestCaller {
   std::unique_ptr<net::Exchange> exchange_;  // until the answer streams
   std::shared_ptr<AnswerStream> stream_;     // from then on
   std::unique_ptr<net::Exchange> finished_;
+  std::unique_ptr<host::GuestCall> event_;  // a call of another export: there is no exchange then
   tdm_request request_{};
   std::vector<tdm_header> request_headers_;
   std::vector<tdm_header> trailers_;

@@ -8,11 +8,15 @@
 #include <string_view>
 
 #include "config/app_file.h"
+#include "host/guest_caller.h"
+#include "host/guest_exports.h"
 
 namespace tandem::app {
 
 struct GuestOptions {
   std::string app_id;
+  host::GuestExports exports;  // of the module that it begins with
+  host::GuestSettings settings;
   config::Isolation isolation = config::Isolation::kInstance;
   std::size_t min_instances = 0;    // kept although idle, in the whole process
   std::size_t max_instances = 256;  // alive at once, in the whole process

@@ -23,26 +23,36 @@ GuestPool::GuestPool(GuestContext context, PollGate& gate, std::size_t min, std:
 GuestPool::~GuestPool() { ticker_->pool = nullptr; }
 
 void GuestPool::handle(std::unique_ptr<net::Exchange> exchange) {
-  if (gate_.polling()) {
-    // One guest calls another: it runs when the caller's poll is over.
-    gate_.defer([this, exchange = std::move(exchange)]() mutable { dispatch(std::move(exchange)); });
-    return;
+  if (!context_.exports.http) {
+    return exchange->respond(404, kPlainText, "the app takes no HTTP: its guest does not export wasi:http\n");
   }
-  dispatch(std::move(exchange));
+  accept({.exchange = std::move(exchange), .event = nullptr});
 }
 
-void GuestPool::dispatch(std::unique_ptr<net::Exchange> exchange) {
-  if (stopping_) return refuse(*exchange);
+void GuestPool::call(std::unique_ptr<host::GuestCall> event) {
+  accept({.exchange = nullptr, .event = std::move(event)});
+}
+
+void GuestPool::accept(Work work) {
+  if (gate_.polling()) {
+    // One guest calls another: it runs when the caller's poll is over.
+    gate_.defer([this, work = std::move(work)]() mutable { dispatch(std::move(work)); });
+    return;
+  }
+  dispatch(std::move(work));
+}
+
+void GuestPool::dispatch(Work work) {
+  if (stopping_) return refuse(work);
   const Result<GuestInstance*> guest = take();
-  if (!guest) return refuse(*exchange, guest.error());
-  if (*guest != nullptr) return start(**guest, std::move(exchange));
+  if (!guest) return refuse(work, guest.error());
+  if (*guest != nullptr) return start(**guest, std::move(work));
   if (queue_.size() >= context_.options.max_queue) {
     context_.observer.call_ended(GuestObserver::End::kRejected, {});
-    return refuse(*exchange);
+    return refuse(work);
   }
-  const auto deadline =
-      std::min(exchange->context().deadline, GuestInstance::Clock::now() + context_.options.request_timeout);
-  queue_.push_back({std::move(exchange), deadline});
+  const auto deadline = std::min(work.deadline(), GuestInstance::Clock::now() + context_.options.request_timeout);
+  queue_.push_back({std::move(work), deadline});
   arm();
 }
 
@@ -66,9 +76,9 @@ Result<GuestInstance*> GuestPool::make() {
   return guests_.back().get();
 }
 
-void GuestPool::start(GuestInstance& guest, std::unique_ptr<net::Exchange> exchange) {
+void GuestPool::start(GuestInstance& guest, Work work) {
   ++busy_;
-  guest.start(std::move(exchange));
+  guest.start(std::move(work));
   arm();
   run(guest);
 }
@@ -115,30 +125,33 @@ void GuestPool::remove(GuestInstance& guest) {
 void GuestPool::serve_queue() {
   while (!queue_.empty() && !stopping_) {
     Result<GuestInstance*> guest = nullptr;
-    const bool gone = queue_.front().exchange->gone();
+    const bool gone = queue_.front().work.gone();
     if (!gone) {
       guest = take();
       if (guest && *guest == nullptr) return;
     }
-    std::unique_ptr<net::Exchange> exchange = std::move(queue_.front().exchange);
+    Work work = std::move(queue_.front().work);
     queue_.pop_front();
     if (gone) continue;
     if (guest) {
-      start(**guest, std::move(exchange));
+      start(**guest, std::move(work));
     } else {
-      refuse(*exchange, guest.error());
+      refuse(work, guest.error());
     }
   }
+  check_stopped();
 }
 
-void GuestPool::refuse(net::Exchange& exchange, const Error& why) {
+void GuestPool::refuse(Work& work, const Error& why) {
   context_.log.error("tandem.app", "an instance could not be made", {{"error", why.message}});
   context_.observer.call_ended(GuestObserver::End::kRejected, {});
-  refuse(exchange);
+  refuse(work);
 }
 
-void GuestPool::refuse(net::Exchange& exchange) {
-  exchange.respond(503, kRetryAfter, "the app is busy or stopping; try again\n");
+void GuestPool::refuse(Work& work) {
+  constexpr std::string_view kWhy = "the app is busy or stopping; try again";
+  if (work.event) return work.event->end(fail(Code::kUnavailable, std::string(kWhy)));
+  work.exchange->respond(503, kRetryAfter, std::string(kWhy) + "\n");
 }
 
 void GuestPool::arm() {
@@ -160,15 +173,19 @@ void GuestPool::tick() {
     --busy_;
     remove(*guest);
   }
-  std::vector<std::unique_ptr<net::Exchange>> late;
+  std::vector<Work> late;
   std::erase_if(queue_, [&](Waiting& waiting) {
     if (waiting.deadline > now) return false;
-    late.push_back(std::move(waiting.exchange));
+    late.push_back(std::move(waiting.work));
     return true;
   });
-  for (const auto& exchange : late) {
+  for (const Work& work : late) {
     context_.observer.call_ended(GuestObserver::End::kDeadline, {});
-    exchange->respond(504, kPlainText, "the app had no instance free in time\n");
+    if (work.event) {
+      work.event->end(fail(Code::kDeadlineExceeded, "the app had no instance free in time"));
+    } else {
+      work.exchange->respond(504, kPlainText, "the app had no instance free in time\n");
+    }
   }
   if (!expired.empty()) serve_queue();
   check_stopped();
@@ -202,16 +219,23 @@ Status GuestPool::warm_up() {
   return {};
 }
 
+void GuestPool::when_idle(Task idle) {
+  idle_once_ = std::move(idle);
+  check_stopped();
+}
+
 void GuestPool::stop(Task idle) {
   stopping_ = true;
   stopped_ = std::move(idle);
-  for (Waiting& waiting : queue_) refuse(*waiting.exchange);
+  for (Waiting& waiting : queue_) refuse(waiting.work);
   queue_.clear();
   check_stopped();
 }
 
 void GuestPool::check_stopped() {
-  if (stopping_ && busy_ == 0 && stopped_) std::exchange(stopped_, nullptr)();
+  if (busy_ > 0) return;
+  if (queue_.empty() && idle_once_) std::exchange(idle_once_, nullptr)();
+  if (stopping_ && stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void GuestPool::clear() {

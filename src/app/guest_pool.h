@@ -20,13 +20,18 @@ class GuestPool final : public net::Handler {
   GuestPool(GuestContext context, PollGate& gate, std::size_t min, std::size_t max);
   ~GuestPool() override;
 
+  // An app without an HTTP export answers 404.
   void handle(std::unique_ptr<net::Exchange> exchange) override;
+  // A call of another export; in the order of arrival with the requests.
+  void call(std::unique_ptr<host::GuestCall> event);
 
   // An instance's waker fired.
   void run(GuestInstance& guest);
 
   // Makes the instances that `min` asks for, so that a module that cannot start is known at once.
   Status warm_up();
+  // `idle` runs once, as soon as no call is under way or waits: perhaps now.
+  void when_idle(Task idle);
   // Refuses new calls from now on; `idle` runs when none is left, at once when none is there.
   void stop(Task idle);
   // Stops the guests wherever they are.
@@ -37,7 +42,7 @@ class GuestPool final : public net::Handler {
 
  private:
   struct Waiting {
-    std::unique_ptr<net::Exchange> exchange;
+    Work work;
     GuestInstance::Clock::time_point deadline;
   };
   // The clock of deadlines and idle time-outs outlives nothing: it looks here first.
@@ -45,16 +50,17 @@ class GuestPool final : public net::Handler {
     GuestPool* pool;
   };
 
-  void dispatch(std::unique_ptr<net::Exchange> exchange);
+  void accept(Work work);
+  void dispatch(Work work);
   // One that is idle, or a new one; null: there is none now, and there will be when one of the pool's is done.
   Result<GuestInstance*> take();
   Result<GuestInstance*> make();
-  void start(GuestInstance& guest, std::unique_ptr<net::Exchange> exchange);
+  void start(GuestInstance& guest, Work work);
   void finished(GuestInstance& guest, engine::PollState state);
   void remove(GuestInstance& guest);
   void serve_queue();
-  void refuse(net::Exchange& exchange);
-  void refuse(net::Exchange& exchange, const Error& why);
+  static void refuse(Work& work);
+  void refuse(Work& work, const Error& why);
   void arm();
   void tick();
   void arm_sweep();
@@ -73,6 +79,7 @@ class GuestPool final : public net::Handler {
   bool sweep_armed_ = false;  // sweep() is due
   bool stopping_ = false;
   Task stopped_;
+  Task idle_once_;
   const std::shared_ptr<Ticker> ticker_;
 };
 

@@ -8,34 +8,13 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace tandem {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// The length of the well-formed UTF-8 sequence at the start of `text`, or 0 (Unicode 15, table 3-7).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return text.empty() ? 0 : 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-    if (lead == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
 
 void append_utf8(std::string& out, std::uint32_t point) {
   if (point < 0x80) {
@@ -68,31 +47,54 @@ std::size_t end_of_plain(std::string_view text, std::size_t at) {
   return at;
 }
 
-// Checks text against the grammar. Its stack is a string of the brackets that are open, so depth costs a byte a level.
+// As Go's scanner shows a byte: a character of Latin-1 in single quotes.
+std::string quoted(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  if (c == '\'') return R"('\'')";
+  if (c == '\\') return R"('\\')";
+  for (const auto& [known, letter] :
+       {std::pair('\a', 'a'), std::pair('\b', 'b'), std::pair('\f', 'f'), std::pair('\n', 'n'), std::pair('\r', 'r'),
+        std::pair('\t', 't'), std::pair('\v', 'v')}) {
+    if (c == known) return fmt::format("'\\{}'", letter);
+  }
+  if (byte < 0x20 || byte == 0x7F) return fmt::format("'\\x{:02x}'", byte);
+  if (byte >= 0x80 && (byte <= 0xA0 || byte == 0xAD)) return fmt::format("'\\u{:04x}'", byte);
+  std::string text = "'";
+  append_utf8(text, byte);
+  return text + "'";
+}
+
+// Checks text against the grammar. A mistake is told in the words of Go's encoding/json, which clients of Dapr know.
+// Its stack is a string of the brackets that are open, so depth costs a byte a level.
 class Checker final {
  public:
   explicit Checker(std::string_view text) : text_(text) {}
 
   Result<std::string_view> check() {
     auto found = check_prefix();
-    if (!found) return found;
-    skip_space();
-    if (at_ != text_.size()) {
-      return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: text after the value", at_));
+    if (!found) {
+      if (at_ >= text_.size()) found.error().message = "unexpected end of JSON input";
+      return found;
     }
-    return found;
+    skip_space();
+    if (at_ == text_.size()) return found;
+    wrong("after top-level value");
+    return fail(Code::kInvalidArgument, std::move(mistake_));
   }
 
   Result<std::string_view> check_prefix() {
     skip_space();
     const std::size_t begin = at_;
-    if (!value()) return fail(Code::kInvalidArgument, fmt::format("invalid JSON at byte {}: {}", at_, mistake_));
-    return text_.substr(begin, at_ - begin);
+    if (value()) return text_.substr(begin, at_ - begin);
+    // What json.Decoder says of a body that ends too early.
+    if (at_ >= text_.size()) mistake_ = begin >= text_.size() ? "EOF" : "unexpected EOF";
+    return fail(Code::kInvalidArgument, std::move(mistake_));
   }
 
  private:
-  bool wrong(std::string_view mistake) {
-    mistake_ = mistake;
+  // The byte here has no place `where`; or, at the end, one is missing.
+  bool wrong(std::string_view where) {
+    if (at_ < text_.size()) mistake_ = fmt::format("invalid character {} {}", quoted(text_[at_]), where);
     return false;
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -104,10 +106,13 @@ class Checker final {
     std::string open;
     for (;;) {
       skip_space();
-      if (at_ >= text_.size()) return wrong("unexpected end");
+      if (at_ >= text_.size()) return false;
       const char c = text_[at_];
       if (c == '{' || c == '[') {
-        if (open.size() >= kMaxJsonDepth) return wrong("nested too deeply");
+        if (open.size() >= kMaxJsonDepth) {
+          mistake_ = "exceeded max depth";
+          return false;
+        }
         const char close = c == '{' ? '}' : ']';
         ++at_;
         skip_space();
@@ -130,7 +135,7 @@ class Checker final {
           open.pop_back();
           continue;
         }
-        if (peek() != ',') return wrong("expected a comma or a closing bracket");
+        if (peek() != ',') return wrong(open.back() == '}' ? "after object key:value pair" : "after array element");
         ++at_;
         if (open.back() == '}' && !member_name()) return false;
         break;
@@ -140,10 +145,10 @@ class Checker final {
 
   bool member_name() {
     skip_space();
-    if (peek() != '"') return wrong("expected a member name");
+    if (peek() != '"') return wrong("looking for beginning of object key string");
     if (!string()) return false;
     skip_space();
-    if (peek() != ':') return wrong("expected a colon");
+    if (peek() != ':') return wrong("after object key");
     ++at_;
     return true;
   }
@@ -159,34 +164,38 @@ class Checker final {
   }
 
   bool word(std::string_view expected) {
-    if (!text_.substr(at_).starts_with(expected)) return wrong("expected a value");
-    at_ += expected.size();
+    for (const char c : expected) {
+      if (peek() != c) return wrong(fmt::format("in literal {} (expecting '{}')", expected, c));
+      ++at_;
+    }
     return true;
   }
 
-  bool digits() {
+  bool digits(std::string_view where) {
     const std::size_t begin = at_;
     while (is_digit(peek())) ++at_;
-    return at_ > begin || wrong("expected a digit");
+    return at_ > begin || wrong(where);
   }
 
   bool number() {
-    if (peek() == '-') ++at_;
+    std::string_view where = "looking for beginning of value";
+    if (peek() == '-') {
+      ++at_;
+      where = "in numeric literal";
+    }
     if (peek() == '0') {
       ++at_;
-    } else if (!is_digit(peek())) {
-      return wrong("expected a value");
-    } else if (!digits()) {
+    } else if (!digits(where)) {
       return false;
     }
     if (peek() == '.') {
       ++at_;
-      if (!digits()) return false;
+      if (!digits("after decimal point in numeric literal")) return false;
     }
     if (peek() == 'e' || peek() == 'E') {
       ++at_;
       if (peek() == '+' || peek() == '-') ++at_;
-      if (!digits()) return false;
+      if (!digits("in exponent of numeric literal")) return false;
     }
     return true;
   }
@@ -203,35 +212,38 @@ class Checker final {
         at_ = end_of_plain(text_, at_);
         continue;
       }
-      if (static_cast<unsigned char>(c) < 0x20) return wrong("control character in a string");
+      if (static_cast<unsigned char>(c) < 0x20) return wrong("in string literal");
       if (c == '\\') {
         if (!escape()) return false;
         continue;
       }
       const std::size_t length = utf8_length(text_.substr(at_));
-      if (length == 0) return wrong("not UTF-8");
+      if (length == 0) return wrong("in string literal, which is not UTF-8");
       at_ += length;
     }
-    return wrong("unexpected end of a string");
+    return false;
   }
 
   bool escape() {
     ++at_;
     const char c = peek();
-    ++at_;
     if (c != 'u') {
-      if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos || c == '\0') return wrong("unknown escape");
+      if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos || c == '\0') {
+        return wrong("in string escape code");
+      }
+      ++at_;
       return true;
     }
+    ++at_;
     for (int i = 0; i < 4; ++i, ++at_) {
-      if (hex_digit(peek()) < 0) return wrong("expected four hexadecimal digits");
+      if (hex_digit(peek()) < 0) return wrong("in \\u hexadecimal character escape");
     }
     return true;
   }
 
   std::string_view text_;
   std::size_t at_ = 0;
-  std::string_view mistake_;
+  std::string mistake_;
 };
 
 // The cursors below read checked text only, so they look for ends and no more.

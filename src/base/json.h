@@ -20,9 +20,11 @@ inline constexpr std::size_t kMaxJsonDepth = 10'000;
 
 enum class JsonKind { kNull, kBool, kNumber, kString, kArray, kObject };
 
-// The one value in `text` without the white space around it. Fails with kInvalidArgument and the offset of the mistake.
+// The one value in `text` without the white space around it. Fails with kInvalidArgument, in the words of
+// Go's json.Unmarshal.
 Result<std::string_view> parse_json(std::string_view text);
-// The value that `text` begins with, whatever follows it: so Go's json.Decoder reads most bodies of Dapr's API.
+// The value that `text` begins with, whatever follows it: so Go's json.Decoder reads most bodies of Dapr's
+// API, and fails.
 Result<std::string_view> parse_json_prefix(std::string_view text);
 
 JsonKind json_kind(std::string_view value);

@@ -87,7 +87,7 @@ Result<ModuleFacts> look_at(const std::string& path, std::string cache_folder) {
   facts.kind = (*module)->kind();
   facts.names = (*module)->names();
   facts.missing = (*linker)->missing(**module);
-  if (facts.missing.empty() && facts.kind != engine::ModuleKind::kLibrary && facts.kind != engine::ModuleKind::kCore) {
+  if (facts.missing.empty() && can_run(facts)) {
     if (auto program = engine::Program::make(**module, **linker, {}); !program) {
       facts.link_error = program.error().message;
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "config/text.h"
+#include "host/guest_exports.h"
 
 namespace tandem::cli {
 namespace {
@@ -28,10 +29,12 @@ constexpr auto kGrants = std::to_array<Grant>({
     {"wasi_snapshot_preview1.", "only folders of --mount and variables of --env"},
     {"tandem:dapr/", "the components of --resources-path that the app may use"},
     {"wasi:keyvalue/", "the state stores of --resources-path"},
+    {"wasmcloud:messaging/", "the pubsubs of --resources-path"},
+    {"wasi:messaging/", "the pubsubs of --resources-path"},
 });
 
-constexpr auto kSdkPackages =
-    std::to_array<std::string_view>({"tandem:dapr/", "wasi:keyvalue/", "wasi:config/", "wasi:messaging/"});
+constexpr auto kSdkPackages = std::to_array<std::string_view>(
+    {"tandem:dapr/", "wasi:keyvalue/", "wasi:config/", "wasi:messaging/", "wasmcloud:messaging/"});
 
 struct SplitName {
   std::string_view package;
@@ -98,6 +101,14 @@ std::string_view sdk_import(const ModuleFacts& facts) {
   return types;
 }
 
+// An export by which events come; empty: there is none.
+std::string_view event_export(const ModuleFacts& facts) {
+  for (const Name& name : facts.names) {
+    if (host::takes_events(name)) return name.name;
+  }
+  return {};
+}
+
 bool exports_http_of_wasi_3(const ModuleFacts& facts) {
   return std::any_of(facts.names.begin(), facts.names.end(), [](const Name& name) {
     return name.direction == Name::Direction::kExport && name.name.starts_with("wasi:http/handler@0.3");
@@ -105,6 +116,12 @@ bool exports_http_of_wasi_3(const ModuleFacts& facts) {
 }
 
 void classify(const ModuleFacts& facts, Inspection& out) {
+  if (const std::string_view events = event_export(facts); !events.empty()) {
+    out.kind = facts.kind == ModuleKind::kHttp ? "HTTP component" : "component that takes events";
+    out.blueprint = 3;
+    out.reason = fmt::format("it exports {}", events);
+    return;
+  }
   switch (facts.kind) {
     case ModuleKind::kHttp:
       out.kind = "HTTP component";
@@ -131,7 +148,7 @@ void classify(const ModuleFacts& facts, Inspection& out) {
       out.reason =
           exports_http_of_wasi_3(facts)
               ? "it exports wasi:http/handler of WASI 0.3; this version calls wasi:http/incoming-handler of 0.2"
-              : "it exports neither wasi:http/incoming-handler nor wasi:cli/run";
+              : "it exports neither wasi:http/incoming-handler nor wasi:cli/run, and no handler of events";
       return;
     case ModuleKind::kCore:
       out.kind = "core module";
@@ -149,14 +166,14 @@ void classify(const ModuleFacts& facts, Inspection& out) {
 void judge(const ModuleFacts& facts, Inspection& out) {
   if (!facts.missing.empty()) {
     out.verdict = fmt::format("it cannot run here: Tandem lacks {} of its imports", facts.missing.size());
-  } else if (facts.kind == ModuleKind::kLibrary || facts.kind == ModuleKind::kCore) {
-    out.verdict = "it cannot run here: tandem run serves HTTP components and commands";
+  } else if (!can_run(facts)) {
+    out.verdict = "it cannot run here: tandem run serves HTTP components, components that take events, and commands";
   } else if (!facts.link_error.empty()) {
     out.verdict = fmt::format("it cannot run here: {}", facts.link_error);
   } else {
     out.runs = true;
     out.verdict = fmt::format("it can run here{}: tandem run {}",
-                              facts.kind == ModuleKind::kHttp
+                              facts.kind == ModuleKind::kHttp || !event_export(facts).empty()
                                   ? ""
                                   : ", once for each request, whose body is its stdin, and its stdout the answer's",
                               config::printable(facts.file));
@@ -212,6 +229,11 @@ Inspection inspect(const ModuleFacts& facts) {
   for (NameGroup& one : out.lacking) one.grant.clear();
   judge(facts, out);
   return out;
+}
+
+bool can_run(const ModuleFacts& facts) {
+  if (facts.kind == ModuleKind::kLibrary) return !event_export(facts).empty();
+  return facts.kind != ModuleKind::kCore;
 }
 
 std::string to_text(const Inspection& in) {

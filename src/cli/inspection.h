@@ -42,6 +42,9 @@ struct ModuleFacts {
   std::string link_error;  // all imports are there by name, and linking still failed
 };
 
+// Whether its kind is one that tandem run serves.
+bool can_run(const ModuleFacts& facts);
+
 Inspection inspect(const ModuleFacts& facts);
 std::string to_text(const Inspection& inspection);
 // One object, with a line end.

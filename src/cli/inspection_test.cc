@@ -109,7 +109,21 @@ TEST(Inspection, OtherModulesHaveNoBlueprint) {
   facts.kind = ModuleKind::kCore;
   EXPECT_THAT(inspect(facts).reason, HasSubstr("no component"));
   EXPECT_FALSE(inspect(facts).runs);
-  EXPECT_THAT(inspect(facts).verdict, HasSubstr("serves HTTP components and commands"));
+  EXPECT_THAT(inspect(facts).verdict, HasSubstr("serves HTTP components, components that take events, and commands"));
+}
+
+TEST(Inspection, AComponentThatTakesEventsRuns) {
+  ModuleFacts facts{
+      .file = "l.wasm", .bytes = 1, .kind = ModuleKind::kLibrary, .names = {}, .missing = {}, .link_error = {}};
+  facts.names = {exported("tandem:dapr/topic-handler@0.1.0")};
+  EXPECT_EQ(inspect(facts).blueprint, 3);
+  EXPECT_EQ(inspect(facts).kind, "component that takes events");
+  EXPECT_EQ(inspect(facts).reason, "it exports tandem:dapr/topic-handler@0.1.0");
+  EXPECT_TRUE(inspect(facts).runs);
+  EXPECT_EQ(inspect(facts).verdict, "it can run here: tandem run l.wasm");
+  // Another version of it is another interface.
+  facts.names = {exported("tandem:dapr/topic-handler@0.9.0")};
+  EXPECT_FALSE(inspect(facts).runs);
 }
 
 TEST(Inspection, JsonHasTheSame) {

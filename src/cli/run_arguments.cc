@@ -164,6 +164,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   if (auto count = reader.take("--workers", integer(0, kMostWorkers)))
     options.workers = static_cast<std::size_t>(*count);
 
+  if (reader.flags().is_on("--watch")) options.modules = server::ProcessOptions::Modules::kWatched;
   options.guest_memory_bytes = reader.take("--total-memory-limit", parse_memory);
 
   reader.exclude("--cache-folder", "--no-cache", "give one of them");
@@ -179,6 +180,7 @@ void read_process(FlagReader& reader, RunArguments& out) {
   if (auto seconds = reader.take("--dapr-graceful-shutdown-seconds", integer(0, kMostShutdownSeconds))) {
     options.shutdown_limit = std::chrono::seconds(*seconds);
   }
+  if (auto time = reader.take("--dapr-block-shutdown-duration", parse_limit)) out.hold_stop = *time;
   out.log_level = reader.take("--log-level", parse_level).value_or(out.log_level);
   if (reader.flags().is_on("--log-as-json")) out.log_format = LogFormat::kJson;
 }

@@ -31,6 +31,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--app-listen-address", "ADDRESS", "where that port listens (default 127.0.0.1)", kApp},
     {kValue, "-P,--app-protocol", "PROTOCOL", "http, the only one in this version", kApp},
     {kValue, "--isolation", "instance|request", "reuse instances (default), or a fresh one a request", kApp},
+    {kSwitch, "--watch", "", "a module that changes takes the place of the one that runs, without a failed request",
+     kApp},
     {kSwitch, "--enable-app-health-check", "", "probe the app: while it is not healthy, Dapr does not call it", kApp},
     {kValue, "--app-health-check-path", "PATH", "what a probe asks the app for (default /healthz)", kApp},
     {kValue, "--app-health-probe-interval", "SECONDS", "between two probes (default 5)", kApp},
@@ -82,6 +84,8 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kValue, "--shutdown-limit", "TIME",
      "for requests in flight after a stop signal (default 5s); what is cut then makes the exit status 1", kProcess},
     {kValue, "--dapr-graceful-shutdown-seconds", "SECONDS", "the same in seconds", kProcess},
+    {kValue, "--dapr-block-shutdown-duration", "TIME",
+     "before that: no more events, all else is served until this time is over or the app is not healthy", kProcess},
 
     // The old name of --resources-path.
     {kValues, "--components-path", "", "", ""},
@@ -90,7 +94,6 @@ constexpr auto kFlags = std::to_array<Flag>({
     {kUnsupported, "--enable-profiling", "", kNoProfiling, ""},
     {kUnsupported, "--profile-port", "", kNoProfiling, ""},
     {kUnsupported, "--dapr-public-port", "", "is not supported yet: health and metadata are on --dapr-http-port", ""},
-    {kUnsupported, "--dapr-block-shutdown-duration", "", "is not supported yet; --shutdown-limit is the nearest", ""},
     {kUnsupported, "--app-health-port", "", kNoHealthPort, ""},
     {kUnsupported, "--placement-host-address", "", kNoControlPlane, ""},
     {kUnsupported, "--scheduler-host-address", "", kNoControlPlane, ""},

@@ -191,6 +191,32 @@ class AppFileReader final {
     }
     for (std::string_view key : {"allowedOutboundHosts", "allowed_outbound_hosts"}) read_outbound(in, key, out);
     read_files(in, out, base);
+    if (auto pubsub = in.text("messagingPubsub")) out.messaging_pubsub = *pubsub;
+    read_wasi_config(in, out);
+  }
+
+  void read_wasi_config(MapReader& in, AppSpec& out) {
+    const YamlNode* node = in.get("wasiConfig");
+    if (node == nullptr) return;
+    MapReader config = reader(node, in.path_of("wasiConfig"));
+    out.config_store = config.text_or("configurationStore", "");
+    out.config_secrets.clear();
+    const YamlNode* list = config.sequence("secrets");
+    for (std::size_t i = 0; list && i < list->items.size(); ++i) {
+      MapReader entry = reader(list->items[i].get(), fmt::format("{}[{}]", config.path_of("secrets"), i));
+      ConfigSecret secret{.name = entry.required_text("name"), .store = entry.required_text("secretStore")};
+      if (const YamlNode* ref = entry.get("secretKeyRef")) {
+        MapReader key_ref = reader(ref, entry.path_of("secretKeyRef"));
+        secret.secret = key_ref.required_text("name");
+        secret.key = key_ref.text_or("key", secret.secret);
+        key_ref.finish();
+      } else {
+        diagnostics_.error(entry.position(), fmt::format("{} is missing", entry.path_of("secretKeyRef")));
+      }
+      entry.finish();
+      out.config_secrets.push_back(std::move(secret));
+    }
+    config.finish();
   }
 
   // `instances: 4` is the most there may be; a map also takes the least.

@@ -32,6 +32,14 @@ struct FileMount {
   int line = 0;
 };
 
+// A secret that wasi:config gives the guest under a name.
+struct ConfigSecret {
+  std::string name;
+  std::string store;
+  std::string secret;
+  std::string key;  // of the secret
+};
+
 struct AppSpec {
   std::string app_id;
   std::string app_dir_path;
@@ -78,6 +86,10 @@ struct AppSpec {
   // Spin's form, already known to parse: see outbound_hosts.h.
   std::vector<std::string> allowed_outbound_hosts;
   std::vector<FileMount> files;
+  // What the standards' interfaces, which name no component, mean by default.
+  std::string messaging_pubsub;              // where messaging sends; empty: the first of the app's pubsubs
+  std::string config_store;                  // a configuration store behind wasi:config; empty: none
+  std::vector<ConfigSecret> config_secrets;  // secrets behind wasi:config
 
   std::string file;
   int line = 0;

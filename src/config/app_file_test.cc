@@ -34,6 +34,12 @@ apps:
   allowedOutboundHosts: ["https://example.com", "*://127.0.0.1:*"]
   files:
   - {source: ./data, destination: /data, readOnly: true}
+  messagingPubsub: bus
+  wasiConfig:
+    configurationStore: items
+    secrets:
+    - {name: password, secretStore: vault, secretKeyRef: {name: database, key: pw}}
+    - {name: token, secretStore: vault, secretKeyRef: {name: api}}
 - appID: orders
   module: /abs/orders.wasm
   resourcesPaths: [a, /b]
@@ -70,6 +76,14 @@ apps:
   EXPECT_EQ(checkout.files[0].source, "/srv/shop/checkout/data");
   EXPECT_EQ(checkout.files[0].destination, "/data");
   EXPECT_TRUE(checkout.files[0].read_only);
+  EXPECT_EQ(checkout.messaging_pubsub, "bus");
+  EXPECT_EQ(checkout.config_store, "items");
+  ASSERT_EQ(checkout.config_secrets.size(), 2U);
+  EXPECT_EQ(checkout.config_secrets[0].name, "password");
+  EXPECT_EQ(checkout.config_secrets[0].store, "vault");
+  EXPECT_EQ(checkout.config_secrets[0].secret, "database");
+  EXPECT_EQ(checkout.config_secrets[0].key, "pw");
+  EXPECT_EQ(checkout.config_secrets[1].key, "api") << "a secret with one value has its own name as key";
   const AppSpec& orders = file->apps[1];
   EXPECT_EQ(orders.module, "/abs/orders.wasm");
   EXPECT_THAT(orders.resources_paths, ElementsAre("/srv/shop/a", "/b"));
@@ -102,6 +116,8 @@ apps:
   daprHTTPPort: 3500
   files:
   - {source: x, path: relative}
+  wasiConfig:
+    secrets: [{name: x, secretStore: vault}]
 )",
                  "t.yaml", diagnostics);
   std::string all = diagnostics.to_string();
@@ -119,6 +135,7 @@ apps:
            "t.yaml:16: port 3500 is used twice: daprHTTPPort of \"twice\" and daprHTTPPort of \"twice\"\n",
            "t.yaml:16: apps[4].module is missing",
            "t.yaml:19: apps[4].files[0].destination must be an absolute path in the guest",
+           "t.yaml:21: apps[4].wasiConfig.secrets[0].secretKeyRef is missing\n",
        }) {
     EXPECT_THAT(all, HasSubstr(line));
   }

@@ -73,6 +73,9 @@ class Instance final {
     return numbers;
   }
 
+  // For calls of other exports than wasi:http's (tandem_wit.h).
+  tdm_instance* raw() { return raw_; }
+
   void body(std::string_view piece) { tdm_call_body(raw_, span(piece)); }
   void body_complete(Fields trailers) { tdm_call_body_end(raw_, true, trailers.data(), trailers.size()); }
   void body_broken() { tdm_call_body_end(raw_, false, nullptr, 0); }

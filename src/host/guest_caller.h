@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/call_context.h"
 #include "base/executor.h"
@@ -32,6 +34,23 @@ struct HostServices {
   std::size_t max_invoke_body_bytes = 4 << 20;
 };
 
+// What an app's tandem.yaml says of the standards' interfaces, which name no component.
+struct GuestSettings {
+  // A secret under the name by which wasi:config gives it.
+  struct NamedSecret {
+    std::string name;
+    std::string store;
+    std::string secret;
+    std::string key;  // of the secret
+  };
+
+  std::string messaging_pubsub;     // where messaging sends by default; empty: the first of the app's
+  std::string configuration_store;  // what wasi:config answers from too; empty: none
+  std::vector<NamedSecret> secrets;
+
+  bool has_config() const { return !configuration_store.empty() || !secrets.empty(); }
+};
+
 class GuestCaller : public engine::InstanceEvents {
  public:
   // Of the call that the guest is answering: its app id, deadline and trace.
@@ -40,6 +59,10 @@ class GuestCaller : public engine::InstanceEvents {
   virtual Executor& executor() = 0;
   virtual std::size_t worker_index() const = 0;
   virtual HostServices& services() = 0;
+  virtual const GuestSettings& settings() const {
+    static const GuestSettings kNone;
+    return kNone;
+  }
   // Who hears of the updates of configuration that the guest asks for: the app, on any worker, for as long as somebody
   // holds it. Null: it cannot be told.
   virtual std::shared_ptr<configuration::Listener> configuration_listener() { return nullptr; }

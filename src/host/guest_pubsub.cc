@@ -1,5 +1,6 @@
 #include "host/guest_pubsub.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -43,7 +44,45 @@ void publish_many(void* user, tdm_str pubsub, tdm_str topic, const tdm_publish_e
       });
 }
 
+Result<std::string> pubsub_of(GuestCaller& guest, tdm_str identifier) {
+  return find_pubsub(guest.services().pubsub, guest.context().app_id, view(identifier),
+                     guest.settings().messaging_pubsub);
+}
+
+void send(void* user, tdm_str identifier, tdm_str topic, const tdm_publish_entry* entry, tdm_reply* reply) noexcept {
+  GuestCaller& guest = caller_of(user);
+  const Result<std::string> name = pubsub_of(guest, identifier);
+  if (!name) return GuestReply(reply).error(name.error());
+  if (entry->entry_id.ptr != nullptr) {
+    return GuestReply(reply).error(
+        {Code::kUnimplemented, {}, "reply-to is not supported: a message of Dapr's pub/sub has no reply"});
+  }
+  publish(user, span(*name), topic, entry, reply);
+}
+
+void find_pubsub_of(void* user, tdm_str identifier, tdm_reply* reply) noexcept {
+  Result<std::string> name = pubsub_of(caller_of(user), identifier);
+  if (!name) return GuestReply(reply).error(name.error());
+  GuestReply(reply).value(share(std::move(*name)));
+}
+
 }  // namespace
+
+Result<std::string> find_pubsub(const pubsub::PubsubService& service, std::string_view app_id,
+                                std::string_view identifier, std::string_view preferred) {
+  const std::vector<std::string> names = service.broker_names(app_id);
+  const auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
+  const bool wants_default = identifier.empty() || identifier == "default";
+  if (has(identifier)) return std::string(identifier);
+  if (wants_default && !preferred.empty()) {
+    if (has(preferred)) return std::string(preferred);
+    return fail(Code::kNotFound, "app " + std::string(app_id) + " has no pubsub called \"" + std::string(preferred) +
+                                     "\", which its messagingPubsub names");
+  }
+  if (wants_default && !names.empty()) return names.front();
+  return fail(Code::kNotFound,
+              "app " + std::string(app_id) + " has no pubsub called \"" + std::string(identifier) + "\"");
+}
 
 Result<BulkCall> bulk_call(const tdm_publish_entry* entries, std::size_t count) {
   BulkCall call;
@@ -54,8 +93,8 @@ Result<BulkCall> bulk_call(const tdm_publish_entry* entries, std::size_t count) 
                            .data = view(entry.data),
                            .content_type = std::string(view(entry.content_type)),
                            .metadata = metadata_of(entry.metadata, entry.metadata_count)};
-    const auto found = find_raw_payload(made.metadata);
-    const std::string raw = found == made.metadata.end() ? std::string() : found->second;
+    const auto found = find_raw_payload(*made.metadata);
+    const std::string raw = found == made.metadata->end() ? std::string() : found->second;
     if (raw != first_raw.value_or(raw)) {
       return fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER",
                   "entry " + made.entry_id + ": rawPayload must be the same for all entries of one call");
@@ -68,7 +107,8 @@ Result<BulkCall> bulk_call(const tdm_publish_entry* entries, std::size_t count) 
 }
 
 const tdm_pubsub_vtable& pubsub_vtable() {
-  static constexpr tdm_pubsub_vtable kTable = {.publish = publish, .publish_many = publish_many};
+  static constexpr tdm_pubsub_vtable kTable = {
+      .publish = publish, .publish_many = publish_many, .send = send, .find_pubsub = find_pubsub_of};
   return kTable;
 }
 

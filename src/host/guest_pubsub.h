@@ -1,4 +1,4 @@
-// tandem:dapr/pubsub for guests: the table behind the WIT interface, over PubsubService.
+// tandem:dapr/pubsub for guests, and messaging's: the table behind the WIT interfaces, over PubsubService.
 //
 // Runs on the worker that polls the calling guest; a late completion comes back there. Failures are the service's.
 #pragma once
@@ -15,6 +15,11 @@ namespace tandem::host {
 
 // Lives as long as the process.
 const tdm_pubsub_vtable& pubsub_vtable();
+
+// The pubsub that messaging means by an identifier: the name of one. "" and "default" are, unless a pubsub has that
+// name, what the app's settings name, else the first of the app's pubsubs in the order of their names. kNotFound: none.
+Result<std::string> find_pubsub(const pubsub::PubsubService& service, std::string_view app_id,
+                                std::string_view identifier, std::string_view preferred);
 
 // The views live as long as the guest's call.
 struct BulkCall {

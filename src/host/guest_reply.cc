@@ -20,13 +20,6 @@ tdm_bytes lend(SharedBytes bytes) {
   return {(*owner)->data(), (*owner)->size(), owner, [](void* owner) { delete static_cast<SharedBytes*>(owner); }};
 }
 
-std::vector<tdm_header> spans_of(const Metadata& metadata) {
-  std::vector<tdm_header> spans;
-  spans.reserve(metadata.size());
-  for (const auto& [name, value] : metadata) spans.push_back({span(name), span(value)});
-  return spans;
-}
-
 // The C form of an item, with what it points to. Does not move: the item points into it.
 class ItemForm final {
  public:
@@ -169,6 +162,13 @@ void GuestReply::settings(Result<configuration::Items> result) {
     settings.push_back({span(key), span(item.value), span(item.version), its.data(), its.size()});
   }
   tdm_reply_settings(take(), settings.data(), settings.size());
+}
+
+std::vector<tdm_header> spans_of(const Metadata& metadata) {
+  std::vector<tdm_header> spans;
+  spans.reserve(metadata.size());
+  for (const auto& [name, value] : metadata) spans.push_back({span(name), span(value)});
+  return spans;
 }
 
 Metadata metadata_of(const tdm_header* pairs, std::size_t count) {

@@ -71,6 +71,9 @@ inline std::optional<std::string> optional_of(tdm_str text) {
   return std::string(view(text));
 }
 
+// Valid while `metadata` does not change.
+std::vector<tdm_header> spans_of(const Metadata& metadata);
+
 // Names that differ only in case are one name; the last one counts.
 Metadata metadata_of(const tdm_header* pairs, std::size_t count);
 

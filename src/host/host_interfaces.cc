@@ -2,6 +2,7 @@
 
 #include "engine/runtime.h"
 #include "host/guest_bindings.h"
+#include "host/guest_config.h"
 #include "host/guest_configuration.h"
 #include "host/guest_invoke.h"
 #include "host/guest_pubsub.h"
@@ -21,8 +22,10 @@ Status link_host_interfaces(tdm_linker* linker, const GuestConfig& config) {
   if (error == nullptr) error = tdm_wit_bindings_add(linker, &bindings_vtable());
   if (error == nullptr) error = tdm_wit_secrets_add(linker, &secrets_vtable());
   if (error == nullptr) error = tdm_wit_configuration_add(linker, &configuration_vtable());
+  if (error == nullptr) error = tdm_wit_handlers_add(linker);
   if (error == nullptr) error = tdm_wit_keyvalue_add(linker, &state_vtable());
-  if (error == nullptr) error = tdm_wit_config_add(linker, pairs.data(), pairs.size());
+  if (error == nullptr) error = tdm_wit_messaging_add(linker, &pubsub_vtable());
+  if (error == nullptr) error = tdm_wit_config_add(linker, pairs.data(), pairs.size(), &config_vtable());
   if (error == nullptr) return {};
   return fail(Code::kInternal, engine::take_error(error, "cannot link what guests import").message);
 }

@@ -1,4 +1,5 @@
-// Links into an app all that its guests may import beyond WASI: tandem:dapr, wasi:keyvalue and wasi:config.
+// Links into an app all that its guests may import beyond WASI: tandem:dapr, wasi:keyvalue, wasi:config and messaging;
+// and names the exports by which events come to them (guest_exports.h).
 //
 // Called once for a linker, before its programs are made, from any thread. The tables behind it are constants; who
 // calls and on which services is the GuestCaller behind each instance's `user`.

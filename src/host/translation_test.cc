@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/test_loop.h"
+#include "host/guest_exports.h"
 #include "host/guest_invoke.h"
 #include "host/guest_pubsub.h"
 #include "host/guest_reply.h"
@@ -25,6 +26,14 @@ class NoStore final : public state::Store {
   }
   void set(const CallContext&, state::SetRequest, Completion<void> done) override { done({}); }
   void remove(const CallContext&, state::DeleteRequest, Completion<void> done) override { done({}); }
+};
+
+class NoBroker final : public pubsub::Broker {
+ public:
+  void publish(const CallContext&, pubsub::PublishRequest, Completion<void> done) override { done({}); }
+  Result<std::unique_ptr<Subscription>> subscribe(std::string, std::string, Metadata, pubsub::MessageHandler) override {
+    return std::make_unique<Subscription>();
+  }
 };
 
 tdm_state_entry upsert(std::string_view key, std::string_view value) {
@@ -234,6 +243,36 @@ TEST(GuestInvoke, AnAnswerThatBreaksOffKeepsTheCode) {
   EXPECT_EQ(gathered.result->error().code, Code::kUnavailable);
   EXPECT_EQ(gathered.result->error().reason, "ERR_DIRECT_INVOKE");
   EXPECT_THAT(gathered.result->error().message, HasSubstr("id: callee"));
+}
+
+TEST(GuestMessaging, SendsToWhatTheSettingsNameOrTheFirstOfTheApps) {
+  pubsub::PubsubService service;
+  for (const char* name : {"b", "a"}) {
+    ASSERT_TRUE(service.add_broker({.name = name, .broker = std::make_unique<NoBroker>(), .scopes = {"app"}}));
+  }
+  EXPECT_EQ(find_pubsub(service, "app", "", "").value(), "a");
+  EXPECT_EQ(find_pubsub(service, "app", "default", "b").value(), "b");
+  EXPECT_EQ(find_pubsub(service, "app", "b", "a").value(), "b");
+  EXPECT_EQ(find_pubsub(service, "app", "c", "a").error().code, Code::kNotFound);
+  EXPECT_EQ(find_pubsub(service, "app", "", "c").error().code, Code::kNotFound);
+  EXPECT_EQ(find_pubsub(service, "other", "a", "").error().code, Code::kNotFound) << "out of its scope";
+}
+
+TEST(GuestExports, AreReadFromTheNames) {
+  const auto exported = [](std::string name) {
+    return engine::Name{engine::Name::Direction::kExport, "interface", std::move(name)};
+  };
+  const auto of = [&](std::vector<engine::Name> names) { return exports_of(engine::ModuleKind::kLibrary, names); };
+  EXPECT_TRUE(exports_of(engine::ModuleKind::kP1Command, {}).http);
+  EXPECT_EQ(of({exported("tandem:dapr/topic-handler@0.1.3")}).topics, TopicExport::kDapr);
+  EXPECT_FALSE(of({exported("tandem:dapr/topic-handler@0.1.0")}).http);
+  EXPECT_EQ(of({exported("wasi:messaging/incoming-handler@0.2.0-draft"), exported("wasmcloud:messaging/handler@0.2.0")})
+                .topics,
+            TopicExport::kWasmcloud);
+  EXPECT_TRUE(of({exported("tandem:dapr/binding-handler@0.1.0")}).bindings);
+  EXPECT_TRUE(of({exported("tandem:dapr/configuration-handler@0.1.0")}).configuration);
+  EXPECT_FALSE(of({exported("tandem:dapr/topic-handler@0.2.0")}).any_event());
+  EXPECT_FALSE(of({{engine::Name::Direction::kImport, "interface", "tandem:dapr/topic-handler@0.1.0"}}).any_event());
 }
 
 }  // namespace

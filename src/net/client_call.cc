@@ -1,5 +1,6 @@
 #include "net/client_call.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -202,15 +203,18 @@ void ClientCall::write_failed(const boost::system::error_code& error) {
 
 void ClientCall::make_room() {
   if (begin_ == tail_) begin_ = tail_ = scanned_ = 0;
-  if (buffer_.empty()) buffer_.resize(kBuffer);
-  if (tail_ < buffer_.size()) return;
+  if (tail_ < room_) return;
   if (begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, tail_ - begin_);
+    std::memmove(buffer_.get(), buffer_.get() + begin_, tail_ - begin_);
     scanned_ = scanned_ > begin_ ? scanned_ - begin_ : 0;
     tail_ -= begin_;
     begin_ = 0;
   } else {
-    buffer_.resize(buffer_.size() * 2);  // a head or a line between chunks; both are limited
+    // At first; then a head or a line between chunks, and both are limited.
+    room_ = std::max(kBuffer, room_ * 2);
+    std::unique_ptr<char[]> larger = std::make_unique_for_overwrite<char[]>(room_);
+    std::copy_n(buffer_.get(), tail_, larger.get());
+    buffer_ = std::move(larger);
   }
 }
 
@@ -219,7 +223,7 @@ void ClientCall::read_more() {
   make_room();
   reading_ = true;
   transport_->read_some(
-      asio::buffer(buffer_.data() + tail_, buffer_.size() - tail_),
+      asio::buffer(buffer_.get() + tail_, room_ - tail_),
       [self = shared_from_this(), attempt = attempt_](const boost::system::error_code& error, std::size_t bytes) {
         if (self->phase_ == CallPhase::kOver || attempt != self->attempt_) return;
         self->on_read(error, bytes);
@@ -284,11 +288,11 @@ void ClientCall::process() {
       complete();
       break;
     }
-    const char* raw = buffer_.data() + begin_;
-    char* const packed = buffer_.data() + begin_;
+    const char* raw = buffer_.get() + begin_;
+    char* const packed = buffer_.get() + begin_;
     char* end = packed;
-    const ParseFault fault = parser_->decode(raw, buffer_.data() + tail_, end);
-    begin_ = static_cast<std::size_t>(raw - buffer_.data());
+    const ParseFault fault = parser_->decode(raw, buffer_.get() + tail_, end);
+    begin_ = static_cast<std::size_t>(raw - buffer_.get());
     if (fault != ParseFault::kNone || (begin_ != tail_ && tail_ - begin_ > pool_->options().max_head_bytes)) {
       fail_with(Code::kInternal, peer() + " sent a body that is not valid HTTP/1.1");
       break;
@@ -313,7 +317,7 @@ void ClientCall::process() {
 
 // True when there is progress: a head, or an interim answer skipped.
 bool ClientCall::parse_head() {
-  const std::string_view bytes(buffer_.data() + begin_, tail_ - begin_);
+  const std::string_view bytes(buffer_.get() + begin_, tail_ - begin_);
   const std::size_t limit = pool_->options().max_head_bytes;
   const std::size_t head = find_head_end(bytes, scanned_ > begin_ ? scanned_ - begin_ : 0);
   scanned_ = tail_;
@@ -352,13 +356,13 @@ bool ClientCall::parse_head() {
 bool ClientCall::take_whole() {
   const std::uint64_t length = parser_->content_length().value_or(0);
   if (parser_->chunked() || parser_->need_eof() || (!parser_->is_done() && length > tail_ - begin_)) return false;
-  const std::string_view body(buffer_.data() + begin_, parser_->is_done() ? 0 : static_cast<std::size_t>(length));
+  const std::string_view body(buffer_.get() + begin_, parser_->is_done() ? 0 : static_cast<std::size_t>(length));
   bool taken = false;
   sink_.tell([&](ResponseSink& sink) { taken = sink.on_whole(parser_->status(), headers_, body); });
   if (!taken || phase_ == CallPhase::kOver) return taken;
   if (!parser_->is_done()) {
     const char* raw = body.data();
-    char* out = buffer_.data() + begin_;
+    char* out = buffer_.get() + begin_;
     parser_->decode(raw, body.data() + body.size(), out);
     begin_ += body.size();
   }

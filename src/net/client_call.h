@@ -80,7 +80,8 @@ class ClientCall final : public PendingCall, public std::enable_shared_from_this
   std::optional<std::uint64_t> length_left_;  // of a streamed body with a length
   bool request_sent_ = false;
 
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> buffer_;  // of `room_` bytes, which are not filled before they are read into
+  std::size_t room_ = 0;
   std::size_t begin_ = 0;  // not parsed yet: [begin_, tail_)
   std::size_t tail_ = 0;
   std::size_t scanned_ = 0;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "net/client_request.h"
 
 namespace tandem::net {
@@ -93,7 +94,8 @@ void ClientConnector::connect_to(std::size_t index, boost::system::error_code fi
         if (!error) return self->handshake();
         const boost::system::error_code& told = index == 0 ? error : first;
         if (index + 1 < self->endpoints_.size()) return self->connect_to(index + 1, told);
-        self->fail_with(Code::kUnavailable, "cannot connect to " + self->peer_ + ": " + told.message());
+        // In the words of Go's net.Dial, which daprd's clients have in their messages.
+        self->fail_with(Code::kUnavailable, "dial tcp " + self->peer_ + ": connect: " + to_lower(told.message()));
       });
 }
 

@@ -246,7 +246,7 @@ TEST_F(Http2ClientTest, SaysWhatIsWrongWithThePeer) {
   Outcome outcome = send(to(free_port));
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code, Code::kUnavailable);
-  EXPECT_THAT(outcome.error->message, HasSubstr("cannot connect to 127.0.0.1:"));
+  EXPECT_THAT(outcome.error->message, HasSubstr("dial tcp 127.0.0.1:"));
 
   TestServer old(describe);  // HTTP/1.1 alone
   outcome = send(to(old.port()));

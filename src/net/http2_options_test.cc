@@ -51,12 +51,17 @@ TEST(Http2Options, StreamsAreCounted) {
       },
       options);
   Http2Peer peer(server.port());
-  for (int i = 0; i < 3; ++i) peer.request("GET", "/");
+  ASSERT_TRUE(peer.settle());  // it knows the server's settings
+  const auto first = peer.request("GET", "/");
+  const auto second = peer.request("GET", "/");
+  peer.request("GET", "/");
   EXPECT_TRUE(wait_for([&] { return held == 2; }));
   EXPECT_TRUE(peer.settle());
   EXPECT_EQ(held, 2);
   server.workers()[0].post([&] { kept.clear(); });
-  EXPECT_TRUE(peer.until([&] { return held == 3; }));
+  EXPECT_EQ(peer.answer(first).status, 500);
+  EXPECT_EQ(peer.answer(second).status, 500);
+  EXPECT_TRUE(wait_for([&] { return held == 3; }));
   peer.raw().close();
   EXPECT_TRUE(wait_for([&] { return server.server().connections() == 0; }));
   server.workers()[0].post([&] { kept.clear(); });

@@ -311,7 +311,8 @@ TEST_F(HttpClientTest, SaysWhenNobodyListens) {
   const Outcome outcome = send(to(port));
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code, Code::kUnavailable);
-  EXPECT_THAT(outcome.error->message, HasSubstr("cannot connect to 127.0.0.1:" + std::to_string(port)));
+  EXPECT_THAT(outcome.error->message,
+              HasSubstr("dial tcp 127.0.0.1:" + std::to_string(port) + ": connect: connection refused"));
 }
 
 TEST_F(HttpClientTest, CancelClosesTheConnectionAndDropsTheSink) {

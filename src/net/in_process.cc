@@ -10,29 +10,41 @@
 namespace tandem::net {
 namespace {
 
-class StringBody final : public BodySource {
+class WholeBody final : public BodySource {
  public:
-  explicit StringBody(std::string bytes) : bytes_(std::move(bytes)) {}
+  explicit WholeBody(std::string bytes) : own_(std::move(bytes)), bytes_(own_) {}
+  explicit WholeBody(SharedBytes bytes) : shared_(std::move(bytes)), bytes_(*shared_) {}
+  WholeBody(const WholeBody&) = delete;
+  WholeBody& operator=(const WholeBody&) = delete;
 
   void read(Completion<std::string_view> done) override { done(rest()); }
   std::optional<std::string_view> take_whole() override { return rest(); }
 
  private:
-  std::string_view rest() { return std::exchange(taken_, true) ? std::string_view() : std::string_view(bytes_); }
+  std::string_view rest() { return std::exchange(taken_, true) ? std::string_view() : bytes_; }
 
-  const std::string bytes_;
+  const std::string own_;
+  const SharedBytes shared_;
+  const std::string_view bytes_;
   bool taken_ = false;
 };
 
 class InProcessExchange final : public Exchange {
  public:
-  InProcessExchange(OwnedRequest request, RequestBody body, CallContext context, std::unique_ptr<ResponseSink> sink)
+  InProcessExchange(OwnedRequest request, CallContext context, std::unique_ptr<ResponseSink> sink)
       : request_(std::move(request)), context_(std::move(context)), sink_(std::move(sink)) {
     headers_.reserve(request_.headers.size());
     for (const OwnedHeader& header : request_.headers) {
       if (const Header view{header.name, header.value}; valid_header(view)) headers_.push_back(view);
     }
     head_ = RequestHead{request_.method, request_.scheme, request_.authority, request_.target, headers_};
+  }
+  InProcessExchange(OwnedRequest request, SharedBytes body, CallContext context, std::unique_ptr<ResponseSink> sink)
+      : InProcessExchange(std::move(request), std::move(context), std::move(sink)) {
+    whole_.emplace(std::move(body));
+  }
+  InProcessExchange(OwnedRequest request, RequestBody body, CallContext context, std::unique_ptr<ResponseSink> sink)
+      : InProcessExchange(std::move(request), std::move(context), std::move(sink)) {
     if (std::string* bytes = std::get_if<std::string>(&body)) {
       whole_.emplace(std::move(*bytes));
     } else {
@@ -153,7 +165,7 @@ class InProcessExchange final : public Exchange {
   std::vector<Header> headers_;
   RequestHead head_;
   CallContext context_;
-  std::optional<StringBody> whole_;
+  std::optional<WholeBody> whole_;
   std::unique_ptr<BodySource> streamed_;
   std::unique_ptr<ResponseSink> sink_;
   State state_ = State::kUnanswered;
@@ -169,6 +181,11 @@ std::unique_ptr<Exchange> make_in_process_exchange(OwnedRequest request, Request
   return std::make_unique<InProcessExchange>(std::move(request), std::move(body), std::move(context), std::move(sink));
 }
 
-std::unique_ptr<BodySource> make_body(std::string bytes) { return std::make_unique<StringBody>(std::move(bytes)); }
+std::unique_ptr<Exchange> make_in_process_exchange(OwnedRequest request, SharedBytes body, CallContext context,
+                                                   std::unique_ptr<ResponseSink> sink) {
+  return std::make_unique<InProcessExchange>(std::move(request), std::move(body), std::move(context), std::move(sink));
+}
+
+std::unique_ptr<BodySource> make_body(std::string bytes) { return std::make_unique<WholeBody>(std::move(bytes)); }
 
 }  // namespace tandem::net

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/call_context.h"
 #include "net/http.h"
 #include "net/response_sink.h"
@@ -26,6 +27,10 @@ struct OwnedRequest {
 // A header of the request that is not valid HTTP is left out, whoever let it through: it could pass for another one
 // further on.
 std::unique_ptr<Exchange> make_in_process_exchange(OwnedRequest request, RequestBody body, CallContext context,
+                                                   std::unique_ptr<ResponseSink> sink);
+
+// The same with a body that others hold too: it is not copied.
+std::unique_ptr<Exchange> make_in_process_exchange(OwnedRequest request, SharedBytes body, CallContext context,
                                                    std::unique_ptr<ResponseSink> sink);
 
 // A body that is all there.

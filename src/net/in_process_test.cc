@@ -82,6 +82,18 @@ TEST(InProcess, LeavesOutRequestHeadersThatAreNone) {
   EXPECT_EQ(exchange->head().headers[0].name, "good");
 }
 
+TEST(InProcess, ReadsABodyThatIsSharedWithoutACopy) {
+  Seen seen;
+  const SharedBytes body = share("the body, which is long enough to be no part of a string");
+  const auto exchange =
+      make_in_process_exchange({}, body, {}, std::make_unique<RecordingSink>(seen, RecordingSink::Pace::kAtOnce));
+  const std::optional<std::string_view> whole = exchange->body().take_whole();
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->data(), body->data());
+  EXPECT_EQ(*whole, *body);
+  EXPECT_EQ(exchange->body().take_whole(), "");
+}
+
 TEST(InProcess, AnswersInOnePiece) {
   Seen seen;
   auto exchange = make(seen, "POST", RecordingSink::Pace::kHeld);

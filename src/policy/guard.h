@@ -4,11 +4,13 @@
 // task.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "policy/circuit_breaker.h"
@@ -51,10 +53,42 @@ class Guard final {
   DeadlineList* deadlines() const { return deadlines_.get(); }   // null: no time-out
   telemetry::ResiliencyMetrics& metrics() { return metrics_; }
 
-  // No further attempts begin: before the target is closed. Waits for one that is just beginning.
+  // A call between two attempts.
+  class Pausing {
+   public:
+    virtual ~Pausing() = default;
+    // It need not wait any longer: there will be no attempt.
+    virtual void cut_short() = 0;
+  };
+  // False: no pause makes sense any more.
+  bool begin_pause(std::shared_ptr<Pausing> call) {
+    const std::lock_guard lock(pauses_mutex_);
+    if (pauses_cut_) return false;
+    Pausing* const key = call.get();
+    pauses_.insert_or_assign(key, std::move(call));
+    return true;
+  }
+  void end_pause(Pausing* call) {
+    const std::lock_guard lock(pauses_mutex_);
+    pauses_.erase(call);
+  }
+
+  // No further attempts begin, and calls that wait for theirs end now: before the target is closed. Waits for one that
+  // is just beginning.
   void shut() {
-    const std::unique_lock lock(gate_);
-    shut_ = true;
+    {
+      const std::unique_lock lock(gate_);
+      shut_ = true;
+    }
+    std::map<Pausing*, std::weak_ptr<Pausing>> cut;
+    {
+      const std::lock_guard lock(pauses_mutex_);
+      pauses_cut_ = true;
+      cut.swap(pauses_);
+    }
+    for (const auto& [key, call] : cut) {
+      if (const auto waiting = call.lock()) waiting->cut_short();
+    }
   }
   // Held while a further attempt begins; nothing when there may be none.
   std::optional<std::shared_lock<std::shared_mutex>> enter() {
@@ -74,6 +108,9 @@ class Guard final {
   std::shared_ptr<DeadlineList> deadlines_;
   std::shared_mutex gate_;
   bool shut_ = false;
+  std::mutex pauses_mutex_;  // of what follows
+  bool pauses_cut_ = false;
+  std::map<Pausing*, std::weak_ptr<Pausing>> pauses_;
 };
 
 // What a call goes by: the guard of its target, and the breaker of the part of it that is called.

@@ -106,19 +106,30 @@ bool GuardedCall::again(std::optional<int> status_code, SteadyTime now) {
                                               config::format_duration(*wait)));
     }
   }
-  Task next = [self = shared_from_this()] {
-    const auto lock = self->guard().enter();
-    if (!lock || !self->may_repeat()) {
-      return self->refuse(make_error(Code::kCancelled, "the target of the call is being closed"));
-    }
-    self->try_once();
-  };
-  if (wait->count() == 0) {
+  const std::uint32_t pause = attempts_;
+  paused_.store(pause, std::memory_order_release);
+  Task next = [self = shared_from_this(), pause] { self->go_on(pause); };
+  if (wait->count() == 0 || !guard().begin_pause(shared_from_this())) {
     executor_.post(std::move(next));
   } else {
     executor_.post_after(std::chrono::ceil<std::chrono::milliseconds>(*wait), std::move(next));
   }
   return true;
+}
+
+void GuardedCall::cut_short() {
+  const std::uint32_t pause = paused_.load(std::memory_order_acquire);
+  if (pause != 0) executor_.post([self = shared_from_this(), pause] { self->go_on(pause); });
+}
+
+void GuardedCall::go_on(std::uint32_t pause) {
+  if (!paused_.compare_exchange_strong(pause, 0, std::memory_order_acq_rel)) return;
+  guard().end_pause(this);
+  const auto lock = guard().enter();
+  if (!lock || !may_repeat()) {
+    return refuse(make_error(Code::kCancelled, "the target of the call is being closed"));
+  }
+  try_once();
 }
 
 }  // namespace tandem::policy

@@ -20,9 +20,12 @@ namespace tandem::policy {
 // Whether an error says that a policy's time-out has struck.
 bool is_timeout_error(const Error& error);
 
-class GuardedCall : public DeadlineList::Waiter, public std::enable_shared_from_this<GuardedCall> {
+class GuardedCall : public DeadlineList::Waiter,
+                    public Guard::Pausing,
+                    public std::enable_shared_from_this<GuardedCall> {
  public:
   void expired(std::uint32_t attempt) override;
+  void cut_short() override;
 
  protected:
   struct Attempt {
@@ -59,6 +62,8 @@ class GuardedCall : public DeadlineList::Waiter, public std::enable_shared_from_
  private:
   void try_once();
   void report(const Attempt& attempt, Outcome outcome, SteadyTime now);
+  // The end of a pause, by its time or cut short: whichever comes first.
+  void go_on(std::uint32_t pause);
   // Whether another attempt follows.
   bool again(std::optional<int> status_code, SteadyTime now);
 
@@ -68,6 +73,7 @@ class GuardedCall : public DeadlineList::Waiter, public std::enable_shared_from_
   std::optional<Backoff> backoff_;
   std::uint32_t attempts_ = 0;
   std::atomic<std::uint32_t> pending_{0};  // the attempt under way; 0: none
+  std::atomic<std::uint32_t> paused_{0};   // behind that attempt; 0: not
   Attempt current_;
   bool timed_out_ = false;
   bool retried_ = false;

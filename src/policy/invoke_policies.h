@@ -1,7 +1,7 @@
 // The resiliency policies of invocations, by who calls: stands in the one place through which all of them go.
 //
 // Owned by the server; outlives the workers' last use. add() before the workers start, pass() on the worker of the
-// exchange.
+// exchange, or for a call of gRPC's on any thread.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,7 @@ class InvokePolicies final : public invoke::CallGuard {
   bool names(std::string_view caller, std::string_view callee) const;
 
   void pass(const Call& call, std::unique_ptr<net::Exchange> exchange) override;
+  void pass(Rpc rpc, RpcAttempt attempt, Completion<SharedRpcAnswer> done) override;
 
  private:
   const std::vector<TimedExecutor*> workers_;

@@ -25,6 +25,7 @@ constexpr std::string_view kSpec = R"(  policies:
     retries:
       twice: {duration: 100ms, maxRetries: 2}
       ever: {duration: 0s}
+      slowly: {duration: 1h}
     circuitBreakers:
       cb: {timeout: 3s, trip: consecutiveFailures > 2}
   targets:
@@ -33,6 +34,7 @@ constexpr std::string_view kSpec = R"(  policies:
       broken: {outbound: {circuitBreaker: cb}}
       both: {outbound: {retry: twice, circuitBreaker: cb}}
       ever: {outbound: {retry: ever}}
+      slowly: {outbound: {retry: slowly}}
       pub: {inbound: {retry: twice}, outbound: {retry: twice}}
 )";
 
@@ -195,6 +197,23 @@ TEST_F(ResilientStoreTest, NoFurtherAttemptBeginsOnceItIsShut) {
   policies_.resilience().shut(config::Direction::kOutbound);
   loop_.run_ready();
   EXPECT_THAT(said_, ElementsAre("written", "the target of the call is being closed"));
+}
+
+TEST_F(ResilientStoreTest, APauseBetweenAttemptsEndsWhenItIsShut) {
+  state::Store& one = store("slowly");
+  behind_->outcomes = {fail(Code::kInternal, "no"), fail(Code::kInternal, "no")};
+  set(one);
+  loop_.advance(1min);
+  EXPECT_THAT(said_, ElementsAre());
+  policies_.resilience().shut(config::Direction::kOutbound);
+  loop_.run_ready();
+  EXPECT_THAT(said_, ElementsAre("the target of the call is being closed"));
+  // Nor does a new one begin, or the old one end, again.
+  set(one);
+  loop_.run_ready();
+  loop_.advance(2h);
+  EXPECT_EQ(said_.size(), 2U);
+  EXPECT_EQ(behind_->keys.size(), 2U);
 }
 
 TEST_F(ResilientStoreTest, AnotherAppHasNoPolicies) {

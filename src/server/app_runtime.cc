@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 #include <utility>
@@ -10,15 +11,18 @@
 #include "base/version.h"
 #include "config/duration.h"
 #include "server/app_bindings.h"
+#include "server/app_configuration.h"
 #include "server/app_subscriptions.h"
+#include "server/guest_settings.h"
 #include "server/outside_app.h"
 
 namespace tandem::server {
 namespace {
 
-constexpr std::uint64_t kDefaultApiBody = 4ull << 20;      // daprd's --max-body-size
-constexpr std::uint64_t kMaxPublicBody = 64 * 1024;        // a label's value
-constexpr std::size_t kGoHeadSlack = 4096;                 // what Go's server, and so daprd, takes above its limit
+constexpr std::uint64_t kDefaultApiBody = 4ull << 20;  // daprd's --max-body-size
+constexpr std::uint64_t kMaxPublicBody = 64 * 1024;    // a label's value
+constexpr std::size_t kGoHeadSlack = 4096;             // what Go's server, and so daprd, takes above its limit
+constexpr std::string_view kReload = "tandem.reload";
 constexpr std::string_view kChannelAddress = "127.0.0.1";  // the host of what Dapr asks an app, as in daprd
 
 // Asks on a worker and waits here for the answer, which whoever is asked gives in time.
@@ -50,6 +54,11 @@ std::unique_ptr<const api::http::ApiLog> make_api_log(const config::AppSpec& spe
 Metadata labels_of(const config::AppSpec& spec) {
   if (spec.module.empty()) return {};
   return {{"appCommand", spec.module}, {"cliPID", std::to_string(::getpid())}};
+}
+
+// A command would run for each question.
+bool can_be_asked(engine::ModuleKind kind, const host::GuestExports& exports) {
+  return kind == engine::ModuleKind::kHttp || exports.any_event();
 }
 
 }  // namespace
@@ -223,7 +232,12 @@ Status AppRuntime::listen_for_grpc(std::uint16_t wanted_port, std::uint64_t max_
 Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& module) {
   auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
   if (!allowed) return fail(std::move(allowed.error()));
-  serves_http_ = module.kind() == engine::ModuleKind::kHttp;
+  app::GuestOptions options = guest_options(spec_, ports_);
+  auto settings = guest_settings(spec_, services_);
+  if (!settings) return fail(std::move(settings.error()));
+  options.settings = std::move(*settings);
+  options.exports = host::exports_of(module.kind(), module.names());
+  can_be_asked_ = can_be_asked(module.kind(), options.exports);
   auto program = make_program(runtime, module, spec_, ports_, *allowed);
   if (!program) return fail(std::move(program.error()));
   std::vector<app::WorkerResources> workers;
@@ -231,12 +245,38 @@ Status AppRuntime::attach_guest(engine::Runtime& runtime, const engine::Module& 
     workers.push_back({&parts_.workers[i], parts_.gates[i].get(), parts_.clients[i].get(), api_doors_[i].get(),
                        parts_.options.dapr_api_token});
   }
-  return attach(std::make_unique<app::GuestApp>(guest_options(spec_, ports_), std::move(*program), std::move(*allowed),
-                                                log_, services_, guest_metrics_, std::move(workers)));
+  auto guest = std::make_unique<app::GuestApp>(std::move(options), std::move(*program), std::move(*allowed), log_,
+                                               services_, guest_metrics_, std::move(workers));
+  guest_ = guest.get();
+  return attach(std::move(guest));
+}
+
+void AppRuntime::replace_guest(engine::Runtime& runtime) {
+  const auto failed = [&](const Error& error) {
+    log_.error(kReload, "the changed module cannot be used: the one before goes on", {{"error", error.message}});
+  };
+  log_.info(kReload, "the module has changed", {{"module", spec_.module}});
+  auto modules = load_modules(runtime, {spec_}, log_);
+  if (!modules) return failed(modules.error());
+  const engine::Module& module = *modules->front();
+  const auto allowed = config::OutboundHosts::parse(spec_.allowed_outbound_hosts);
+  if (!allowed) return failed(allowed.error());
+  auto program = make_program(runtime, module, spec_, ports_, *allowed);
+  if (!program) return failed(program.error());
+  const app::GuestOptions& options = guest_->options();
+  const host::GuestExports exports = host::exports_of(module.kind(), module.names());
+  if (Status replaced = guest_->replace(std::move(*program), options.request_timeout, exports); !replaced) {
+    return failed(make_error(replaced.error().code, fmt::format("app {}: {}", spec_.app_id, replaced.error().message)));
+  }
+  can_be_asked_ = can_be_asked(module.kind(), exports);
+  log_.info(kReload, "Module updated", {{"module", spec_.module}});
+  if (!connected_.load(std::memory_order_acquire)) return;
+  read_own_subscriptions();
+  start_events();
 }
 
 Status AppRuntime::attach_outside() {
-  serves_http_ = true;
+  can_be_asked_ = true;
   auto app = make_outside_app(spec_, parts_.options, log_, parts_.workers, parts_.routes);
   if (!app) return fail(std::move(app.error()));
   return attach(std::move(*app));
@@ -315,23 +355,9 @@ void AppRuntime::connect() {
     if (!loaded)
       log_.debug("tandem.app", "the app's configuration could not be read", {{"error", loaded.error().message}});
   }
-  std::vector<config::Subscription> own;
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
-  if (may_ask && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
-    auto answer = ask_for_subscriptions();
-    if (answer) {
-      own = std::move(*answer);
-    } else {
-      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
-    }
-  }
-  {
-    const std::lock_guard lock(events_mutex_);
-    own_ = std::move(own);
-    subscribe();
-    connected_.store(true, std::memory_order_release);
-  }
-  read_bindings();
+  read_own_subscriptions();
+  connected_.store(true, std::memory_order_release);
+  start_events();
 }
 
 void AppRuntime::subscribe() {
@@ -347,24 +373,63 @@ void AppRuntime::renew_events() {
   // It subscribes when it is there.
   if (!connected_.load(std::memory_order_acquire)) return;
   // An app that had no pub/sub was not asked.
-  const bool may_ask = serves_http_ && spec_.ask_for_subscriptions;
-  if (may_ask && !asked_for_subscriptions_ && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
-    if (auto answer = ask_for_subscriptions()) {
-      const std::lock_guard lock(events_mutex_);
-      own_ = std::move(*answer);
+  if (!asked_for_subscriptions_) read_own_subscriptions();
+  start_events();
+}
+
+void AppRuntime::read_own_subscriptions() {
+  std::vector<config::Subscription> own;
+  if (can_be_asked_ && spec_.ask_for_subscriptions && !resources_.pubsub().broker_names(spec_.app_id).empty()) {
+    auto answer = ask_for_subscriptions();
+    if (answer) {
+      own = std::move(*answer);
+    } else {
+      log_.warn("tandem.app", "the app's subscriptions could not be read", {{"error", answer.error().message}});
     }
   }
+  const std::lock_guard lock(events_mutex_);
+  own_ = std::move(own);
+}
+
+void AppRuntime::start_events() {
   {
     const std::lock_guard lock(events_mutex_);
     subscribe();
   }
   if (gate_->is_open()) read_bindings();
+  subscribe_to_configuration();
+}
+
+void AppRuntime::subscribe_to_configuration() {
+  const auto listener = app_->configuration_listener();
+  if (listener == nullptr) return;
+  using Wishes = std::vector<configuration::Wish>;
+  const Result<Wishes> wishes =
+      ask<Wishes>(parts_.workers[0], [&](Completion<Wishes> done) { app_->list_wishes(std::move(done)); });
+  if (!wishes) {
+    log_.warn("tandem.configuration", "the app's subscriptions to configuration could not be read",
+              {{"error", wishes.error().message}});
+    return;
+  }
+  {
+    const std::lock_guard lock(events_mutex_);
+    if (events_refused_) return;
+  }
+  // The service refuses when it has been stopped meanwhile. What was asked for before ends after the new is there: an
+  // update may come twice, and none is lost.
+  configuration::ConfigurationService& service = resources_.configuration();
+  auto started = start_configuration(spec_.app_id, log_, service, parts_.workers[0], listener, *wishes);
+  {
+    const std::lock_guard lock(events_mutex_);
+    std::swap(started, configured_);
+  }
+  end_configuration(spec_.app_id, service, parts_.workers[0], std::move(started));
 }
 
 void AppRuntime::read_bindings() {
   if (ports_.app == 0) return;
   AskForBindings may_ask;
-  if (serves_http_) {
+  if (can_be_asked_) {
     may_ask = [this](std::vector<bindings::BindingService::Input> offered) {
       using Names = std::vector<std::string>;
       return ask<Names>(parts_.workers[0],
@@ -375,6 +440,9 @@ void AppRuntime::read_bindings() {
   const std::vector<std::string> wanted = wanted_inputs(spec_.app_id, log_, resources_.bindings(), may_ask);
   const std::lock_guard lock(events_mutex_);
   if (events_refused_) return;
+  for (const auto& input : resources_.bindings().inputs(spec_.app_id)) {
+    if (std::ranges::find(wanted, input.name) == wanted.end()) resources_.bindings().stop(spec_.app_id, input.name);
+  }
   bindings::InputSink& sink = input_sink_ ? static_cast<bindings::InputSink&>(*input_sink_) : *app_;
   start_inputs(spec_.app_id, log_, resources_.bindings(), sink, wanted);
 }

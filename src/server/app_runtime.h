@@ -22,6 +22,7 @@
 #include "policy/app_gate.h"
 #include "policy/metered_endpoint.h"
 #include "policy/resilient_bindings.h"
+#include "server/app_configuration.h"
 #include "server/app_meters.h"
 #include "server/app_routes.h"
 #include "server/app_watch.h"
@@ -72,6 +73,11 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // Gives the doors their guest, or the app outside. Before the workers start.
   Status attach_guest(engine::Runtime& runtime, const engine::Module& module);
   Status attach_outside();
+  // The guest's module has changed: the new one is loaded, takes the place of the one before and is asked for its
+  // subscriptions. What is wrong is one line of the log, and the one before goes on. On the reloading thread.
+  void replace_guest(engine::Runtime& runtime);
+  // The file of the guest's module; empty: the app is outside.
+  const std::string& module_file() const { return spec_.module; }
   // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance
   // can be made; a subscription that cannot be started is a line in the log. An app outside is waited for after this
   // has returned, and so are the subscriptions of an app whose health is checked.
@@ -123,8 +129,14 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   void subscribe();
   // Starts the input bindings that the app takes events of; those that are started go on.
   void read_bindings();
+  // In place of those that there are.
+  void subscribe_to_configuration();
   void become_ready();
   Result<std::vector<config::Subscription>> ask_for_subscriptions();
+  // The app's own, for start_events(); none when it cannot be asked.
+  void read_own_subscriptions();
+  // Subscriptions and input bindings; those that are there already go on.
+  void start_events();
 
   const ProcessParts& parts_;
   const config::AppSpec spec_;
@@ -149,14 +161,16 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   std::unique_ptr<net::HttpServer> dapr_server_;
   std::unique_ptr<net::HttpServer> public_server_;
   std::unique_ptr<api::grpc::GrpcDoor> grpc_door_;
-  bool serves_http_ = false;  // a command would run for each question
+  app::GuestApp* guest_ = nullptr;          // app_, where it is one
+  std::atomic<bool> can_be_asked_ = false;  // by HTTP or by its handlers
   const SteadyTime made_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_{false};
   std::atomic<bool> connected_{false};
   std::atomic<bool> asked_for_subscriptions_{false};
-  std::mutex events_mutex_;  // of the next two
+  std::mutex events_mutex_;  // of the next three
   bool events_refused_ = false;
-  std::vector<config::Subscription> own_;  // the app's answer
+  std::vector<ConfigurationSubscription> configured_;  // what the app's handler has asked for
+  std::vector<config::Subscription> own_;              // the app's answer
   mutable std::mutex subscribed_mutex_;
   std::vector<api::http::SubscriptionInfo> subscribed_;
   std::unique_ptr<AppWatch> watch_;  // none: a guest whose health is not checked

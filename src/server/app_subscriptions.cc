@@ -19,7 +19,7 @@ struct Wanted {
 // Where it was declared.
 std::string place_of(const Wanted& wanted) {
   const config::Subscription& subscription = wanted.subscription;
-  return subscription.file.empty() ? "the app's answer to GET /dapr/subscribe"
+  return subscription.file.empty() ? "the app's own answer"
                                    : fmt::format("{}:{}", subscription.file, subscription.line);
 }
 

@@ -138,5 +138,19 @@ TEST_F(AppSubscriptionsTest, WhatADeliverySaysIsInTheAppsLog) {
   EXPECT_THAT(line, Not(HasSubstr(" app=")));
 }
 
+TEST_F(AppSubscriptionsTest, CalledAgainItChangesWhatHasChanged) {
+  start({subscription("same", "/same"), subscription("other", "/one"), subscription("gone", "/gone")});
+  handlers_.clear();
+  const auto now = start({subscription("new", "/new"), subscription("other", "/two"), subscription("same", "/same")});
+  std::vector<std::string> topics;
+  for (const auto& one : now) topics.push_back(one.topic);
+  EXPECT_EQ(topics, (std::vector<std::string>{"new", "other", "same"}));
+  EXPECT_EQ(handlers_.count("same"), 0U) << "it went on, and was not begun anew";
+  EXPECT_EQ(route_of("other"), "/two");
+  EXPECT_EQ(route_of("new"), "/new");
+  EXPECT_EQ(service_.subscriptions("shop").size(), 3U);
+  EXPECT_THAT(capture_.line_with("topic=gone"), HasSubstr("subscribed"));
+}
+
 }  // namespace
 }  // namespace tandem::server

@@ -59,6 +59,9 @@ struct ProcessOptions {
   // What an app that names no resource folder has: a state store and a broker in memory, or, as with daprd, nothing.
   enum class WithoutFolders { kInMemory, kNothing } without_folders = WithoutFolders::kInMemory;
 
+  // Guests' modules that change on the disk take the place of those that run.
+  enum class Modules { kAsTheyWere, kWatched } modules = Modules::kAsTheyWere;
+
   // Where listening sockets are kept for the server that takes this one's place; null: nowhere.
   net::HeldSockets* held_sockets = nullptr;
 

@@ -87,6 +87,7 @@ class Server::Impl final {
   void warn_of_idle_keys() const;
   Status load_resources();
   Status watch_resources();
+  void take_over(const std::set<std::string>& changed);
   void reload_resources();
   void guard_invocations();
   Status serve_urls();
@@ -243,19 +244,34 @@ Status Server::Impl::watch_resources() {
   // As in daprd it is on unless the Configuration's features say otherwise.
   const auto feature =
       std::ranges::find(configuration_.features, "HotReload", [](const auto& one) { return one.first; });
-  if (feature != configuration_.features.end() && !feature->second) return {};
+  const bool resources = feature == configuration_.features.end() || feature->second;
   std::set<std::string> folders;
-  for (const config::AppSpec& app : options_.apps)
-    folders.insert(app.resources_paths.begin(), app.resources_paths.end());
-  if (folders.empty()) return {};
-  auto watch = HotReload::watch({folders.begin(), folders.end()}, {});
+  std::set<std::string> modules;
+  for (const config::AppSpec& app : options_.apps) {
+    if (options_.modules == ProcessOptions::Modules::kWatched && !app.is_outside()) modules.insert(app.module);
+    if (resources) folders.insert(app.resources_paths.begin(), app.resources_paths.end());
+  }
+  if (folders.empty() && modules.empty()) return {};
+  auto watch = HotReload::watch({folders.begin(), folders.end()}, {modules.begin(), modules.end()});
   if (!watch) {
     // A machine without watches left is no reason not to serve.
-    log_.warn("tandem.reload", "changes of the resources will not be taken over", {{"error", watch.error().message}});
+    log_.warn("tandem.reload", "what changes on the disk will not be taken over", {{"error", watch.error().message}});
     return {};
   }
   hot_reload_ = std::move(*watch);
   return {};
+}
+
+void Server::Impl::take_over(const std::set<std::string>& changed) {
+  const auto is_folder = [&](const config::AppSpec& app) {
+    return std::ranges::any_of(app.resources_paths,
+                               [&](const std::string& folder) { return changed.contains(folder); });
+  };
+  if (std::ranges::any_of(options_.apps, is_folder)) reload_resources();
+  if (options_.modules != ProcessOptions::Modules::kWatched) return;
+  for (const auto& app : apps_) {
+    if (!app->is_outside() && changed.contains(app->module_file())) app->replace_guest(*runtime_);
+  }
 }
 
 void Server::Impl::reload_resources() {
@@ -372,6 +388,8 @@ Result<std::vector<std::unique_ptr<engine::Module>>> Server::Impl::load_guests(
     // A worker may make one more while the one before is being taken down.
     instances += guest.max_instances + workers_->size();
   }
+  // A module that takes another's place has its instances before those of the other one are gone.
+  if (options_.modules == ProcessOptions::Modules::kWatched) instances *= 2;
   engine_options.max_instances = static_cast<std::uint32_t>(std::min<std::uint64_t>(instances, kMaxInstances));
   engine_options.max_total_memory_bytes = options_.guest_memory_bytes.value_or(default_guest_memory());
   auto runtime = engine::Runtime::make(engine_options);
@@ -395,7 +413,7 @@ Status Server::Impl::open() {
   }
   peers_->open();
   if (hot_reload_) {
-    hot_reload_->start({.changed = [this](const auto&) { reload_resources(); },
+    hot_reload_->start({.changed = [this](const auto& changed) { take_over(changed); },
                         .sweep =
                             [this] {
                               bool more = false;

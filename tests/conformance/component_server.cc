@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "components/kafka/testing/kafka_server.h"
 #include "components/postgresql/testing/postgresql_server.h"
 #include "components/redis/testing/redis_server.h"
 
@@ -14,6 +15,14 @@ class Postgresql final : public ComponentServer {
 
  private:
   components::postgresql::PostgresqlServer server_;
+};
+
+class Kafka final : public ComponentServer {
+ public:
+  Kafka() {
+    const auto& server = components::kafka::KafkaServer::of_this_process(TANDEM_SOURCE_DIR);
+    ::setenv("TANDEM_TEST_KAFKA", server.address().c_str(), 1);
+  }
 };
 
 class Redis final : public ComponentServer {
@@ -29,6 +38,7 @@ class Redis final : public ComponentServer {
 std::unique_ptr<ComponentServer> start_server_for(const std::string& folder) {
   ::setenv("TANDEM_TEST_STATE_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 1);
   if (folder.starts_with("state/postgresql/")) return std::make_unique<Postgresql>();
+  if (folder.ends_with("/kafka")) return std::make_unique<Kafka>();
   if (folder.ends_with("/redis")) return std::make_unique<Redis>();
   return nullptr;
 }

@@ -67,6 +67,14 @@ class StreamingService:
         context.set_trailing_metadata((("after", "all"), ("after-bin", b"\xfe\0")))
         return request[::-1]
 
+    def echo(self, request, context):
+        """What has come under "-bin" keys, before and behind the message."""
+        came = tuple((key, value) for key, value in context.invocation_metadata()
+                     if key.endswith("-bin") and not key.startswith("grpc-"))
+        context.send_initial_metadata(came)
+        context.set_trailing_metadata(came)
+        return request
+
     def fail(self, request, context):
         context.set_trailing_metadata((("after", "failure"),))
         context.abort(grpc.StatusCode.DATA_LOSS, f"no \u2713 for {request.decode()}")
@@ -96,6 +104,7 @@ class StreamingService:
     def handler(self):
         return grpc.method_handlers_generic_handler("test.Service", {
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
+            "Echo": grpc.unary_unary_rpc_method_handler(self.echo),
             "Fail": grpc.unary_unary_rpc_method_handler(self.fail),
             "Count": grpc.stream_unary_rpc_method_handler(self.count),
             "Numbers": grpc.unary_stream_rpc_method_handler(self.numbers),

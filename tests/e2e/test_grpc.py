@@ -27,6 +27,11 @@ from grpc_status import rpc_status  # noqa: E402
 TYPES = {"ErrorInfo": error_details_pb2.ErrorInfo, "ResourceInfo": error_details_pb2.ResourceInfo,
          "BadRequest": error_details_pb2.BadRequest, "Help": error_details_pb2.Help}
 STORE = "statestore"
+TRACED = """apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {name: traced}
+spec: {tracing: {samplingRate: "1"}}
+"""
 
 def details_of(error):
     """The google.rpc details of a failed call, each as (type, {field: value}) of what is set."""
@@ -311,6 +316,21 @@ class SidecarTest(GrpcTest):
         raw = self.stub().GetMetadata(metadata_pb2.GetMetadataRequest())
         self.assertEqual(raw.runtime_version, over_http["runtimeVersion"])
         self.assertEqual(raw.app_connection_properties.port, over_http["appConnectionProperties"]["port"])
+
+    def test_baggage_comes_back_where_calls_are_traced(self):
+        stub = self.stub()
+        ask = lambda stub, *values: stub.GetMetadata.with_call(
+            metadata_pb2.GetMetadataRequest(), metadata=[("baggage", value) for value in values], timeout=PATIENCE)
+        _, call = ask(stub, "a=1")
+        self.assertNotIn("baggage", dict(call.initial_metadata()))
+        traced = self.run_guest("echo", "--config", self.write("traced.yaml", TRACED))
+        stub = self.stub(traced.app)
+        _, call = ask(stub, " a = 1", "b=2;p")
+        self.assertEqual(dict(call.initial_metadata())["baggage"], "a=1,b=2;p")
+        _, call = ask(stub)
+        self.assertNotIn("baggage", dict(call.initial_metadata()))
+        self.assert_fails(lambda: ask(stub, "a"), grpc.StatusCode.INVALID_ARGUMENT,
+                          'invalid baggage header: invalid baggage list-member: "a"')
 
     def test_shutdown_ends_the_process(self):
         self.stub().Shutdown(dapr_pb2.ShutdownRequest())

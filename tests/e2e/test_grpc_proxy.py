@@ -32,6 +32,16 @@ class GrpcProxyTest(GrpcAppTest):
         self.assertIn(("dapr-callee-app-id", "speaker"), seen)
         self.assertEqual([key for key, _ in seen if key in ("dapr-app-id", "dapr-api-token")], [])
 
+    def test_binary_metadata_is_byte_exact_both_ways(self):
+        sent = [("every-bin", bytes(range(256))), ("none-bin", b"")]
+        sent += [(f"part{n}-bin", bytes(range(250, 250 + n))) for n in range(1, 5)]
+        sent += [("twice-bin", b"a,b"), ("twice-bin", b"\0"), ("grown-bin", b"\xff" * 3000)]
+        _, done = self.other.unary_unary("/test.Service/Echo").with_call(b"", metadata=TO_SPEAKER + tuple(sent),
+                                                                         timeout=PATIENCE)
+        for came in (done.initial_metadata(), done.trailing_metadata()):
+            self.assertEqual(sorted(pair for pair in came if pair[0].endswith("-bin") and pair[0] != "grpc-trace-bin"),
+                             sorted(sent))
+
     def test_an_app_calls_itself_by_its_own_port(self):
         self.assertEqual(self.own.unary_unary("/test.Service/Unary")(b"xy", metadata=TO_SPEAKER), b"yx")
         (seen,) = self.service.metadata.wait()

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from harness import TandemTest
+from harness import TandemTest, cache_folder, guest
 from program import Program
 from redis_server import RedisServer
 
@@ -95,16 +95,72 @@ class GuestBlocksTest(TandemTest):
         self.addCleanup(redis.close)
         redis.ask("MSET", "a", "1||v1", "b", "2")
         self.serve(component("config", "configuration.redis", redisHost=f"127.0.0.1:{redis.port}"))
-        self.assertEqual(self.tandem.get("/configuration/a,b,c").text, "a=1 @v1\nb=2 @\n")
-        self.assertEqual(self.tandem.get("/configuration/").text, "a=1 @v1\nb=2 @\n")
-        self.assertEqual(self.error("/configuration/a?store=none")[:2],
+        self.assertEqual(self.tandem.get("/setting/a,b,c").text, "a=1 @v1\nb=2 @\n")
+        self.assertEqual(self.tandem.get("/setting/").text, "a=1 @v1\nb=2 @\n")
+        self.assertEqual(self.error("/setting/a?store=none")[:2],
                          ("invalid-argument", "ERR_CONFIGURATION_STORE_NOT_FOUND"))
         self.assertEqual(self.error("/unsubscribe-configuration/no-such-id")[0], "not-found")
+
+    def settings(self, more):
+        """keyvalue_calls, which asks wasi:config, with these keys of tandem.yaml; what it says when it cannot start."""
+        return self.start("-f", self.write("tandem.yaml", f"""
+version: 1
+apps:
+- appID: app
+  module: "{guest('keyvalue_calls')}"
+  resourcesPath: "{self.folder}/resources"
+  appPort: 0
+  daprHTTPPort: 0
+  daprGRPCPort: 0
+  env: {{GIVEN: here, both: env}}
+{more}"""), "--metrics-port", "0", "--cache-folder", cache_folder())
+
+    def test_settings_of_a_store_and_of_secrets(self):
+        redis = RedisServer(self.folder)
+        self.addCleanup(redis.close)
+        redis.ask("MSET", "color", "red||v1", "both", "store")
+        secrets = self.write("secrets.json", json.dumps({"database": {"password": "p"}, "hidden": {"x": "y"}}))
+        self.write("resources/all.yaml",
+                   component("items", "configuration.redis", redisHost=f"127.0.0.1:{redis.port}") +
+                   component("vault", "secretstores.local.file", secretsFile=str(secrets), multiValued="true"))
+        one = self.settings("""
+  wasiConfig:
+    configurationStore: items
+    secrets:
+    - {name: db-password, secretStore: vault, secretKeyRef: {name: database, key: password}}
+""").wait_until_serving()
+        for key, value in (("GIVEN", "here"), ("color", "red"), ("both", "env"), ("db-password", "p")):
+            self.assertEqual(one.get(f"/config/{key}").text, value, key)
+        # What is not named is not given, whatever the store has.
+        for key in ("hidden", "database", "nothing"):
+            self.assertEqual(one.get(f"/config/{key}").status, 404, key)
+        self.assertEqual(sorted(one.get("/config").text.split()),
+                         ["GIVEN=here", "both=env", "color=red", "db-password=p"])
+        # A value that changes is the new one with the next question.
+        redis.ask("SET", "color", "blue")
+        self.assertEqual(one.get("/config/color").text, "blue")
+
+    def test_a_setting_that_is_not_there_is_a_failure_and_a_store_that_is_not_there_stops_the_start(self):
+        secrets = self.write("secrets.json", json.dumps({"database": {"password": "p"}}))
+        self.write("resources/all.yaml", component("vault", "secretstores.local.file", secretsFile=str(secrets),
+                                                   multiValued="true"))
+        one = self.settings("""
+  wasiConfig: {secrets: [{name: gone, secretStore: vault, secretKeyRef: {name: database, key: other}}]}
+""").wait_until_serving()
+        self.assertEqual(one.get("/config/gone").status, 500)
+        self.assertIn("has no key other", one.get("/config/gone").text)
+        refused = self.settings("  wasiConfig: {configurationStore: nobody}\n")
+        self.assertEqual(refused.wait(), 1)
+        self.assertIn('tandem.yaml:4: app app: wasiConfig.configurationStore names the configuration store "nobody"',
+                      refused.output())
+        refused = self.settings("  messagingPubsub: nobody\n")
+        self.assertEqual(refused.wait(), 1)
+        self.assertIn('messagingPubsub names the pubsub "nobody"', refused.output())
 
     def test_an_app_without_stores(self):
         self.serve()
         self.assertEqual(self.error("/secret/x")[:2], ("failed-precondition", "ERR_SECRET_STORES_NOT_CONFIGURED"))
-        self.assertEqual(self.error("/configuration/x")[:2],
+        self.assertEqual(self.error("/setting/x")[:2],
                          ("failed-precondition", "ERR_CONFIGURATION_STORE_NOT_CONFIGURED"))
 
 

@@ -70,6 +70,9 @@ class ResiliencyTest(GrpcAppTest):
         self.addCleanup(program.close)
         return program
 
+    def serve_grpc(self, handler):
+        return GrpcAppTest.serve(self, handler)
+
     def redis(self):
         folder = self.folder / "redis"
         folder.mkdir()
@@ -175,6 +178,58 @@ class ResiliencyTest(GrpcAppTest):
             self.assertEqual((refused.exception.code(), refused.exception.details()),
                              (grpc.StatusCode.UNKNOWN, "circuit breaker is open"))
             self.assertEqual([r.name for r in stub.GetMetadata(metadata_pb2.GetMetadataRequest()).resiliencies], ["mine"])
+
+    def test_an_app_that_speaks_grpc_is_asked_again(self):
+        calls = []
+        over = threading.Event()
+        self.addCleanup(over.set)
+
+        def on_invoke(request, context):
+            asked = common_pb2.InvokeRequest.FromString(request)
+            calls.append((asked.method, dict(context.invocation_metadata()).get("own"), asked.data.value))
+            turn = sum(1 for one in calls if one[0] == asked.method)
+            if asked.method == "slow" and turn == 1:
+                over.wait(PATIENCE)
+            if asked.method == "broken" or (asked.method == "flaky" and turn < 3):
+                context.set_trailing_metadata((("turn", str(turn)),))
+                context.abort(grpc.StatusCode.UNAVAILABLE, f"not on turn {turn}")
+            answer = common_pb2.InvokeResponse(content_type="text/own")
+            answer.data.value = asked.data.value.upper()
+            return answer.SerializeToString()
+
+        def nothing(_request, _context):
+            return b""
+
+        handler = grpc.method_handlers_generic_handler("dapr.proto.runtime.v1.AppCallback", {
+            "OnInvoke": grpc.unary_unary_rpc_method_handler(on_invoke),
+            **{name: grpc.unary_unary_rpc_method_handler(nothing)
+               for name in ("ListTopicSubscriptions", "ListInputBindings")}})
+        one = serve_beside(self, self.serve_grpc(handler), app_protocol="grpc", dapr_graceful_shutdown_seconds=1,
+                           resources_path=self.resources(
+                               "    apps: {prog: {retry: thrice, timeout: quick, circuitBreaker: firm}}\n"))
+        with grpc.insecure_channel(one.app.dapr_grpc) as channel:
+            stub = dapr_pb2_grpc.DaprStub(channel)
+
+            def invoke(method):
+                message = common_pb2.InvokeRequest(method=method)
+                message.data.value = b"abc"
+                answer = stub.InvokeService(invoke_pb2.InvokeServiceRequest(id="prog", message=message),
+                                            timeout=PATIENCE, metadata=[("own", "yes")])
+                return answer.data.value
+
+            def refusal(method):
+                with self.assertRaises(grpc.RpcError) as refused:
+                    invoke(method)
+                return refused.exception
+
+            self.assertEqual(invoke("flaky"), b"ABC")
+            self.assertEqual(calls, [("flaky", "yes", b"abc")] * 3)
+            # A call that has had its time is asked for once more.
+            self.assertEqual(invoke("slow"), b"ABC")
+            # The last answer is the caller's; the breaker opens on the way to it.
+            error = refusal("broken")
+            self.assertEqual((error.code(), error.details()), (grpc.StatusCode.UNKNOWN, "circuit breaker is open"))
+            self.assertEqual(sum(1 for one in calls if one[0] == "broken"), 3)
 
     def test_a_redis_that_comes_back(self):
         redis = self.redis()

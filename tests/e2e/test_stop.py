@@ -7,8 +7,27 @@ import subprocess
 import unittest
 from urllib.parse import urlsplit
 
-from harness import PATIENCE, RawConnection, TandemTest, binary, cache_folder, environment, get, guest, post
+from harness import PATIENCE, RawConnection, TandemTest, binary, cache_folder, environment, free_port, get, guest, post
 from observe import together, wait_until
+from program import Program, serve_beside
+
+RETRIED = """apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {name: pubsub}
+spec: {type: pubsub.in-memory, version: v1}
+---
+apiVersion: dapr.io/v2alpha1
+kind: Subscription
+metadata: {name: orders}
+spec: {pubsubname: pubsub, topic: orders, routes: {default: /orders}}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Resiliency
+metadata: {name: patient}
+spec:
+  policies: {retries: {later: {policy: constant, duration: 1h}}}
+  targets: {components: {pubsub: {inbound: {retry: later}}}}
+"""
 
 SLOW = "GET /slow?ms=1500 HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -161,6 +180,47 @@ class StopTest(TandemTest):
         for _ in range(15):
             tandem = self.run_guest("hello")
             tandem.stop()
+
+    def test_a_signal_between_the_first_answer_and_the_line_that_says_so(self):
+        """Whoever has been answered has something to lose: the stop is an orderly one."""
+        for _ in range(8):
+            port = free_port()
+            url = f"http://127.0.0.1:{port}/"
+            one = self.start(guest("hello"), "--app-port", port, "--dapr-http-port", "0", "--metrics-port", "0",
+                             "--cache-folder", cache_folder())
+
+            def answered():
+                try:
+                    return get(url).text == "hello"
+                except OSError:
+                    return False
+
+            while not answered():
+                self.assertIsNone(one.process.poll(), one.output())
+            one.signal()
+            self.assertEqual(one.wait(), 0, one.output())
+            self.assertEqual(one.errors, "")
+
+    def test_an_event_that_waits_for_its_next_attempt_does_not_hold_it(self):
+        resources = self.write("resources/all.yaml", RETRIED).parent
+        tried = []
+        program = Program({"/dapr/subscribe": lambda _: (200, {"content-type": "application/json"}, b"[]"),
+                           "/orders": lambda seen: (tried.append(seen.path), (500, {}, b""))[1]})
+        self.addCleanup(program.close)
+        beside = serve_beside(self, program.port, resources_path=resources, dapr_graceful_shutdown_seconds=1000)
+        self.assertEqual(post(beside.app.dapr_url + "/v1.0/publish/pubsub/orders", {}).status, 204)
+        beside.wait_for_log(msg=re.compile("Retrying in 1h"))
+        beside.signal()
+        self.assertEqual(beside.wait(30), 0, beside.output())
+        self.assertEqual(len(tried), 1)
+
+    def test_block_shutdown_serves_on_without_events(self):
+        tandem = self.run_guest("hello", "--dapr-block-shutdown-duration", "2s")
+        tandem.signal()
+        tandem.wait_for_log(msg="Blocking graceful shutdown for 2s or until app reports unhealthy...")
+        self.assertEqual(tandem.get().text, "hello")
+        self.assertEqual(tandem.wait(), 0)
+        self.assertTrue(tandem.log(msg="Block shutdown period expired, entering shutdown..."))
 
     def test_stop_under_load(self):
         """Every request is answered whole or its connection is refused or closed before an answer begins."""

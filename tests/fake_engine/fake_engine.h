@@ -28,10 +28,13 @@
 //   leak                      keeps one more handle
 //   grow MIB                  has so much memory from now on
 //   from-header               the steps that the request's header "script" holds
+//   verdict WORD              success, retry or drop, of an event (events.cc)
 // A script that ends without an answer returns without one. What holds for the whole module comes first:
 //   command                   a preview 1 command: runs once
 //   fails-to-start            traps before its first call
 //   needs NAME                imports a function that nothing provides
+//   exports NAME              exports an interface of that name too
+//   subscribes A B            what it answers when it is asked at its start: pub/sub A and topic B, binding B, store A
 // Every answer has the headers "fake-instance" (a number for each instance) and "fake-call" (1 for its first call).
 #pragma once
 

@@ -63,6 +63,15 @@ void tdm_instance::start(const tdm_request* request, void* call) {
   body.complete = request->body_whole;
 }
 
+void tdm_instance::start_event(std::span<const tdm_header> headers, tdm_str text, void* call, Returned returned) {
+  event_headers_.assign(headers.begin(), headers.end());
+  event_request_ = {
+      .headers = event_headers_.data(), .headers_count = event_headers_.size(), .body = text, .body_whole = true};
+  start(&event_request_, call);
+  verdict = "success";
+  returned_ = std::move(returned);
+}
+
 void tdm_instance::stop() {
   steps_.clear();
   flush_exchanges();
@@ -167,6 +176,7 @@ void tdm_instance::log(std::string_view line) { tell(events_.log, user_, TDM_STD
 void tdm_instance::flush() {
   flush_exchanges();
   if (const std::optional<Finish> finish = std::exchange(finish_, std::nullopt)) return finish_call(*finish);
+  if (returned_) return;
   flush_answer(Rest::kMore);
   if (running && body.take_want()) tell(events_.want_body, user_, call_);
 }
@@ -217,7 +227,12 @@ bool tdm_instance::flush_answer(Rest rest) {
 }
 
 void tdm_instance::finish_call(const Finish& finish) {
-  const bool answered = flush_answer(Rest::kLast);
+  const Returned returned = std::exchange(returned_, nullptr);
+  const bool answered = !returned && flush_answer(Rest::kLast);
+  if (returned && !finish.trap) {
+    const InCallback inside;
+    returned(*this);
+  }
   require(fingerprint_of(*request_) == fingerprint_, "a request and all it points to live until done");
   running = false;
   request_ = nullptr;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,6 +57,9 @@ struct tdm_instance final : tandem::fake::Tracked {
   // The entries.
   int poll();
   void start(const tdm_request* request, void* call);
+  // A call of another export; `returned` gives C++ its answer.
+  using Returned = std::function<void(tdm_instance&)>;
+  void start_event(std::span<const tdm_header> headers, tdm_str body, void* call, Returned returned);
   void stop();
 
   // For steps: the guest's side.
@@ -77,6 +82,7 @@ struct tdm_instance final : tandem::fake::Tracked {
   bool running = false;  // between start() and done
   tandem::fake::Answer answer;
   tandem::fake::BodyIn body;
+  std::string verdict = "success";
   std::uint64_t memory_bytes = 1ull << 20;
   std::size_t handles = 0;
 
@@ -112,6 +118,9 @@ struct tdm_instance final : tandem::fake::Tracked {
   bool yielded_ = false;
   bool accepted_ = false;  // the guest has begun the call
   const tdm_request* request_ = nullptr;
+  Returned returned_;  // set during a call of another export than wasi:http's
+  std::vector<tdm_header> event_headers_;
+  tdm_request event_request_{};
   std::uint64_t fingerprint_ = 0;
   void* call_ = nullptr;
   std::deque<std::unique_ptr<tandem::fake::Step>> steps_;

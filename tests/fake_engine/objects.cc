@@ -81,6 +81,7 @@ bool tdm_module_was_cached(const tdm_module*) { return false; }
 tdm_str tdm_module_cache_note(const tdm_module*) { return span(""); }
 void tdm_module_each_name(const tdm_module* module, tdm_name_fn each, void* user) {
   for (const std::string& name : module->script.needs) each(user, true, span("function"), span(name));
+  for (const std::string& name : module->script.exports) each(user, false, span("interface"), span(name));
   if (module->script.kind == TDM_MODULE_HTTP) {
     each(user, false, span("interface"), span("wasi:http/incoming-handler@0.2.0"));
   } else {

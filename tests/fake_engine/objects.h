@@ -60,9 +60,11 @@ struct HostTables {
   std::optional<tdm_state_vtable> state;
   std::optional<tdm_pubsub_vtable> pubsub;
   std::optional<tdm_invoke_vtable> invoke;
+  bool handlers = false;
   bool bindings = false;
   bool secrets = false;
   bool configuration = false;
+  bool messaging = false;
   bool keyvalue = false;
   bool config = false;
 };

@@ -159,7 +159,13 @@ tdm_error* tdm_wit_keyvalue_add(tdm_linker* linker, const tdm_state_vtable*) {
   return nullptr;
 }
 
-tdm_error* tdm_wit_config_add(tdm_linker* linker, const tdm_header*, size_t) {
+tdm_error* tdm_wit_messaging_add(tdm_linker* linker, const tdm_pubsub_vtable*) {
+  if (tdm_error* error = once(linker->tables.messaging, "wasi:messaging")) return error;
+  linker->tables.messaging = true;
+  return nullptr;
+}
+
+tdm_error* tdm_wit_config_add(tdm_linker* linker, const tdm_header*, size_t, const tdm_config_vtable*) {
   if (tdm_error* error = once(linker->tables.config, "wasi:config")) return error;
   linker->tables.config = true;
   return nullptr;

@@ -37,6 +37,9 @@ constexpr std::array kVerbs{
     Verb{"needs", 1},
     Verb{"fails-to-start", 0},
     Verb{"from-header", 0},
+    Verb{"verdict", 1},
+    Verb{"exports", 1},
+    Verb{"subscribes", 2},
 };
 
 constexpr std::array<std::string_view, 4> kNumbered{"status", "stream", "suspend", "grow"};
@@ -82,6 +85,10 @@ std::string parse_step(std::string_view text, Script& out) {
     out.fails_to_start = true;
   } else if (name == "needs") {
     out.needs.push_back(step.words[0]);
+  } else if (name == "exports") {
+    out.exports.push_back(step.words[0]);
+  } else if (name == "subscribes") {
+    out.subscriptions.emplace_back(step.words[0], step.words[1]);
   } else {
     out.steps.push_back(std::move(step));
   }

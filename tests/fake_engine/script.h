@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tandem_engine.h"
@@ -19,6 +20,8 @@ struct Script {
   int kind = TDM_MODULE_HTTP;
   bool fails_to_start = false;
   std::vector<std::string> needs;
+  std::vector<std::string> exports;
+  std::vector<std::pair<std::string, std::string>> subscriptions;
   std::vector<StepText> steps;
 };
 

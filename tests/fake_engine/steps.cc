@@ -137,6 +137,7 @@ std::unique_ptr<Step> make_step(StepText text) {
   if (verb == "error") return now([name = text.words[0]](tdm_instance& instance) { instance.respond_error(name); });
   if (verb == "hello") return now([](tdm_instance& instance) { instance.respond(200, {}, "hello"); });
   if (verb == "cut") return now(cut);
+  if (verb == "verdict") return now([word = text.words[0]](tdm_instance& instance) { instance.verdict = word; });
   if (verb == "leak") return now([](tdm_instance& instance) { ++instance.handles; });
   if (verb == "trap") return now([](tdm_instance&) { throw Trap{"wasm trap: unreachable"}; });
   if (verb == "from-header") return now(from_header);

@@ -34,9 +34,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def echo(self):
         body = self.body()
-        if self.server.deliveries is not None and self.command == "POST":
+        if self.server.deliveries is not None and self.command in ("POST", "OPTIONS"):
             self.server.deliveries.put((self.command, self.path, self.headers.items(), body))
-            return self.answer(200)
+            # "/answer/404", "/answer/200/DROP": what an app makes of an event, in the path that it comes to.
+            what, _, rest = self.path.removeprefix("/").partition("/")
+            status, _, verdict = rest.partition("/") if what == "answer" else ("200", "", "")
+            return self.answer(int(status), b'{"status": "%s"}' % verdict.encode() if verdict else b"")
         what, _, rest = self.path.removeprefix("/").partition("?")[0].partition("/")
         if what == "method":
             self.answer(200, self.command.encode(), "text/plain; charset=utf-8")
@@ -66,7 +69,7 @@ class Server(ThreadingHTTPServer):
 
 class EchoApp:
     """Serves on a free port until close(). One that notes keeps each POST in `deliveries`, as (method, path, headers,
-    body), and answers it with an empty 200."""
+    body), and answers it with an empty 200, or as the path says."""
 
     def __init__(self, notes=False):
         self.server = Server(("127.0.0.1", 0), Handler)

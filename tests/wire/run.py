@@ -107,10 +107,25 @@ OF_THE_CONNECTION = ("host", "user-agent", "content-length", "accept-encoding", 
 VOLATILE = [
     (r'("(?:etag|ttlExpireTime|runtimeVersion|daprRuntimeVersion)": ?)"[^"]*"', r'\1"*"'),
     (r'("port": ?)\d+', r'\1"*"'),
-    (r'("(?:id|time|traceid|traceparent)": ?)"[^"]*"', r'\1"*"'),
+    (r'("id": ?)"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}"', r'\1"*"'),
+    (r'("(?:time|expiration)": ?)"20[^"]*"', r'\1"*"'),
+    (r'("data_base64": ?)"eyJ[^"]{100,}"', r'\1"*"'),  # an event that was packed again
+    (r'("(?:traceid|traceparent)": ?)"00-[^"]*"', r'\1"*"'),
+    (r"^00-(0af7651916cd43dd8448eb211c80319c)-[0-9a-f]{16}-(\d\d)$", r"~^00-\1-[0-9a-f]{16}-\2$"),
+    (r"^00-[0-9a-f]{32}-[0-9a-f]{16}-(\d\d)$", r"~^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-\1$"),
     (r'\b(etag|runtime_version): "[^"]*"', r'\1: "*"'),
     (r'(key: "(?:ttlExpireTime|daprRuntimeVersion)"\s+value: )"[^"]*"', r'\1"*"'),
 ]
+
+
+CHANGING = ("etag", "metadata.ttlexpiretime", "metadata.duration", "metadata.start-time", "metadata.end-time",
+            "metadata.date")
+
+
+def steady(text):
+    for pattern, replacement in VOLATILE:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def to_record(got, all_headers=False):
@@ -118,14 +133,13 @@ def to_record(got, all_headers=False):
     headers = []
     for name, value in got.headers:
         if all_headers or matching.STRICT.fullmatch(name):
-            headers.append((name, "*" if name in ("etag", "metadata.ttlexpiretime") else value))
+            headers.append((name, "*" if name in CHANGING else steady(value)))
     body = got.body or ""
     if matching.as_json(body)[0]:
         body = body.removesuffix("\n")
     if re.search(r"[\x00-\x08\x0e-\x1f]", body):
         body = "@bytes " + re.sub(r"[\x00-\x1f]", lambda found: f"\\x{ord(found[0]):02x}", body)
-    for pattern, replacement in VOLATILE:
-        body = re.sub(pattern, replacement, body)
+    body = steady(body)
     return Message(got.first, headers, body)
 
 
@@ -219,8 +233,9 @@ def main():
                     continue
                 recording = {} if options.record else None
                 for resources in file.settings["resources"].split():
-                    if resources in servers:
-                        servers[resources].begin(file.settings)
+                    for server in servers:
+                        if server in resources.split("-"):
+                            servers[server].begin(file.settings)
                     run_file(name, file, resources, servers, run, recording)
                     if recording:
                         wire_file.record(file, recording)

@@ -26,6 +26,8 @@ pub struct Ctx {
     pub(crate) logs: [LogStream; 2],
     /// Foreign bytes that a host function is returning; they outlive the copy into the guest's memory.
     pub keep: Vec<Box<dyn Send>>,
+    /// Bytes in the table that are the guest's own, for whoever bounds them.
+    pub held_bytes: usize,
 }
 
 /// Components and preview 1 commands want WASI in different wrappings.

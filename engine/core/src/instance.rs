@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::component::Resource;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::component::{Resource, TypedFunc};
+use wasmtime::{Store, UpdateDeadline, bail};
 
 use crate::confined::{Confined, Shared};
 use crate::core_module::{self, CoreCall};
@@ -24,6 +24,7 @@ use crate::http::body::{BodyIn, BodyOut};
 use crate::http::call::{Answer, Foreign, IncomingRequest, Request, Response, ResponseOutparam, flush_answer};
 use crate::http::exchange::{Exchange, Timeouts};
 use crate::http::fields::Fields;
+use crate::job::{Export, Exports, Found, Job};
 use crate::program::{Entry, Inner, Program};
 use crate::waker::InstanceWaker;
 
@@ -85,7 +86,7 @@ unsafe impl Send for Link {}
 unsafe impl Sync for Link {}
 
 pub(crate) struct State {
-    next: Option<Foreign<Request>>,
+    next: Option<Next>,
     call: User,
     running: bool,
     finished: Option<Finish>,
@@ -115,6 +116,12 @@ impl State {
             _ => self.sending.clone(),
         }
     }
+}
+
+/// What an idle instance is given to do.
+pub(crate) enum Next {
+    Request(Foreign<Request>),
+    Job(Box<dyn Job>),
 }
 
 enum Finish {
@@ -362,8 +369,17 @@ impl Instance {
     }
 
     pub(crate) fn start(&self, request: Foreign<Request>, body: BodyIn, call: User) {
+        self.begin(Next::Request(request), body, call);
+    }
+
+    /// Gives an idle instance a call of an export that is not wasi:http's; for programs that have it.
+    pub fn start_job(&self, job: Box<dyn Job>, call: User) {
+        self.begin(Next::Job(job), BodyIn::default(), call);
+    }
+
+    fn begin(&self, next: Next, body: BodyIn, call: User) {
         let mut state = self.link.state();
-        state.next = Some(request);
+        state.next = Some(next);
         state.call = call;
         state.answer = Answer::None;
         match Arc::get_mut(&mut state.body) {
@@ -432,7 +448,7 @@ impl Drop for Instance {
 /// Starts the guest and runs its calls, one after the other, until something kills it.
 async fn drive(program: Arc<Inner>, mut store: Store<Ctx>, link: Arc<Link>) -> Error {
     let result = match &program.entry {
-        Entry::Http(pre, index) => serve(&mut store, &link, pre, *index, &program.start_bytes).await,
+        Entry::Serve(pre, http, exports) => serve(&mut store, &link, pre, *http, exports, &program.start_bytes).await,
         Entry::Command(pre, index) => run_command(&mut store, &link, pre, *index).await,
         Entry::P1(pre) => run_p1(&mut store, &link, pre).await,
         Entry::Core(pre) => core_module::serve(&mut store, &link, pre).await,
@@ -448,22 +464,36 @@ async fn serve(
     store: &mut Store<Ctx>,
     link: &Arc<Link>,
     pre: &wasmtime::component::InstancePre<Ctx>,
-    index: wasmtime::component::ComponentExportIndex,
+    http: Option<wasmtime::component::ComponentExportIndex>,
+    exports: &[Export],
     start_bytes: &AtomicUsize,
 ) -> wasmtime::Result<()> {
     let instance = pre.instantiate_async(&mut *store).await?;
     start_bytes.store(store.data().limits.memory_bytes, Ordering::Relaxed);
-    let handle =
-        instance.get_typed_func::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&mut *store, &index)?;
+    type Handle = TypedFunc<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>;
+    let handle: Option<Handle> = match http {
+        Some(index) => Some(instance.get_typed_func(&mut *store, &index)?),
+        None => None,
+    };
+    let mut found: Found = exports.iter().map(|_| None).collect();
     loop {
-        let request = next_call(link).await;
-        let arguments = {
-            let ctx = store.data_mut();
-            ctx.call.begin(request);
-            ctx.call.open_handles()
-        };
-        store.set_epoch_deadline(1);
-        handle.call_async(&mut *store, arguments).await?;
+        match next_call(link).await {
+            Next::Request(request) => {
+                let Some(handle) = handle else { bail!("the guest does not export wasi:http/incoming-handler") };
+                let arguments = {
+                    let ctx = store.data_mut();
+                    ctx.call.begin(request);
+                    ctx.call.open_handles()
+                };
+                store.set_epoch_deadline(1);
+                handle.call_async(&mut *store, arguments).await?;
+            }
+            Next::Job(job) => {
+                store.data_mut().call.begin_job();
+                store.set_epoch_deadline(1);
+                job.run(Exports { store, instance: &instance, exports, found: &mut found }).await?;
+            }
+        }
         end_call(store, link);
     }
 }
@@ -520,15 +550,15 @@ fn command_ended(store: &mut Store<Ctx>, link: &Arc<Link>, ended: wasmtime::Resu
     }
 }
 
-pub(crate) async fn next_call(link: &Arc<Link>) -> Foreign<Request> {
+pub(crate) async fn next_call(link: &Arc<Link>) -> Next {
     poll_fn(|cx| {
         let mut state = link.state();
         // The end of the call before is told first.
         if state.finished.is_none()
-            && let Some(request) = state.next.take()
+            && let Some(next) = state.next.take()
         {
             state.running = true;
-            return Poll::Ready(request);
+            return Poll::Ready(next);
         }
         state.idle = Some(cx.waker().clone());
         Poll::Pending

@@ -13,6 +13,7 @@ pub mod ffi;
 pub mod http;
 pub mod instance;
 mod instance_abi;
+pub mod job;
 pub mod linker;
 pub mod module;
 pub mod program;

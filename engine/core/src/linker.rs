@@ -48,6 +48,13 @@ const WASI: [&str; 27] = [
 /// What a preview 1 command imports; wasmtime-wasi provides all of it.
 pub(crate) const P1: &str = "wasi_snapshot_preview1";
 
+/// An interface that components may export beside wasi:http's or instead of it, and the functions of it that are called.
+#[derive(Clone, Copy)]
+pub struct Handler {
+    pub interface: &'static str,
+    pub functions: &'static [&'static str],
+}
+
 /// `tdm_linker`.
 pub struct Linker {
     pub(crate) engine: Arc<engine::Shared>,
@@ -55,6 +62,8 @@ pub struct Linker {
     pub(crate) core: wasmtime::Linker<Ctx>,
     /// Names with versions, of what the linker provides to components.
     served: Vec<String>,
+    /// Interfaces that the C++ side calls where a component exports them.
+    pub(crate) handlers: Vec<Handler>,
     /// Functions that core::define() has added.
     pub(crate) core_served: Vec<(String, String)>,
 }
@@ -72,12 +81,17 @@ impl Linker {
         wasmtime_wasi::p1::add_to_linker_async(&mut core, Ctx::p1).map_err(failed)?;
         let mut served: Vec<String> = WASI.iter().map(|name| format!("{name}@0.2.12")).collect();
         served.extend([http::bind::TYPES.to_string(), http::bind::OUTGOING.to_string()]);
-        Ok(Linker { engine: shared, component, core, served, core_served: Vec::new() })
+        Ok(Linker { engine: shared, component, core, served, handlers: Vec::new(), core_served: Vec::new() })
     }
 
     /// Records that `interface` ("tandem:dapr/state@0.1.0") has been added to `component`.
     pub fn serve(&mut self, interface: &str) {
         self.served.push(interface.to_string());
+    }
+
+    /// Components that export this interface are run for its sake.
+    pub fn handle(&mut self, handler: Handler) {
+        self.handlers.push(handler);
     }
 
     fn has_core(&self, module: &str, name: &str) -> bool {
@@ -110,7 +124,7 @@ impl Linker {
 
 /// Whether an import finds what is served under another version of the same name: the same 0.x, or the same major number;
 /// versions with a pre-release part only match themselves.
-fn provides(served: &str, import: &str) -> bool {
+pub(crate) fn provides(served: &str, import: &str) -> bool {
     if served == import {
         return true;
     }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::ctx::{Ctx, Limits, Wasi};
@@ -13,7 +13,8 @@ use crate::ffi::{Error, ErrorKind, Header, Str, fence, guard, slice};
 use crate::http::bind::MAX_HANDLES;
 use crate::http::call::Call;
 use crate::instance::Link;
-use crate::linker::Linker;
+use crate::job::Export;
+use crate::linker::{Linker, provides};
 use crate::module::{CLI_RUN, Code, HTTP_HANDLER, Kind, Module};
 use crate::sockets::{AllowAddressFn, AllowNameFn, Policy, Reach, grant};
 use crate::stdio::{CallInput, CallOutput, LogStream};
@@ -50,8 +51,8 @@ struct Mount {
 
 /// How an instance of the program starts and which export it runs.
 pub(crate) enum Entry {
-    /// The index of wasi:http/incoming-handler's `handle`.
-    Http(InstancePre<Ctx>, ComponentExportIndex),
+    /// The index of wasi:http/incoming-handler's `handle`, where there is one, and the other exports that are called.
+    Serve(InstancePre<Ctx>, Option<ComponentExportIndex>, Vec<Export>),
     /// The index of wasi:cli/run's `run`.
     Command(InstancePre<Ctx>, ComponentExportIndex),
     P1(wasmtime::InstancePre<Ctx>),
@@ -129,26 +130,63 @@ fn entry(module: &Module, linker: &Linker) -> Result<Entry, Error> {
         Error::new(kind, format!("{error:#}"))
     };
     match (&module.code, module.kind) {
-        (Code::Component(component), Kind::Http | Kind::Command) => {
-            let (prefix, function) =
-                if module.kind == Kind::Http { (HTTP_HANDLER, "handle") } else { (CLI_RUN, "run") };
+        (Code::Component(component), kind) => {
+            let http = kind == Kind::Http;
+            let exports = handler_exports(module, component, linker)?;
+            if !http && kind != Kind::Command && exports.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::Link,
+                    "the component exports neither wasi:http/incoming-handler nor wasi:cli/run, nor a handler of events: \
+                     there is nothing to run",
+                ));
+            }
             let pre = linker.component.instantiate_pre(component).map_err(unlinked)?;
-            let interface = module.names().into_iter().find(|(import, _, name)| !import && name.starts_with(prefix));
-            let index = interface
-                .and_then(|(_, _, name)| component.get_export_index(None, &name))
-                .and_then(|interface| component.get_export_index(Some(&interface), function))
-                .ok_or_else(|| {
-                    Error::new(ErrorKind::Link, format!("the module does not export {prefix}'s {function}"))
-                })?;
-            Ok(if module.kind == Kind::Http { Entry::Http(pre, index) } else { Entry::Command(pre, index) })
+            if http {
+                let handle = function_of(module, component, |name| name.starts_with(HTTP_HANDLER), "handle")?;
+                Ok(Entry::Serve(pre, Some(handle), exports))
+            } else if !exports.is_empty() {
+                Ok(Entry::Serve(pre, None, exports))
+            } else {
+                Ok(Entry::Command(pre, function_of(module, component, |name| name.starts_with(CLI_RUN), "run")?))
+            }
         }
         (Code::Core(core), Kind::P1Command) => Ok(Entry::P1(linker.core.instantiate_pre(core).map_err(unlinked)?)),
         (Code::Core(core), Kind::Core) => Ok(Entry::Core(linker.core.instantiate_pre(core).map_err(unlinked)?)),
-        _ => Err(Error::new(
-            ErrorKind::Link,
-            "the component exports neither wasi:http/incoming-handler nor wasi:cli/run: there is nothing to run",
-        )),
+        (Code::Core(_), _) => Err(Error::new(ErrorKind::Link, "the core module is taken for a component")),
     }
+}
+
+/// The function of the exported interface whose name fits.
+fn function_of(
+    module: &Module,
+    component: &Component,
+    fits: impl Fn(&str) -> bool,
+    function: &str,
+) -> Result<ComponentExportIndex, Error> {
+    let interface = module.names().into_iter().find(|(import, _, name)| !import && fits(name));
+    let Some((_, _, interface)) = interface else {
+        return Err(Error::new(ErrorKind::Link, format!("the module does not export an interface with {function}")));
+    };
+    component
+        .get_export_index(None, &interface)
+        .and_then(|index| component.get_export_index(Some(&index), function))
+        .ok_or_else(|| Error::new(ErrorKind::Link, format!("the module does not export {interface}'s {function}")))
+}
+
+/// What the component exports of the linker's handlers.
+fn handler_exports(module: &Module, component: &Component, linker: &Linker) -> Result<Vec<Export>, Error> {
+    let mut exports = Vec::new();
+    for handler in &linker.handlers {
+        let fits = |name: &str| provides(handler.interface, name);
+        if !module.names().iter().any(|(import, _, name)| !import && fits(name)) {
+            continue;
+        }
+        for function in handler.functions {
+            let index = function_of(module, component, fits, function)?;
+            exports.push(Export { interface: handler.interface, function, index });
+        }
+    }
+    Ok(exports)
 }
 
 impl Inner {
@@ -161,7 +199,7 @@ impl Inner {
         wasi.stderr(stderr.clone());
         match self.entry {
             Entry::Command(..) | Entry::P1(_) => wasi.stdin(CallInput(link.clone())).stdout(CallOutput(link.clone())),
-            Entry::Http(..) | Entry::Core(_) => wasi.stdout(stdout.clone()),
+            Entry::Serve(..) | Entry::Core(_) => wasi.stdout(stdout.clone()),
         };
         for mount in &self.mounts {
             wasi.preopened_dir(&mount.host_path, &mount.guest_path, mount.perms)?;
@@ -170,7 +208,7 @@ impl Inner {
         grant(reach.as_ref(), &mut wasi);
         let wasi = match self.entry {
             Entry::P1(_) | Entry::Core(_) => Wasi::P1(Box::new(wasi.build_p1())),
-            Entry::Http(..) | Entry::Command(..) => Wasi::P2(wasi.build()),
+            Entry::Serve(..) | Entry::Command(..) => Wasi::P2(wasi.build()),
         };
         let mut table = wasmtime::component::ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
@@ -181,7 +219,17 @@ impl Inner {
             memory_bytes: 0,
             table_elements: 0,
         };
-        Ok(Ctx { wasi, table, limits, link, reach, call: Call::none(), logs: [stdout, stderr], keep: Vec::new() })
+        Ok(Ctx {
+            wasi,
+            table,
+            limits,
+            link,
+            reach,
+            call: Call::none(),
+            logs: [stdout, stderr],
+            keep: Vec::new(),
+            held_bytes: 0,
+        })
     }
 }
 

@@ -41,11 +41,11 @@ pub struct RawGroup {
 /// `tdm_setting`.
 #[repr(C)]
 pub struct RawSetting {
-    key: Str,
-    value: Str,
-    version: Str,
-    metadata: *const Header,
-    metadata_count: usize,
+    pub(crate) key: Str,
+    pub(crate) value: Str,
+    pub(crate) version: Str,
+    pub(crate) metadata: *const Header,
+    pub(crate) metadata_count: usize,
 }
 
 /// `tdm_failed_entry`.

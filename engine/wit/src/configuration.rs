@@ -31,11 +31,11 @@ pub struct Vtable {
 /// `tdm_configuration_question`.
 #[repr(C)]
 pub struct RawQuestion {
-    store: Str,
-    keys: *const Str,
-    keys_count: usize,
-    metadata: *const Header,
-    metadata_count: usize,
+    pub(crate) store: Str,
+    pub(crate) keys: *const Str,
+    pub(crate) keys_count: usize,
+    pub(crate) metadata: *const Header,
+    pub(crate) metadata_count: usize,
 }
 
 #[derive(ComponentType, Lower)]

@@ -1,4 +1,4 @@
-//! What a guest imports beyond WASI: tandem:dapr, wasi:keyvalue and wasi:config, one file an interface.
+//! What a guest imports beyond WASI: tandem:dapr, wasi:keyvalue, wasi:config and wasi:messaging, one file an interface.
 //!
 //! Typed bindings against the linker that only turn WIT values into the C tables of `include/tandem_wit.h` and answers
 //! into WIT values. Arguments stay in the guest's memory; a value comes back without a copy in between; an answer in place
@@ -9,8 +9,10 @@ pub mod bindings;
 pub mod call;
 pub mod config;
 pub mod configuration;
+pub mod handlers;
 pub mod invoke;
 pub mod keyvalue;
+pub mod messaging;
 pub mod outcome;
 pub mod pubsub;
 pub mod reply;
@@ -18,7 +20,7 @@ pub mod secrets;
 pub mod state;
 pub mod types;
 
-use tandem_engine_core::ffi::{Error, ErrorKind, Header, guard, slice};
+use tandem_engine_core::ffi::{Error, ErrorKind, Header, guard};
 use tandem_engine_core::linker::Linker;
 
 fn link(interface: &str, add: impl FnOnce() -> wasmtime::Result<()>) -> *mut Error {
@@ -80,12 +82,18 @@ pub unsafe extern "C" fn tdm_wit_keyvalue_add(linker: *mut Linker, vtable: *cons
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tdm_wit_config_add(linker: *mut Linker, pairs: *const Header, count: usize) -> *mut Error {
-    link("wasi:config", || {
-        let pairs = unsafe { slice(pairs, count) };
-        config::add(
-            unsafe { &mut *linker },
-            pairs.iter().map(|pair| unsafe { (pair.name.text(), pair.value.text()) }).collect(),
-        )
-    })
+pub unsafe extern "C" fn tdm_wit_messaging_add(linker: *mut Linker, vtable: *const pubsub::Vtable) -> *mut Error {
+    link("wasi:messaging", || unsafe { messaging::add(&mut *linker, &*vtable) })
+}
+
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tdm_wit_config_add(
+    linker: *mut Linker,
+    pairs: *const Header,
+    count: usize,
+    more: *const config::Vtable,
+) -> *mut Error {
+    link("wasi:config", || unsafe { config::add(&mut *linker, answers::pairs(pairs, count), more.as_ref().copied()) })
 }

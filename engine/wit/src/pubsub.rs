@@ -23,16 +23,18 @@ type User = *mut c_void;
 pub struct Vtable {
     publish: unsafe extern "C" fn(User, Str, Str, *const RawEntry, *const Reply),
     publish_many: unsafe extern "C" fn(User, Str, Str, *const RawEntry, usize, *const Reply),
+    pub(crate) send: unsafe extern "C" fn(User, Str, Str, *const RawEntry, *const Reply),
+    pub(crate) find_pubsub: unsafe extern "C" fn(User, Str, *const Reply),
 }
 
 /// `tdm_publish_entry`.
 #[repr(C)]
 pub struct RawEntry {
-    entry_id: Str,
-    data: Str,
-    content_type: Str,
-    metadata: *const Header,
-    metadata_count: usize,
+    pub(crate) entry_id: Str,
+    pub(crate) data: Str,
+    pub(crate) content_type: Str,
+    pub(crate) metadata: *const Header,
+    pub(crate) metadata_count: usize,
 }
 
 #[derive(ComponentType, Lift)]
@@ -76,7 +78,7 @@ fn failures(_: &mut Ctx, outcome: Outcome) -> Result<Vec<FailedEntry>, Error> {
 }
 
 pub fn add(linker: &mut Linker, vtable: &Vtable) -> Result<()> {
-    let Vtable { publish, publish_many } = *vtable;
+    let Vtable { publish, publish_many, .. } = *vtable;
     let l = &mut linker.component.instance(NAME)?;
     import(
         l,

@@ -8,6 +8,7 @@
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
 #include "net/grpc/header_metadata.h"
+#include "telemetry/baggage.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 void add_call_metadata(const net::grpc::ServerCall& call, Metadata& metadata) {
   call.for_each_metadatum([&](std::string_view name, std::string_view text) {
     if (name == "dapr-api-token" || name.ends_with("-bin")) return;
-    if (name == "traceparent" || name == "tracestate" || name == "baggage") {
+    if (name == "baggage") return;
+    if (name == "traceparent" || name == "tracestate") {
       metadata.insert_or_assign(std::string(name), std::string(text));
     } else if (name.starts_with("grpc-")) {
       metadata.try_emplace("dapr-" + std::string(name), text);
@@ -43,6 +45,12 @@ void invoke_binding(const ApiOptions& api, Executor& late, const SharedCall& cal
                                   .data = request.data(),
                                   .metadata = to_metadata(request.metadata())};
   add_call_metadata(call->server(), invocation.metadata);
+  std::string baggage = baggage_of(call->server().headers());
+  if (const auto read = telemetry::read_baggage(baggage); !read) {
+    call->fail({::grpc::StatusCode::UNKNOWN, read.error().message});
+    return;
+  }
+  if (!baggage.empty()) invocation.metadata.insert_or_assign("baggage", std::move(baggage));
   api.bindings.invoke({call->context(), late}, std::move(invocation),
                       [call, &response](const Result<bindings::InvokeAnswer>& answer) {
                         call->answer([&](AnswerMetadata& metadata) {

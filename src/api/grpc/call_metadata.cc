@@ -52,6 +52,15 @@ CallContext context_of(net::Headers headers, SteadyTime deadline, const std::str
   return {.app_id = app_id, .deadline = deadline, .trace = trace_of(headers)};
 }
 
+std::string baggage_of(net::Headers headers) {
+  std::string baggage;
+  for (const net::Header& header : headers) {
+    if (header.name != "baggage") continue;
+    baggage.append(baggage.empty() ? "" : ",").append(header.value);
+  }
+  return baggage;
+}
+
 std::optional<::grpc::Status> check_access(net::Headers headers, std::string_view method,
                                            const config::ApiAccess& access, std::string_view token) {
   if (!is_allowed(access, method)) return status_of_http(501, "requested endpoint is not available");

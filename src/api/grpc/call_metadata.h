@@ -24,6 +24,9 @@ CallContext context_of(net::Headers headers, SteadyTime deadline, const std::str
 std::optional<::grpc::Status> check_access(net::Headers headers, std::string_view method,
                                            const config::ApiAccess& access, std::string_view token);
 
+// The caller's baggage: its metadata of that name, joined; empty: none.
+std::string baggage_of(net::Headers headers);
+
 // OpenCensus's binary form of a span context, as a traceparent; empty when it is not one.
 std::string traceparent_of_binary(std::string_view bytes);
 

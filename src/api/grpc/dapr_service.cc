@@ -18,6 +18,7 @@
 #include "api/grpc/topic_stream.h"
 #include "api/grpc/unary_call.h"
 #include "dapr/proto/runtime/v1/dapr.pb.h"
+#include "telemetry/baggage.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -50,6 +51,14 @@ class DaprCall final : public UnaryCall {
       context.trace = telemetry::begin_trace(context.trace.traceparent, context.trace.tracestate, api.sampler);
     }
     set_context(std::move(context));
+    if (api.sampler.enabled()) {
+      auto baggage = telemetry::read_baggage(baggage_of(server().headers()));
+      if (!baggage) {
+        fail({::grpc::StatusCode::INVALID_ARGUMENT, "invalid baggage header: " + baggage.error().message});
+        return;
+      }
+      set_baggage(std::move(*baggage));
+    }
     if (auto refused = check_access(server().headers(), server().method(), api.access, api.api_token)) {
       fail(std::move(*refused));
       return;

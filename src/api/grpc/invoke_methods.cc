@@ -93,7 +93,7 @@ void invoke_service(const ApiOptions& api, std::size_t worker, const SharedCall&
   }
   const bool here = !external && !callee->elsewhere && api.routes != nullptr;
   if (const net::grpc::CallRoute* route = here ? api.routes->here(callee->app_id) : nullptr) {
-    return invoke_grpc_app(api, *route, call, message, *method, response);
+    return invoke_grpc_app(api, *route, call, request.id(), message, *method, response);
   }
   // An app elsewhere need not speak HTTP: its own sidecar knows.
   if (const std::string_view why = refusal_of(message); !why.empty() && !callee->elsewhere) {

@@ -9,6 +9,7 @@
 
 #include "api/grpc/call_metadata.h"
 #include "api/grpc/error_map.h"
+#include "blocks/pubsub/cloud_event.h"
 
 namespace tandem::api::grpc {
 namespace {
@@ -39,6 +40,14 @@ template <class Request>
                            .metadata = repeated ? &metadata : nullptr});
 }
 
+// A raw message has no envelope for its trace: over gRPC, and there alone, daprd puts it into the metadata.
+Metadata with_trace(Metadata metadata, const TraceContext& trace) {
+  if (trace.traceparent.empty() || !pubsub::is_raw_payload(metadata).value_or(false)) return metadata;
+  metadata.insert_or_assign("traceid", trace.traceparent);
+  metadata.insert_or_assign("tracestate", trace.tracestate);
+  return metadata;
+}
+
 }  // namespace
 
 void publish_event(const ApiOptions& api, Executor& late, const SharedCall& call,
@@ -47,7 +56,7 @@ void publish_event(const ApiOptions& api, Executor& late, const SharedCall& call
                                   .topic = request.topic(),
                                   .data = request.data(),
                                   .content_type = request.data_content_type(),
-                                  .metadata = to_metadata(request.metadata())};
+                                  .metadata = with_trace(to_metadata(request.metadata()), call->context().trace)};
   api.pubsub.publish(
       {call->context(), late}, std::move(publication), [&api, call, &request](const Result<void>& result) {
         call->answer([&](auto&) { return result ? ::grpc::Status::OK : failure(api, request, result.error()); });
@@ -59,10 +68,9 @@ void bulk_publish_event(const ApiOptions& api, Executor& late, const SharedCall&
   std::vector<pubsub::BulkEntry> entries;
   entries.reserve(request.entries().size());
   for (const wire::BulkPublishRequestEntry& entry : request.entries()) {
-    entries.push_back({.entry_id = entry.entry_id(),
-                       .data = entry.event(),
-                       .content_type = entry.content_type(),
-                       .metadata = to_metadata(entry.metadata())});
+    entries.push_back(
+        {.entry_id = entry.entry_id(), .data = entry.event(), .content_type = entry.content_type(), .metadata = {}});
+    if (!entry.metadata().empty()) entries.back().metadata = to_metadata(entry.metadata());
   }
   api.pubsub.publish_bulk(
       {call->context(), late}, request.pubsub_name(), request.topic(), std::move(entries),

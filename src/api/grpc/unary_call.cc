@@ -13,6 +13,10 @@ using net::grpc::kFrameHead;
 
 }  // namespace
 
+UnaryCall::~UnaryCall() {
+  if (counter_) counter_->end();
+}
+
 void UnaryCall::begin() {
   self_ = shared_from_this();
   // Most messages have come with their heads.
@@ -48,6 +52,7 @@ void UnaryCall::conclude(::grpc::Status status) {
 void UnaryCall::send() {
   const auto self = std::exchange(self_, nullptr);
   if (!server_.is_open()) return;
+  if (!baggage_.empty()) metadata_.add_initial("baggage", std::move(baggage_));
   if (!status_.ok()) return server_.finish(status_, metadata_);
   const auto& response = response_message();
   const std::size_t size = response.ByteSizeLong();
@@ -74,9 +79,16 @@ void UnaryCall::gone() {
   if (give_up) give_up();
 }
 
+void UnaryCall::hold_server() {
+  if (counter_) return;
+  counter_ = server_.rules().onward;
+  counter_->begin();
+}
+
 void UnaryCall::wait_until_given_up(std::function<void()> give_up) {
   {
     const std::lock_guard lock(mutex_);
+    hold_server();
     if (!answered_.load(std::memory_order_acquire)) {
       give_up_ = std::move(give_up);
       return;
@@ -87,6 +99,7 @@ void UnaryCall::wait_until_given_up(std::function<void()> give_up) {
 
 void UnaryCall::wait_for(std::shared_ptr<::grpc::ClientContext> onward) {
   const std::lock_guard lock(mutex_);
+  hold_server();
   onward_ = std::move(onward);
   if (answered_.load(std::memory_order_acquire)) onward_->TryCancel();
 }

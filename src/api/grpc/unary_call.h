@@ -30,7 +30,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
  public:
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
-  virtual ~UnaryCall() = default;
+  virtual ~UnaryCall();
 
   void begin();
 
@@ -51,6 +51,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
     conclude(fill(metadata_));
   }
   void succeed() { fail(::grpc::Status::OK); }
+  // Answered, or nobody waits for the answer.
+  bool is_over() const { return answered_.load(std::memory_order_acquire); }
 
   // What this one waits for before it calls an app: `give_up` ends the waiting when the client leaves, at once when it
   // has left, and does nothing where there is no waiting any more.
@@ -64,6 +66,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
       : server_(std::move(incoming)), cancelled_(cancelled) {}
   // Inside run(), before anybody else sees the call.
   void set_context(CallContext context) { context_ = std::move(context); }
+  // What the answer says besides, whatever becomes of the call.
+  void set_baggage(std::string baggage) { baggage_ = std::move(baggage); }
 
  private:
   virtual ::google::protobuf::MessageLite& request_message() = 0;
@@ -76,6 +80,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   void conclude(::grpc::Status status);
   void send();
   void gone();
+  void hold_server();
 
   net::grpc::ServerCall server_;
   CallContext context_;
@@ -84,9 +89,12 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   // Of whoever claimed the answer, until it is sent.
   ::grpc::Status status_;
   AnswerMetadata metadata_;
+  std::string baggage_;  // empty: none
   std::mutex mutex_;
   std::shared_ptr<::grpc::ClientContext> onward_;
   std::function<void()> give_up_;
+  // The server's, for a call that waits for others: it ends only when they have let go of this one.
+  std::shared_ptr<net::grpc::CallCounter> counter_;
   std::shared_ptr<UnaryCall> self_;  // from begin() until the answer is sent or nobody waits for it
 };
 

@@ -1,5 +1,6 @@
 #include "api/http/answer_headers.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,9 @@ namespace {
 class ExtendedExchange final : public net::Exchange {
  public:
   ExtendedExchange(std::unique_ptr<net::Exchange> inner, AnswerHeaders added)
-      : inner_(std::move(inner)), added_(added) {}
+      : inner_(std::move(inner)), added_(added) {
+    if (added_.trace == AnswerHeaders::Trace::kTold) baggage_ = baggage_of(inner_->head().headers);
+  }
 
   const net::RequestHead& head() const override { return inner_->head(); }
   net::BodySource& body() override { return inner_->body(); }
@@ -37,18 +40,25 @@ class ExtendedExchange final : public net::Exchange {
       all.push_back({"traceparent", trace.traceparent});
       if (!trace.tracestate.empty()) all.push_back({"tracestate", trace.tracestate});
     }
-    // The caller's own, once for each time that it was sent.
-    for (const net::Header& header : inner_->head().headers) {
-      if (net::equals_ignoring_case(header.name, "baggage")) all.push_back({"baggage", header.value});
-    }
+    if (!baggage_.empty()) all.push_back({"baggage", baggage_});
     return all;
   }
 
   std::unique_ptr<net::Exchange> inner_;
   AnswerHeaders added_;
+  std::string baggage_;  // it outlives the request's headers
 };
 
 }  // namespace
+
+std::string baggage_of(net::Headers headers) {
+  std::string baggage;
+  for (const net::Header& header : headers) {
+    if (!net::equals_ignoring_case(header.name, "baggage")) continue;
+    baggage.append(baggage.empty() ? "" : ",").append(header.value);
+  }
+  return baggage;
+}
 
 std::unique_ptr<net::Exchange> with_answer_headers(std::unique_ptr<net::Exchange> exchange, AnswerHeaders added) {
   return std::make_unique<ExtendedExchange>(std::move(exchange), added);

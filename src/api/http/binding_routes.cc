@@ -6,11 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "api/http/answer_headers.h"
 #include "api/http/body.h"
 #include "api/http/error_map.h"
 #include "base/json.h"
 #include "base/json_normal.h"
 #include "net/http_head.h"
+#include "telemetry/baggage.h"
 
 namespace tandem::api::http {
 namespace {
@@ -45,20 +47,20 @@ Result<bindings::InvokeCall> read_call(std::string_view body) {
   return call;
 }
 
-// The request's trace and baggage, for bindings that pass them on.
-void add_context(const ApiOptions& api, net::Exchange& exchange, Metadata& metadata) {
+// The request's trace and baggage, for bindings that pass them on. Fails when the baggage is none.
+Status add_context(const ApiOptions& api, net::Exchange& exchange, Metadata& metadata) {
   const net::Headers headers = exchange.head().headers;
   const TraceContext& trace = exchange.context().trace;
   if (!trace.traceparent.empty() && (api.sampler.enabled() || net::find_header(headers, "traceparent"))) {
     metadata.insert_or_assign("traceparent", trace.traceparent);
     if (!trace.tracestate.empty()) metadata.insert_or_assign("tracestate", trace.tracestate);
   }
-  std::string baggage;
-  for (const net::Header& header : headers) {
-    if (!net::equals_ignoring_case(header.name, "baggage")) continue;
-    baggage.append(baggage.empty() ? "" : ",").append(header.value);
+  std::string baggage = baggage_of(headers);
+  if (const auto read = telemetry::read_baggage(baggage); !read) {
+    return fail(Code::kInvalidArgument, "ERR_MALFORMED_REQUEST", "invalid baggage header: " + read.error().message);
   }
   if (!baggage.empty()) metadata.insert_or_assign("baggage", std::move(baggage));
+  return {};
 }
 
 // Headers of an answer, with the text behind them.
@@ -103,7 +105,9 @@ void invoke_binding(const ApiOptions& api, SharedExchange exchange, std::string 
                  auto call = body ? read_call(*body) : fail(body.error());
                  if (!call) return reply_error(*owner, malformed_body(call.error().message));
                  call->binding = std::move(name);
-                 add_context(api, *owner, call->metadata);
+                 if (const Status added = add_context(api, *owner, call->metadata); !added) {
+                   return reply_error(*owner, added.error());
+                 }
                  const SharedExchange held = owner;
                  api.bindings.invoke({held->context(), api.worker}, std::move(*call),
                                      [owner = std::move(owner)](const Result<bindings::InvokeAnswer>& result) {

@@ -90,6 +90,9 @@ TEST(BindingRoutes, PassTheTraceAndBaggageOn) {
   untraced.post(R"({"operation":"get","metadata":{"traceparent":"mine"}})", {{"baggage", "a=1"}, {"Baggage", "b=2"}});
   EXPECT_EQ(untraced.binding->asked.metadata.at("traceparent"), "mine");
   EXPECT_EQ(untraced.binding->asked.metadata.at("baggage"), "a=1,b=2");
+  const Answer refused = untraced.post(R"({"operation":"get"})", {{"baggage", "a"}});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr(R"("invalid baggage header: invalid baggage list-member: \"a\"")"));
   untraced.post(R"({"operation":"get"})", {{"traceparent", parent}, {"tracestate", "s=1"}});
   EXPECT_THAT(untraced.binding->asked.metadata.at("traceparent"), HasSubstr(parent.substr(0, 35)));
   EXPECT_EQ(untraced.binding->asked.metadata.at("tracestate"), "s=1");

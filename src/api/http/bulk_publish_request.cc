@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/json_normal.h"
 #include "net/http.h"
 
 namespace tandem::api::http {
@@ -31,7 +32,7 @@ struct RawEntry {
   std::string id;
   std::string_view event = "null";
   std::string content_type;
-  Metadata metadata;
+  std::optional<Metadata> metadata;
 };
 
 Result<RawEntry> read_entry(std::string_view object) {
@@ -47,7 +48,7 @@ Result<RawEntry> read_entry(std::string_view object) {
     } else if (net::equals_ignoring_case(name, "metadata")) {
       auto metadata = json_string_map_field(value, "metadata");
       if (!metadata) return broken(std::move(metadata.error().message));
-      entry.metadata = std::move(*metadata);
+      if (json_kind(value) != JsonKind::kNull) entry.metadata = std::move(*metadata);
     } else if (net::equals_ignoring_case(name, "entryId") || net::equals_ignoring_case(name, "contentType")) {
       auto text = json_string_field(value, name);
       if (!text) return broken(std::move(text.error().message));
@@ -60,7 +61,12 @@ Result<RawEntry> read_entry(std::string_view object) {
 // The bytes of an event; those that are not bytes of the body are kept in `decoded`.
 Result<std::string_view> event_bytes(const RawEntry& entry, std::set<std::string, std::less<>>& decoded) {
   const EventKind kind = event_kind(entry.content_type);
-  if (kind == EventKind::kJson) return entry.event;
+  if (kind == EventKind::kJson) {
+    // As daprd writes what it has read.
+    auto normal = normal_json(entry.event);
+    if (!normal) return broken(std::move(normal.error().message));
+    return std::string_view(*decoded.insert(std::move(*normal)).first);
+  }
   const auto mismatch =
       fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER", "error: mismatch between contentType and event");
   if (kind == EventKind::kOther || json_kind(entry.event) != JsonKind::kString) return mismatch;
@@ -68,8 +74,12 @@ Result<std::string_view> event_bytes(const RawEntry& entry, std::set<std::string
   if (kind == EventKind::kText) return std::string_view(*decoded.insert(std::move(text)).first);
   auto bytes = base64_decode(text);
   if (!bytes) {
+    // daprd's word for the type, and Go's for the mistake.
+    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n";
+    const std::size_t at = text.find_first_not_of(kAlphabet);
+    const std::string where = at == std::string::npos ? "" : " at input byte " + std::to_string(at);
     return fail(Code::kInvalidArgument, "ERR_PUBSUB_EVENTS_SER",
-                "error: unable to decode base64 application/octet-stream data");
+                "error: unable to decode base64 application/octect-stream data: illegal base64 data" + where);
   }
   return std::string_view(*decoded.insert(std::move(*bytes)).first);
 }

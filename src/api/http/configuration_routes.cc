@@ -8,13 +8,11 @@
 
 #include "api/http/target.h"
 #include "base/json.h"
+#include "blocks/configuration/update_request.h"
 #include "net/in_process.h"
 
 namespace tandem::api::http {
 namespace {
-
-// How long the app may take for an update.
-constexpr std::chrono::seconds kUpdateTimeout{60};
 
 void append_text(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
@@ -22,25 +20,6 @@ void append_text(std::string& out, std::string_view name, std::string_view value
   append_json_string(out, name);
   out += ':';
   append_json_string(out, value);
-}
-
-// Go's omitempty: what is empty is left out.
-void append_items(std::string& out, const configuration::Items& items) {
-  out += '{';
-  bool first = true;
-  for (const auto& [key, item] : items) {
-    if (!std::exchange(first, false)) out += ',';
-    append_json_string(out, key);
-    out += ":{";
-    append_text(out, "value", item.value);
-    append_text(out, "version", item.version);
-    if (!item.metadata.empty()) {
-      out += out.back() == '{' ? "\"metadata\":" : ",\"metadata\":";
-      append_json_map(out, item.metadata);
-    }
-    out += '}';
-  }
-  out += '}';
 }
 
 // Hears what the app says to an update.
@@ -75,21 +54,15 @@ class AppListener final : public configuration::Listener {
   void deliver(configuration::Update update, Completion<void> done) override {
     const auto app = api_.invoke.find(api_.app_id);
     if (!app) return done(fail(app.error()));
-    std::string body = "{";
-    append_text(body, "id", update.id);
-    body += ",\"items\":";
-    append_items(body, update.items);
-    body += "}\n";
+    std::string body = configuration::update_body(update);
     net::OwnedRequest request;
     request.method = "POST";
     request.authority = app->authority;
-    // A subscriber gets a key at a time.
-    request.target = fmt::format("/configuration/{}/{}", escape_path(update.store),
-                                 update.items.empty() ? "" : escape_path(update.items.begin()->first));
+    request.target = configuration::update_path(update);
     request.headers.push_back({"content-type", "application/json"});
     request.headers.push_back({"content-length", std::to_string(body.size())});
     CallContext context;
-    context.deadline = std::chrono::steady_clock::now() + kUpdateTimeout;
+    context.deadline = std::chrono::steady_clock::now() + configuration::kUpdateTimeout;
     app->endpoint->handler(api_.worker_index)
         .handle(net::make_in_process_exchange(std::move(request), std::move(body), std::move(context),
                                               std::make_unique<UpdateSink>(std::move(done))));
@@ -118,7 +91,7 @@ void get_configuration(const ApiOptions& api, SharedExchange exchange, std::stri
                           if (!items) return reply_error(*exchange, items.error());
                           if (items->empty()) return reply_empty(*exchange);
                           std::string body;
-                          append_items(body, *items);
+                          configuration::append_items(body, *items);
                           body += '\n';
                           reply_json(*exchange, 200, body);
                         });

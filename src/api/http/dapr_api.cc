@@ -18,6 +18,7 @@
 #include "api/http/target.h"
 #include "api/http/unconfigured_routes.h"
 #include "base/secret.h"
+#include "telemetry/baggage.h"
 
 namespace tandem::api::http {
 namespace {
@@ -84,6 +85,10 @@ void DaprApi::handle(std::unique_ptr<net::Exchange> exchange) {
   const bool preflight = !options_.allowed_origins.empty() && is_preflight(exchange->head());
   const bool traced = options_.sampler.enabled() && !is_untraced(target);
   const std::string_view origins = preflight ? std::string_view() : std::string_view(options_.allowed_origins);
+  if (traced) {
+    const auto baggage = telemetry::read_baggage(baggage_of(exchange->head().headers));
+    if (!baggage) return reply_text(*exchange, 400, "invalid baggage header: " + baggage.error().message);
+  }
   if (traced || !origins.empty()) {
     using Trace = AnswerHeaders::Trace;
     exchange = with_answer_headers(std::move(exchange),

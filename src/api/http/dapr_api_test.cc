@@ -103,6 +103,12 @@ TEST(DaprApiTest, AnswersNameTheirTraceUnlessTracingIsOff) {
   EXPECT_EQ(traced.get("/healthz").header("traceparent"), std::nullopt);
   const Answer carried = traced.call({.method = "GET", .target = "/v1.0/metadata", .headers = {{"Baggage", "user=1"}}});
   EXPECT_EQ(carried.header("baggage"), "user=1");
+  const Answer joined = traced.call(
+      {.method = "GET", .target = "/v1.0/metadata", .headers = {{"baggage", "user=1"}, {"baggage", " b = 2;p"}}});
+  EXPECT_EQ(joined.header("baggage"), "user=1, b = 2;p");
+  const Answer none = traced.call({.method = "GET", .target = "/v1.0/metadata", .headers = {{"baggage", "user"}}});
+  EXPECT_EQ(none.status, 400);
+  EXPECT_EQ(none.body, "invalid baggage header: invalid baggage list-member: \"user\"\n");
 
   TestApi quiet(Backends::kAll, [&](ApiOptions& options) { options.sampler = never; });
   EXPECT_EQ(quiet.call({.method = "GET", .target = "/v1.0/metadata", .headers = caller}).header("traceparent"),

@@ -74,8 +74,8 @@ std::string illegal_key(std::string_view key) {
 
 // Where the store looks at the options of a write; everywhere, for one that is not there.
 state::CheckedOptions checked_options(const ApiOptions& api, std::string_view store) {
-  const state::Store* found = api.state.find(store);
-  return found == nullptr ? state::CheckedOptions() : found->features().checked_options;
+  const std::optional<state::Features> features = api.state.features_of(store);
+  return features ? features->checked_options : state::CheckedOptions();
 }
 
 Error save_failed(std::string_view store, std::string_view cause) {

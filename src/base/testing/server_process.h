@@ -50,9 +50,10 @@ inline bool accepts_connections(std::uint16_t port) {
 class ServerProcess final {
  public:
   // Runs `command` (found in PATH) and waits until it takes connections on `port`. Null when it ends before, or takes
-  // none for twenty seconds.
+  // none for so long.
   static std::unique_ptr<ServerProcess> start(const std::vector<std::string>& command, std::uint16_t port,
-                                              const std::string& log_file) {
+                                              const std::string& log_file,
+                                              std::chrono::seconds patience = std::chrono::seconds(20)) {
     std::vector<char*> words;
     for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
@@ -67,7 +68,7 @@ class ServerProcess final {
       ::_exit(127);
     }
     std::unique_ptr<ServerProcess> server(new ServerProcess(child));
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto end = std::chrono::steady_clock::now() + patience;
     while (std::chrono::steady_clock::now() < end) {
       if (server->ended()) return nullptr;
       if (accepts_connections(port)) return server;

@@ -322,6 +322,11 @@ void BindingService::stop(std::string_view app_id) {
   const auto ended = core_->take_slots([&](const Core::Reader& reader) { return reader.app_id == app_id; });
 }
 
+void BindingService::stop(std::string_view app_id, std::string_view binding) {
+  const auto ended = core_->take_slots(
+      [&](const Core::Reader& reader) { return reader.app_id == app_id && reader.binding == binding; });
+}
+
 void BindingService::stop_all() {
   {
     const std::lock_guard lock(core_->mutex);

@@ -117,6 +117,7 @@ class BindingService final {
   Status start(const std::string& app_id, const std::string& binding, InputSink& sink);
   // No new events for the app, until start(); those under way finish.
   void stop(std::string_view app_id);
+  void stop(std::string_view app_id, std::string_view binding);
   // The same for every app, for good.
   void stop_all();
 

@@ -284,6 +284,30 @@ TEST_F(BindingServiceTest, CloseWaitsForEventsUnderWay) {
   EXPECT_THAT(readers_, IsEmpty()) << "nothing starts after a stop";
 }
 
+TEST_F(BindingServiceTest, ABindingThatTakesAnothersPlaceIsReadAnew) {
+  ASSERT_TRUE(service_.start("app", "timer", sink_));
+  sink_.keeps = true;
+  bool heard = false;
+  readers_.at("app")({.data = "old", .metadata = {}},
+                     [&](const Result<std::string>& answer) { heard = answer.has_value(); });
+
+  std::map<std::string, EventHandler> fresh;
+  service_.put({.name = "timer", .input = std::make_unique<FakeInput>(fresh)});
+  EXPECT_THAT(readers_, IsEmpty());
+  ASSERT_TRUE(service_.start("app", "timer", sink_));
+  EXPECT_THAT(fresh, SizeIs(1));
+  EXPECT_TRUE(service_.sweep(SteadyTime::max())) << "an event of the one before is under way";
+  std::exchange(sink_.kept, nullptr)(AppAnswer{});
+  EXPECT_TRUE(heard);
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+
+  service_.stop("app", "timer");
+  EXPECT_THAT(fresh, IsEmpty());
+  service_.remove("timer");
+  EXPECT_EQ(service_.start("app", "timer", sink_).error().code, Code::kNotFound);
+  EXPECT_FALSE(service_.sweep(SteadyTime::max()));
+}
+
 TEST(BindingTrace, AnEventBeginsOneUnlessItBringsOne) {
   std::map<std::string, EventHandler> readers;
   FakeSink sink;

@@ -34,7 +34,14 @@ struct Update {
   Items items;
 };
 
-// A subscriber: the app over HTTP, or the stream of a gRPC client. Called on the executor of the subscription's caller.
+// What an app wants to hear of from its start on. No keys: all.
+struct Wish {
+  std::string store;
+  std::vector<std::string> keys;
+  Metadata metadata;
+};
+
+// A subscriber: the app, or the stream of a gRPC client. Called on the executor of the subscription's caller.
 class Listener {
  public:
   virtual ~Listener() = default;

@@ -106,6 +106,14 @@ void InvokeService::hand_over(std::string_view caller, std::string_view target, 
             std::move(exchange));
 }
 
+void InvokeService::pass(const CallContext& context, std::string_view target, std::string_view method,
+                         CallGuard::RpcAttempt attempt, Completion<CallGuard::SharedRpcAnswer> done) const {
+  if (guard_ == nullptr) return attempt(context.deadline, std::move(done));
+  std::string endpoint(target);
+  endpoint.append(":").append(method);
+  guard_->pass(CallGuard::Rpc{context, target, std::move(endpoint)}, std::move(attempt), std::move(done));
+}
+
 std::vector<std::string> InvokeService::app_ids() const {
   std::vector<std::string> ids;
   for (const auto& [id, app] : apps_) ids.push_back(id);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/call_context.h"
+#include "base/completion.h"
 #include "base/result.h"
 #include "blocks/invoke/method.h"
 #include "net/http.h"
@@ -65,9 +68,28 @@ class CallGuard {
     std::size_t worker;
   };
 
+  // An invocation that is a call of gRPC's and no exchange: an attempt at it, and its answer.
+  class RpcAnswer {
+   public:
+    virtual ~RpcAnswer() = default;
+    // kFinalFailure: nobody wants another attempt.
+    enum class Outcome { kSuccess, kFailure, kFinalFailure };
+    virtual Outcome outcome() const = 0;
+  };
+  using SharedRpcAnswer = std::shared_ptr<RpcAnswer>;
+  using RpcAttempt = std::move_only_function<void(SteadyTime deadline, Completion<SharedRpcAnswer> done)>;
+  struct Rpc {
+    const CallContext& context;  // its app id is the caller
+    std::string_view target;
+    std::string endpoint;
+  };
+
   virtual ~CallGuard() = default;
   // Hands the exchange to `call.next`, or several in its place, one after the other; or refuses it.
   virtual void pass(const Call& call, std::unique_ptr<net::Exchange> exchange) = 0;
+  // Makes one attempt or several; `done` gets the answer of the last one, or an error with kStoppedByPolicy. Any
+  // thread.
+  virtual void pass(Rpc rpc, RpcAttempt attempt, Completion<SharedRpcAnswer> done) = 0;
 };
 
 class InvokeService final {
@@ -99,6 +121,9 @@ class InvokeService final {
   // The same for a target that was found before, on another thread perhaps; one that is there no more is refused.
   void hand_over(std::string_view caller, std::string_view target, std::string_view method, std::size_t worker,
                  std::unique_ptr<net::Exchange> exchange) const;
+  // A call of gRPC's to an app of this process, past the guard when there is one.
+  void pass(const CallContext& context, std::string_view target, std::string_view method, CallGuard::RpcAttempt attempt,
+            Completion<CallGuard::SharedRpcAnswer> done) const;
   // Before the workers start.
   void set_guard(CallGuard& guard) { guard_ = &guard; }
   const std::string& name_space() const { return name_space_; }

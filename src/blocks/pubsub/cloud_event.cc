@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "blocks/pubsub/json_text.h"
+#include "blocks/pubsub/protobuf_event.h"
 #include "config/duration.h"
 
 namespace tandem::pubsub {
@@ -37,7 +38,8 @@ const std::string* find_ignoring_case(const Metadata& metadata, std::string_view
 
 constexpr std::string_view kAttribute = "cloudevent.";
 
-// What a publisher says with "cloudevent.<name>" in whatever case; the exact spelling wins. Empty: nothing.
+// What a publisher says with "cloudevent.<name>" in whatever case; the exact spelling wins. Null: nothing, which is not
+// the same as an empty text: that one takes the place of what is known otherwise.
 std::string_view attribute(const Metadata& metadata, std::string_view name) {
   std::string_view found;
   for (const auto& [key, value] : metadata) {
@@ -107,16 +109,20 @@ class Envelope final {
 };
 
 std::string_view or_else(std::string_view text, std::string_view otherwise) { return text.empty() ? otherwise : text; }
+std::string_view if_given(std::string_view text, std::string_view otherwise) {
+  return text.data() == nullptr ? otherwise : text;
+}
 
-bool is_binary(std::string_view content_type) {
+bool is_binary(std::string_view content_type, std::string_view data) {
   return is_type(content_type, "application/octet-stream") ||
-         is_type(content_type, "application/cloudevents+protobuf") || is_type(content_type, "application/x-protobuf");
+         is_type(content_type, "application/cloudevents+protobuf") ||
+         (is_type(content_type, "application/x-protobuf") && is_protobuf_event(data));
 }
 
 void put_data(EnvelopeText& envelope, std::string_view content_type, std::string_view data) {
   if (is_type(content_type, "application/json")) {
     if (const std::optional<std::string_view> json = first_json_value(data)) return envelope.put_json("data", *json);
-  } else if (is_binary(content_type)) {
+  } else if (is_binary(content_type, data)) {
     return envelope.put("data_base64", base64_encode(data));
   }
   envelope.put("data", data);
@@ -140,21 +146,21 @@ std::string wrap(const EnvelopeInput& input, WallTime now) {
   const std::string_view id = attribute(metadata, "id");
   const std::string_view subject = attribute(metadata, "subject");
   const std::string_view traceid =
-      or_else(attribute(metadata, "traceparent"), or_else(attribute(metadata, "traceid"), input.trace.traceparent));
+      or_else(attribute(metadata, "traceparent"), if_given(attribute(metadata, "traceid"), input.trace.traceparent));
   EnvelopeText envelope(kUsualMembers + input.data.size());
   put_data(envelope, content_type, input.data);
   envelope.put("datacontenttype", content_type);
   if (const std::string end = expiration(metadata, now); !end.empty()) envelope.put("expiration", end);
   envelope.put("id", id.empty() ? random_uuid() : id);
   envelope.put("pubsubname", input.pubsub);
-  envelope.put("source", or_else(attribute(metadata, "source"), or_else(input.source, kDefaultSource)));
+  envelope.put("source", or_else(if_given(attribute(metadata, "source"), input.source), kDefaultSource));
   envelope.put("specversion", kSpecVersion);
   if (!subject.empty()) envelope.put("subject", subject);
   envelope.put("time", format_rfc3339(now));
   envelope.put("topic", input.topic);
   envelope.put("traceid", traceid);
   envelope.put("traceparent", traceid);
-  envelope.put("tracestate", or_else(attribute(metadata, "tracestate"), input.trace.tracestate));
+  envelope.put("tracestate", if_given(attribute(metadata, "tracestate"), input.trace.tracestate));
   envelope.put("type", or_else(attribute(metadata, "type"), kDefaultType));
   return envelope.close();
 }
@@ -199,8 +205,15 @@ Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now) {
 }
 
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
-                             const TraceContext& trace) {
+                             const Metadata& metadata) {
   const std::string text = base64_encode(data);
+  const auto given = [&](std::string_view name) {
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? nullptr : &found->second;
+  };
+  const std::string* const parent = given("traceparent");
+  // The parent, where there is one, is also the id.
+  const std::string* const id = parent != nullptr ? parent : given("traceid");
   EnvelopeText envelope(kUsualMembers + text.size());
   envelope.put("data_base64", text);
   envelope.put("datacontenttype", "application/octet-stream");
@@ -209,11 +222,9 @@ std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std
   envelope.put("source", kDefaultSource);
   envelope.put("specversion", kSpecVersion);
   envelope.put("topic", topic);
-  if (!trace.traceparent.empty()) {
-    envelope.put("traceid", trace.traceparent);
-    envelope.put("traceparent", trace.traceparent);
-  }
-  if (!trace.tracestate.empty()) envelope.put("tracestate", trace.tracestate);
+  if (id != nullptr) envelope.put("traceid", *id);
+  if (parent != nullptr) envelope.put("traceparent", *parent);
+  if (const std::string* const state = given("tracestate")) envelope.put("tracestate", *state);
   envelope.put("type", kDefaultType);
   return envelope.close();
 }

@@ -34,9 +34,10 @@ struct EnvelopeInput {
 // kInvalidArgument when the latter is not a JSON object.
 Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now);
 
-// What Dapr hands to a subscriber of raw payloads.
+// What Dapr hands to a subscriber of raw payloads. Of the message's metadata `traceid`, `traceparent` and `tracestate`
+// go into the event.
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
-                             const TraceContext& trace);
+                             const Metadata& metadata);
 
 // What delivery needs to know of an envelope.
 struct EventFacts {

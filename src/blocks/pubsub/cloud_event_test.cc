@@ -65,6 +65,16 @@ TEST_F(CloudEventTest, HasDaprsMembers) {
   EXPECT_EQ(event, expected);
 }
 
+TEST_F(CloudEventTest, AnEmptyOverrideIsOne) {
+  metadata_ = {{"cloudevent.source", ""}, {"cloudevent.type", ""}, {"cloudevent.traceid", ""}, {"cloudevent.id", ""}};
+  auto event = make("x", "text/plain");
+  EXPECT_EQ(event["source"], "\"Dapr\"");
+  EXPECT_EQ(event["type"], "\"com.dapr.event.sent\"");
+  EXPECT_EQ(event["traceid"], "\"\"");
+  EXPECT_EQ(event["tracestate"], "\"a=b\"");
+  EXPECT_GT(event["id"].size(), 2u);
+}
+
 TEST_F(CloudEventTest, WithoutATraceTheMembersAreEmpty) {
   trace_ = {};
   auto event = make("x", "text/plain");
@@ -180,7 +190,14 @@ TEST_F(CloudEventTest, RawPayloadsAreWrappedForSubscribers) {
   EXPECT_EQ(event["source"], "\"Dapr\"");
   EXPECT_FALSE(event.contains("traceid"));
   EXPECT_FALSE(event.contains("time"));
-  EXPECT_EQ(members(wrap_raw_payload("hello", "p", "t", trace_))["traceparent"], "\"" + std::string(kParent) + "\"");
+  event = members(wrap_raw_payload("hello", "p", "t", {{"traceparent", kParent}, {"traceid", "other"}}));
+  EXPECT_EQ(event["traceparent"], "\"" + std::string(kParent) + "\"");
+  EXPECT_EQ(event["traceid"], event["traceparent"]);
+  EXPECT_FALSE(event.contains("tracestate"));
+  event = members(wrap_raw_payload("hello", "p", "t", {{"traceid", "id"}, {"tracestate", ""}}));
+  EXPECT_EQ(event["traceid"], "\"id\"");
+  EXPECT_EQ(event["tracestate"], "\"\"");
+  EXPECT_FALSE(event.contains("traceparent"));
 }
 
 TEST_F(CloudEventTest, FactsForDelivery) {

@@ -84,7 +84,7 @@ void deliver(std::shared_ptr<const Delivering> delivering, Message message, Comp
   SharedBytes body = message.data;
   std::string id;
   if (delivering->raw_payload) {
-    body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, trace));
+    body = share(wrap_raw_payload(*message.data, delivering->pubsub, message.topic, message.metadata));
   } else {
     std::optional<EventFacts> facts = open_envelope(*delivering, message);
     if (!facts) return give_up(delivering, message, Verdict::kDrop, std::move(done));

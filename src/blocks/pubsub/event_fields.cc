@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,14 +42,21 @@ std::string text_of(const std::vector<JsonMember>& members, std::string_view nam
   return json_string(find(members, name)).value_or("");
 }
 
+// The bytes of an event whose publisher gave them so.
+Result<std::optional<std::string>> binary_data_of(const std::vector<JsonMember>& members) {
+  const std::string_view value = find(members, "data_base64");
+  if (value.empty() || value == "null") return std::nullopt;
+  const auto text = json_string(value);
+  if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");
+  auto bytes = base64_decode(*text);
+  if (!bytes) return fail(Code::kInvalidArgument, "data_base64 of the event is no base64");
+  return std::move(*bytes);
+}
+
 Result<std::string> data_of(const std::vector<JsonMember>& members, const std::string& content_type) {
-  if (const std::string_view value = find(members, "data_base64"); !value.empty() && value != "null") {
-    const auto text = json_string(value);
-    if (!text) return fail(Code::kInvalidArgument, "unexpected data type encountered in envelope");
-    auto bytes = base64_decode(*text);
-    if (!bytes) return fail(Code::kInvalidArgument, "data_base64 of the event is no base64");
-    return std::move(*bytes);
-  }
+  auto binary = binary_data_of(members);
+  if (!binary) return fail(std::move(binary.error()));
+  if (*binary) return std::move(**binary);
   const std::string_view value = find(members, "data");
   if (value.empty() || value == "null") return std::string();
   const std::string type = to_lower(content_type);
@@ -81,6 +89,11 @@ std::string extensions_of(const std::vector<JsonMember>& members) {
   return json;
 }
 
+bool is_json_type(std::string_view lower) {
+  return is_content_type(lower, "application/json") || is_content_type(lower, "application/cloudevents+json") ||
+         lower.substr(0, lower.find(';')).ends_with("+json");
+}
+
 }  // namespace
 
 Result<EventFields> event_fields(std::string_view envelope) {
@@ -96,6 +109,32 @@ Result<EventFields> event_fields(std::string_view envelope) {
   fields.data = std::move(*data);
   fields.extensions = extensions_of(*members);
   return fields;
+}
+
+Result<TypedEvent> typed_event(std::string_view envelope) {
+  const auto members = json_members(envelope);
+  if (!members) return fail(Code::kInvalidArgument, "the event is no JSON object");
+  TypedEvent event{.id = text_of(*members, "id"),
+                   .source = text_of(*members, "source"),
+                   .type = text_of(*members, "type"),
+                   .spec_version = text_of(*members, "specversion"),
+                   .data_content_type = text_of(*members, "datacontenttype"),
+                   .data = {},
+                   .attributes = {}};
+  auto binary = binary_data_of(*members);
+  if (!binary) return fail(std::move(binary.error()));
+  if (*binary) {
+    event.data = std::move(**binary);
+  } else if (const std::string_view value = find(*members, "data"); value != "null") {
+    auto text = is_json_type(to_lower(event.data_content_type)) ? std::nullopt : json_string(value);
+    event.data = text ? std::move(*text) : std::string(value);
+  }
+  for (const JsonMember& member : *members) {
+    if (is_field(member.name) || member.value == "null") continue;
+    event.attributes.emplace_back(member.name, json_string(member.value).value_or(std::string(member.value)));
+  }
+  std::ranges::sort(event.attributes);
+  return event;
 }
 
 }  // namespace tandem::pubsub

@@ -12,8 +12,11 @@ std::optional<std::string_view> first_json_value(std::string_view text) {
 }
 
 std::optional<std::vector<JsonMember>> json_members(std::string_view text) {
+  // Most texts that are no object are empty: what is wrong with them is nobody's question.
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos || text[begin] != '{') return std::nullopt;
   const std::optional<std::string_view> object = first_json_value(text);
-  if (!object || object->front() != '{') return std::nullopt;
+  if (!object) return std::nullopt;
   std::vector<JsonMember> members;
   JsonMembers all(*object);
   std::string name;

@@ -256,9 +256,13 @@ void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string 
   }
   std::vector<PublishRequest> requests;
   for (BulkEntry& item : entries) {
-    for (const auto& [name, value] : metadata) item.metadata.try_emplace(name, value);
+    Metadata own;
+    if (item.metadata) {
+      own = std::move(*item.metadata);
+      for (const auto& [name, value] : metadata) own.try_emplace(name, value);
+    }
     Result<PublishRequest> request =
-        Impl::wrap(caller, *entry, topic, item.data, item.content_type, std::move(item.metadata), raw);
+        Impl::wrap(caller, *entry, topic, item.data, item.content_type, std::move(own), raw);
     if (!request) return done(fail(std::move(request.error())));
     requests.push_back(std::move(*request));
   }

@@ -46,7 +46,8 @@ struct BulkEntry {
   std::string entry_id;
   std::string_view data;
   std::string content_type;
-  Metadata metadata;
+  // As in daprd, what the call says of all entries counts for those that say something of their own.
+  std::optional<Metadata> metadata = {};
 };
 
 // One event on its way to an app.

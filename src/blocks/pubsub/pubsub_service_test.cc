@@ -173,13 +173,15 @@ TEST_F(PubsubServiceTest, BulkPublishReportsTheEntriesThatFailed) {
     loop_.run_ready();
     return std::move(*result);
   };
-  const std::vector<BulkEntry> two = {{.entry_id = "1", .data = "a", .content_type = "text/plain"},
-                                      {.entry_id = "2", .data = "{}", .content_type = "application/json"}};
+  const std::vector<BulkEntry> two = {
+      {.entry_id = "1", .data = "a", .content_type = "text/plain", .metadata = Metadata()},
+      {.entry_id = "2", .data = "{}", .content_type = "application/json"}};
   EXPECT_THAT(*bulk("t", two, {{"ttlInSeconds", "60"}}), IsEmpty());
   ASSERT_EQ(broker_->published_.size(), 2u);
   EXPECT_EQ(member(*broker_->published_[0].data, "data"), "\"a\"");
   EXPECT_EQ(member(*broker_->published_[1].data, "data"), "{}");
   EXPECT_NE(member(*broker_->published_[0].data, "expiration"), "");
+  EXPECT_EQ(member(*broker_->published_[1].data, "expiration"), "");  // says nothing of its own
   broker_->broken_topic_ = "broken";
   const auto failures = bulk("broken", two);
   ASSERT_EQ(failures->size(), 2u);

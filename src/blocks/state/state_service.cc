@@ -228,6 +228,12 @@ std::vector<std::string> StateService::store_names(std::string_view app_id) cons
 
 bool StateService::has_store(std::string_view name) const { return impl_->entries.contains(name); }
 
+std::optional<Features> StateService::features_of(std::string_view name) const {
+  const Pinned found = impl_->entries.find(name);
+  if (!found) return std::nullopt;
+  return found->store->features();
+}
+
 void StateService::get(Caller caller, std::string_view store, const GetRequest& request, Completion<GetResponse> done) {
   Error error;
   Pinned entry = impl_->find(store, caller.context.app_id, error);

@@ -76,6 +76,8 @@ class StateService final {
   std::vector<std::string> store_names(std::string_view app_id) const;
   // Whether there is a store of that name, in whoever's scope.
   bool has_store(std::string_view name) const;
+  // What that store can do; none: there is no such store.
+  std::optional<Features> features_of(std::string_view name) const;
 
   // Fails, before the store is asked, with reason
   //   ERR_STATE_STORE_NOT_CONFIGURED  kFailedPrecondition  the app may use no store at all

@@ -81,6 +81,11 @@ void Connection::when_initialised(Go go) {
   initialise(0);
 }
 
+void Connection::lost() {
+  const std::lock_guard lock(mutex_);
+  if (!initialising_) initialised_ = false;
+}
+
 void Connection::initialise(std::size_t part) {
   if (part == parts_.size()) return end_initialising(::grpc::Status::OK);
   parts_[part]([this, part](const ::grpc::Status& status) {

@@ -191,6 +191,7 @@ class EventStream final : public std::enable_shared_from_this<EventStream<Out, I
       pause = pause_;
       pause_ = std::min(pause_ * 2, kLongestPause);
     }
+    if (status.error_code() == ::grpc::StatusCode::UNAVAILABLE) connection_->lost();
     options_.warn(status.ok() ? "the component has ended the stream"
                               : "the stream has ended: " + rpc_text(status.error_code(), status.error_message()));
     timers_.post_after(pause, [weak = this->weak_from_this()] {

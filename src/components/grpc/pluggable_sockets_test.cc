@@ -249,5 +249,28 @@ TEST_F(PluggableSocketsTest, AStreamThatEndsBeginsAgain) {
   made->broker->close(steady_clock::now() + seconds(10));
 }
 
+TEST_F(PluggableSocketsTest, AConnectionThatBrokeUnderAStreamIsInitialisedAgain) {
+  for (const auto& [status, initialisations] :
+       {std::pair(::grpc::Status(::grpc::StatusCode::UNAVAILABLE, "socket closed"), 2),
+        std::pair(::grpc::Status(::grpc::StatusCode::INTERNAL, "its own trouble"), 1)}) {
+    BrokerProgram program;
+    program.first_stream_ends = status;
+    const ComponentProgram served(socket("hub.sock"), program.services());
+    auto made = sockets_.make_broker(component("pubsub.hub"), "app");
+    ASSERT_TRUE(made) << made.error().message;
+    auto subscription = made->broker->subscribe(
+        "orders", "app", {},
+        [](const pubsub::Message&, Completion<pubsub::Verdict> done) { done(pubsub::Verdict::kSuccess); });
+    ASSERT_TRUE(subscription);
+    ASSERT_TRUE(loop_.run_until([&] {
+      loop_.advance(seconds(10));
+      return program.streams() == 2;
+    }));
+    EXPECT_EQ(program.initialisations(), initialisations);
+    subscription->reset();
+    made->broker->close(steady_clock::now() + seconds(10));
+  }
+}
+
 }  // namespace
 }  // namespace tandem::components::grpc

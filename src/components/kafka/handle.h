@@ -21,12 +21,14 @@ struct Deleter {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
   void operator()(rd_kafka_topic_partition_list_t* list) const { rd_kafka_topic_partition_list_destroy(list); }
+  void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
   void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
 };
 using Client = std::unique_ptr<rd_kafka_t, Deleter>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, Deleter>;
 using Event = std::unique_ptr<rd_kafka_event_t, Deleter>;
 using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, Deleter>;
+using Headers = std::unique_ptr<rd_kafka_headers_t, Deleter>;
 using ErrorObject = std::unique_ptr<rd_kafka_error_t, Deleter>;
 
 Result<Client> make_producer(const KafkaOptions& options);

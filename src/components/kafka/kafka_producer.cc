@@ -179,7 +179,7 @@ void KafkaProducer::publish(const CallContext& context, const std::string& topic
   }
   auto ticket = std::make_shared<Outgoing>(std::move(data), std::move(done));
   std::vector<rd_kafka_vu_t> parts;
-  parts.reserve(6 + fields->headers.size());
+  parts.reserve(7);
   const auto part = [&parts](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
     parts.push_back({.vtype = type});
     return parts.back();
@@ -191,11 +191,13 @@ void KafkaProducer::publish(const CallContext& context, const std::string& topic
   if (fields->key) {
     part(RD_KAFKA_VTYPE_KEY).u.mem = {.ptr = const_cast<char*>(fields->key->data()), .size = fields->key->size()};
   }
+  // One by one librdkafka 2.0 frees them twice when the message has a partition that is not there.
+  Headers headers(rd_kafka_headers_new(fields->headers.size()));
   for (const auto& [name, value] : fields->headers) {
-    // The names are keys of a map of strings: each ends in a NUL.
-    part(RD_KAFKA_VTYPE_HEADER).u.header = {
-        .name = name.data(), .val = value.data(), .size = static_cast<ssize_t>(value.size())};
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                        static_cast<ssize_t>(value.size()));
   }
+  part(RD_KAFKA_VTYPE_HEADERS).u.headers = headers.get();
   auto passed_on = std::make_unique<Ticket>(ticket);
   part(RD_KAFKA_VTYPE_OPAQUE).u.ptr = passed_on.get();
   const ErrorObject error(rd_kafka_produceva(core_->client.get(), parts.data(), parts.size()));
@@ -206,6 +208,7 @@ void KafkaProducer::publish(const CallContext& context, const std::string& topic
     }
     return ticket->answer(fail(kafka_error(rd_kafka_error_code(error.get()), rd_kafka_error_string(error.get()))));
   }
+  (void)headers.release();    // the message has them
   (void)passed_on.release();  // delivered() has it
   const SteadyTime time = now();
   if (context.deadline >= time + kDeliveryTimeout) return;

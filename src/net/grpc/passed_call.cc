@@ -118,7 +118,7 @@ class PassedCall final : public ServerStream {
       state_.store(State::kEnded);
       return finish(status_of(route.error()));
     }
-    onward_metadata(call(), *route, caller_, context_);
+    add_metadata(context_, onward_metadata(call(), *route, caller_));
     set_deadline(context_, call().deadline());
     broken_ = std::move(route->broken);
     stub_.emplace(route->channel);
@@ -211,8 +211,8 @@ std::optional<std::string> callee_of(const net::Exchange& exchange) {
   return std::nullopt;
 }
 
-void onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller,
-                     ::grpc::ClientContext& onward) {
+MetadataPairs onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller) {
+  MetadataPairs onward;
   MetadataPairs own = route.metadata;
   if (!has_key(own, kAppId)) own.emplace_back(kAppId, "");
   if (!has_key(own, kApiToken)) own.emplace_back(kApiToken, "");
@@ -222,13 +222,19 @@ void onward_metadata(const ServerCall& call, const CallRoute& route, const std::
     own.emplace_back(kCallee, other ? route.app_id : "");
   }
   call.for_each_metadatum([&](std::string_view key, std::string_view value) {
-    // The library ends the process for what is no metadata of its own.
-    if (is_of_the_hop(key) || has_key(own, key) || !is_metadata(key, value)) return;
-    onward.AddMetadata(std::string(key), std::string(value));
+    // The library ends the process for others, and HTTP/2 lets more through.
+    const bool is_valid = is_metadata(key, value) || (key.starts_with("grpc-") && key.ends_with("-bin"));
+    if (is_of_the_hop(key) || has_key(own, key) || !is_valid) return;
+    onward.emplace_back(key, value);
   });
-  for (const auto& [key, value] : own) {
-    if (!value.empty()) onward.AddMetadata(key, value);
+  for (auto& [key, value] : own) {
+    if (!value.empty()) onward.emplace_back(std::move(key), std::move(value));
   }
+  return onward;
+}
+
+void add_metadata(::grpc::ClientContext& onward, const MetadataPairs& metadata) {
+  for (const auto& [key, value] : metadata) onward.AddMetadata(key, value);
 }
 
 void set_deadline(::grpc::ClientContext& onward, SteadyTime deadline) {

@@ -37,8 +37,8 @@ void pass_call(IncomingCall call, std::string_view target, const CallRouter& rou
 
 // What a call carries on its way along `route`: its metadata but for Dapr's own and those of the hop; `caller` as in
 // PassOptions. On the call's worker.
-void onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller,
-                     ::grpc::ClientContext& onward);
+MetadataPairs onward_metadata(const ServerCall& call, const CallRoute& route, const std::string& caller);
+void add_metadata(::grpc::ClientContext& onward, const MetadataPairs& metadata);
 // The deadline of a call for the call that it becomes.
 void set_deadline(::grpc::ClientContext& onward, SteadyTime deadline);
 // Initial and trailing metadata of an answer, once all of it has come.

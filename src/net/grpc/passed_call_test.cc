@@ -8,6 +8,7 @@
 
 #include "net/grpc/call_server.h"
 #include "net/grpc/testing/scripted_app.h"
+#include "net/testing/http2_peer.h"
 
 namespace tandem::net::grpc {
 namespace {
@@ -329,6 +330,40 @@ TEST_F(PassedCallTest, ALookupThatNeverEndsIsAnAnswer) {
   ASSERT_TRUE(route_.noted.wait_for("kept"));
   route_.kept = nullptr;
   EXPECT_EQ(client.finish().error_code(), StatusCode::UNAVAILABLE);
+}
+
+// The library keeps a trace in this form from the programs on top of it: the app is one of ours, by hand.
+TEST_F(PassedCallTest, ATraceInItsBinaryFormGoesOn) {
+  ServerOptions options = http2();
+  options.own_headers = OwnHeaders::kNone;
+  std::string seen;
+  TestServer app(
+      [&seen](std::unique_ptr<Exchange> exchange) {
+        for (const Header& header : exchange->head().headers)
+          seen.append(header.name).append("=").append(header.value) += ';';
+        const Header answer[] = {{"content-type", "application/grpc"}, {"grpc-status", "0"}};
+        exchange->respond(200, answer, {});
+      },
+      options);
+  OneRoute route({.app_id = "app", .channel = make_channel({.port = app.port(), .max_message_bytes = kLimit})});
+  PassingService service("app", route);
+  const auto server = CallServer::listen(workers_, {.purpose = "a test"}, {}, service);
+  ASSERT_TRUE(server);
+  Http2Peer peer((*server)->port());
+  const auto id = peer.request("POST", "/test.Service/Any",
+                               {{"content-type", "application/grpc"},
+                                {"dapr-app-id", "app"},
+                                {"grpc-trace-bin", "AABLvzgm6IB1RZw"},
+                                {"grpc-previous-rpc-attempts", "1"},
+                                {"odd", "caf\xc3\xa9"},
+                                {"plain", "text"}},
+                               "");
+  EXPECT_THAT(peer.answer(id).headers, HasSubstr("grpc-status=0;"));
+  EXPECT_THAT(seen, HasSubstr("grpc-trace-bin=AABLvzgm6IB1RZw"));
+  EXPECT_THAT(seen, HasSubstr("plain=text;"));
+  // What the library would end the process for.
+  EXPECT_THAT(seen, testing::Not(HasSubstr("odd=")));
+  EXPECT_THAT(seen, testing::Not(HasSubstr("previous")));
 }
 
 TEST(CallGateTest, TakesAsManyAsItMayAndTheOthersInOrder) {

@@ -68,6 +68,11 @@ impl Call {
         self.request = Some(request);
     }
 
+    /// A call of another export: there is no request.
+    pub fn begin_job(&mut self) {
+        self.number += 1;
+    }
+
     pub fn end(&mut self) {
         self.request = None;
     }

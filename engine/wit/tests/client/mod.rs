@@ -164,7 +164,7 @@ unsafe extern "C" {
     fn tdm_error_get_message(error: *const c_void) -> Str;
     fn tdm_wit_state_add(linker: User, vtable: *const StateVtable) -> User;
     fn tdm_wit_keyvalue_add(linker: User, vtable: *const StateVtable) -> User;
-    fn tdm_wit_config_add(linker: User, pairs: *const Header, count: usize) -> User;
+    fn tdm_wit_config_add(linker: User, pairs: *const Header, count: usize, more: *const u8) -> User;
     fn tdm_reply_error(reply: Reply, code: i32, reason: Str, message: Str);
     fn tdm_reply_done(reply: Reply);
     fn tdm_reply_value(reply: Reply, value: *const Bytes);
@@ -448,7 +448,7 @@ impl Program {
             check(tdm_linker_new(all.engine, &mut all.linker))?;
             check(tdm_wit_state_add(all.linker, &STATE))?;
             check(tdm_wit_keyvalue_add(all.linker, &STATE))?;
-            check(tdm_wit_config_add(all.linker, pairs.as_ptr(), pairs.len()))?;
+            check(tdm_wit_config_add(all.linker, pairs.as_ptr(), pairs.len(), std::ptr::null()))?;
             check(tdm_program_new(all.module, all.linker, &program, &mut all.program))?;
         }
         Ok(all)

@@ -214,7 +214,8 @@ Metadata http_answer_metadata(int status, net::Headers headers) {
     if (!is_new) at->second.append(", ").append(header.value);
   }
   metadata.insert_or_assign("statusCode", fmt::format("{}", status));
-  metadata.insert_or_assign("status", fmt::format("{} {}", status, net::reason_phrase(status)));
+  const std::string_view reason = net::reason_phrase(status);
+  metadata.insert_or_assign("status", fmt::format("{}{}{}", status, reason.empty() ? "" : " ", reason));
   return metadata;
 }
 

@@ -5,8 +5,10 @@
 
 #include <boost/asio/ssl.hpp>
 #include <future>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "components/catalog.h"
 #include "config/resource_loader.h"
@@ -25,14 +27,17 @@ class HttpBindingTest : public testing::Test {
   HttpBindingTest() { workers_.start(); }
   ~HttpBindingTest() override {
     workers_.stop();
-    binding_.reset();
+    bindings_.clear();  // their clients go when nothing runs on the workers any more
   }
 
-  void make(HttpBindingOptions options) { binding_ = std::make_unique<HttpBinding>(std::move(options), workers_); }
+  // The binding that invoke() calls from now on.
+  void make(HttpBindingOptions options) {
+    bindings_.push_back(std::make_unique<HttpBinding>(std::move(options), workers_));
+  }
   Result<bindings::InvokeAnswer> invoke(bindings::InvokeRequest request, CallContext context = {}) {
     std::promise<Result<bindings::InvokeAnswer>> promise;
-    binding_->invoke(context, std::move(request),
-                     [&](Result<bindings::InvokeAnswer> answer) { promise.set_value(std::move(answer)); });
+    bindings_.back()->invoke(context, std::move(request),
+                             [&](Result<bindings::InvokeAnswer> answer) { promise.set_value(std::move(answer)); });
     return promise.get_future().get();
   }
   static std::string at(const net::ScriptedServer& server, std::string_view path = "") {
@@ -44,7 +49,7 @@ class HttpBindingTest : public testing::Test {
   }
 
   net::Workers workers_{2};
-  std::unique_ptr<HttpBinding> binding_;
+  std::vector<std::unique_ptr<HttpBinding>> bindings_;
 };
 
 TEST_F(HttpBindingTest, SendsTheRequestAndTellsTheAnswer) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -21,29 +22,30 @@ using Kind = RedisClient::Kind;
 
 constexpr std::array<std::string_view, 4> kOperations = {"create", "delete", "get", "increment"};
 
-Error redis_error(const RedisValue& value) { return make_error(Code::kInternal, "Redis: " + value.text); }
+Error redis_error(const RedisValue& value) { return make_error(Code::kInternal, value.text); }
 
 std::string value_of(const Metadata& metadata, std::string_view name) {
   const auto found = metadata.find(name);
   return found == metadata.end() ? std::string() : found->second;
 }
 
-// In whole seconds, as a word of a command; empty: for ever. Names compare without regard to case, as in Dapr.
+// In whole seconds, as a word of a command; empty: for ever. A duration that is over at once is "0". Names compare
+// without regard to case, as in Dapr.
 Result<std::string> ttl_word(const Metadata& metadata) {
   for (const std::string_view name : {"ttl", "ttlInSeconds"}) {
     for (const auto& [key, text] : metadata) {
       if (!equals_ignoring_case(key, name) || text.empty()) continue;
       std::int64_t seconds = 0;
       if (const auto duration = config::parse_duration(text)) {
-        seconds = std::chrono::duration_cast<std::chrono::seconds>(*duration).count();
+        seconds = std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(*duration).count(), 0);
       } else {
         const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
         if (failure != std::errc() || end != text.data() + text.size()) {
           return fail(Code::kInvalidArgument, fmt::format("ttl value must be a valid integer: actual is '{}'", text));
         }
-      }
-      if (seconds <= 0) {
-        return fail(Code::kInvalidArgument, fmt::format("ttl value must be higher than zero: actual is {}", text));
+        if (seconds <= 0) {
+          return fail(Code::kInvalidArgument, fmt::format("ttl value must be higher than zero: actual is '{}'", text));
+        }
       }
       return fmt::format("{}", seconds);
     }
@@ -78,6 +80,8 @@ void RedisBinding::invoke(const CallContext& context, InvokeRequest request, Com
   if (request.operation == "increment") {
     return increment(context.deadline, std::move(key), std::move(*ttl), std::move(done));
   }
+  // Redis refuses an EX of none; daprd's EXPIRE behind its SET takes the value away.
+  if (*ttl == "0") return write(context.deadline, encode_command({"DEL", key}), key, std::move(done));
   std::vector<std::string_view> words = {"SET", key, request.data};
   if (!ttl->empty()) words.insert(words.end(), {"EX", *ttl});
   write(context.deadline, encode_command(words), key, std::move(done));

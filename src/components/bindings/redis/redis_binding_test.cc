@@ -71,8 +71,12 @@ TEST_F(RedisBindingTest, ATtlIsAboveZero) {
   EXPECT_EQ(text("create", {{"key", "k"}, {"TTLInSeconds", "100"}}, "1"), "(nothing)");
   EXPECT_EQ(text("create", {{"key", "k"}, {"ttl", "90s"}}, "1"), "(nothing)");
   EXPECT_THAT(text("create", {{"key", "k"}, {"ttlInSeconds", "soon"}}, "1"), HasSubstr("must be a valid integer"));
-  for (const char* ttl : {"0", "-1", "10ms"}) {
-    EXPECT_THAT(text("create", {{"key", "k"}, {"ttlInSeconds", ttl}}, "1"), HasSubstr("must be higher than zero"));
+  EXPECT_THAT(text("create", {{"key", "k"}, {"ttlInSeconds", "-1"}}, "1"),
+              HasSubstr("ttl value must be higher than zero: actual is '-1'"));
+  // A duration of no seconds is over at once.
+  for (const char* ttl : {"0", "10ms", "-1s"}) {
+    EXPECT_EQ(text("create", {{"key", "gone"}, {"ttlInSeconds", ttl}}, "1"), "(nothing)");
+    EXPECT_EQ(text("get", {{"key", "gone"}}), text("get", {{"key", "never there"}}));
   }
 }
 

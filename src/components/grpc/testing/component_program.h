@@ -134,10 +134,15 @@ class BrokerProgram final : public wire::PubSub::Service {
   std::vector<::grpc::Service*> services() { return {this}; }
 
   std::vector<std::string> messages;
+  ::grpc::Status first_stream_ends;  // not OK: the first stream ends so, at once
 
   std::vector<wire::PullMessagesRequest> heard() {
     const std::lock_guard lock(mutex_);
     return heard_;
+  }
+  int initialisations() {
+    const std::lock_guard lock(mutex_);
+    return initialisations_;
   }
   int streams() {
     const std::lock_guard lock(mutex_);
@@ -146,6 +151,8 @@ class BrokerProgram final : public wire::PubSub::Service {
 
  private:
   ::grpc::Status Init(::grpc::ServerContext*, const wire::PubSubInitRequest*, wire::PubSubInitResponse*) override {
+    const std::lock_guard lock(mutex_);
+    ++initialisations_;
     return {};
   }
   ::grpc::Status Features(::grpc::ServerContext*, const wire::FeaturesRequest*, wire::FeaturesResponse*) override {
@@ -158,7 +165,7 @@ class BrokerProgram final : public wire::PubSub::Service {
     if (!stream->Read(&request)) return {};
     {
       const std::lock_guard lock(mutex_);
-      ++streams_;
+      if (++streams_ == 1 && !first_stream_ends.ok()) return first_stream_ends;
     }
     for (std::size_t i = 0; i < messages.size(); ++i) {
       wire::PullMessagesResponse message;
@@ -176,6 +183,7 @@ class BrokerProgram final : public wire::PubSub::Service {
 
   std::mutex mutex_;
   std::vector<wire::PullMessagesRequest> heard_;
+  int initialisations_ = 0;
   int streams_ = 0;
 };
 

@@ -5,8 +5,10 @@
 
 #include <boost/asio/ssl.hpp>
 #include <future>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "net/in_process.h"
 #include "net/testing/collecting_sink.h"
@@ -27,8 +29,12 @@ using Caller = std::shared_ptr<const std::atomic<bool>>;
 class HttpEndpointTest : public testing::Test {
  protected:
   HttpEndpointTest() { workers_.start(); }
+  // The endpoints go when nothing runs on their workers any more.
   ~HttpEndpointTest() override { workers_.stop(); }
 
+  HttpEndpoint& keep(HttpEndpointOptions options) {
+    return *endpoints_.emplace_back(std::make_unique<HttpEndpoint>(workers_, std::move(options)));
+  }
   Outcome call(HttpEndpoint& endpoint, net::OwnedRequest request, net::RequestBody body = std::string(),
                CallContext context = {}, Caller caller = std::make_shared<std::atomic<bool>>(false)) {
     std::promise<Outcome> promise;
@@ -47,6 +53,7 @@ class HttpEndpointTest : public testing::Test {
   }
 
   net::Workers workers_{1};
+  std::vector<std::unique_ptr<HttpEndpoint>> endpoints_;
 };
 
 constexpr char kOk[] =
@@ -55,8 +62,8 @@ constexpr char kOk[] =
 
 TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
   net::ScriptedServer server({{kOk}});
-  HttpEndpoint endpoint(workers_,
-                        {.name = "weather", .headers = {{"Authorization", "Bearer of the operator"}, {"X-Key", "k"}}});
+  HttpEndpoint& endpoint =
+      keep({.name = "weather", .headers = {{"Authorization", "Bearer of the operator"}, {"X-Key", "k"}}});
   const Outcome outcome = call(endpoint,
                                {.method = "POST",
                                 .authority = at(server, "/v2"),
@@ -89,7 +96,7 @@ TEST_F(HttpEndpointTest, SendsTheRequestToTheBaseUrl) {
 
 TEST_F(HttpEndpointTest, AnEmptyMethodAddsNoSlash) {
   net::ScriptedServer server({{kOk}, {kOk}, {kOk}});
-  HttpEndpoint endpoint(workers_, {});
+  HttpEndpoint& endpoint = keep({});
   for (const auto& [base, target] : {std::pair("/v2", "/"), std::pair("", "/"), std::pair("/v2", "/?x=1")}) {
     EXPECT_EQ(call(endpoint, {.authority = at(server, base), .target = target}).status, 200);
   }
@@ -101,7 +108,7 @@ TEST_F(HttpEndpointTest, AnEmptyMethodAddsNoSlash) {
 TEST_F(HttpEndpointTest, AnswersPassAsTheyAre) {
   net::ScriptedServer server({{"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n"},
                               {"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n"}});
-  HttpEndpoint endpoint(workers_, {});
+  HttpEndpoint& endpoint = keep({});
   const Outcome moved = call(endpoint, {.authority = at(server)});
   EXPECT_EQ(moved.status, 302);
   EXPECT_THAT(moved.headers, HasSubstr("Location=http://elsewhere/"));
@@ -113,7 +120,7 @@ TEST_F(HttpEndpointTest, AnswersPassAsTheyAre) {
 TEST_F(HttpEndpointTest, ACallerThatLeavesEndsItsRequest) {
   // The first answer does not go on until the connection is closed; there is no second connection before.
   net::ScriptedServer server({{"HTTP/1.1 ", ""}, {kOk}});
-  HttpEndpoint endpoint(workers_, {});
+  HttpEndpoint& endpoint = keep({});
   const auto gone = std::make_shared<std::atomic<bool>>(true);
   EXPECT_EQ(call(endpoint, {.authority = at(server)}, std::string(), {}, gone).status, 500);  // nobody hears it
   EXPECT_EQ(call(endpoint, {.authority = at(server)}).status, 200);
@@ -121,7 +128,7 @@ TEST_F(HttpEndpointTest, ACallerThatLeavesEndsItsRequest) {
 
 TEST_F(HttpEndpointTest, TheLengthOfAHeadIsTheCallees) {
   net::ScriptedServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n"}});
-  HttpEndpoint endpoint(workers_, {});
+  HttpEndpoint& endpoint = keep({});
   const Outcome outcome = call(endpoint, {.method = "HEAD", .authority = at(server)});
   EXPECT_EQ(outcome.status, 200);
   EXPECT_EQ(outcome.headers, "Content-Length=42;");
@@ -132,11 +139,11 @@ TEST_F(HttpEndpointTest, FailsInDaprsWords) {
   {
     closed = net::ScriptedServer({}).port();
   }
-  HttpEndpoint endpoint(workers_, {.name = "weather"});
+  HttpEndpoint& endpoint = keep({.name = "weather"});
   const Outcome down = call(endpoint, {.authority = "http://127.0.0.1:" + std::to_string(closed)});
   EXPECT_EQ(down.status, 500);
   EXPECT_THAT(down.body, testing::StartsWith(R"({"errorCode":"ERR_DIRECT_INVOKE","message":"failed to invoke, id: )"
-                                             R"(weather, err: cannot connect to 127.0.0.1:)"));
+                                             R"(weather, err: dial tcp 127.0.0.1:)"));
   for (const char* url : {"http://", "https://:80", "http://user:password@host", "http://host:port", "ftp://host"}) {
     const Outcome refused = call(endpoint, {.authority = url});
     EXPECT_EQ(refused.status, 500) << url;
@@ -151,9 +158,9 @@ TEST_F(HttpEndpointTest, AGuestNeedsAGrantAndOthersDoNot) {
   net::ScriptedServer server({{kOk}, {kOk}});
   const std::string url = at(server);
   const config::OutboundHosts granted = config::OutboundHosts::parse(std::vector<std::string>{url}).value();
-  HttpEndpoint endpoint(workers_, {.guest_grants = [&](std::string_view app_id) -> const config::OutboundHosts* {
-                          return app_id == "granted" ? &granted : nullptr;
-                        }});
+  HttpEndpoint& endpoint = keep({.guest_grants = [&](std::string_view app_id) -> const config::OutboundHosts* {
+    return app_id == "granted" ? &granted : nullptr;
+  }});
   const auto as = [&](std::string app_id, CallOrigin origin) {
     return call(endpoint, {.authority = url}, std::string(), {.app_id = std::move(app_id), .origin = origin});
   };
@@ -168,7 +175,7 @@ TEST_F(HttpEndpointTest, AGuestNeedsAGrantAndOthersDoNot) {
 TEST_F(HttpEndpointTest, ANameOfAGrantIsNoGrantOfAnInnerAddress) {
   const config::OutboundHosts granted =
       config::OutboundHosts::parse(std::vector<std::string>{"http://localhost.localdomain:*"}).value();
-  HttpEndpoint endpoint(workers_, {.guest_grants = [&](std::string_view) { return &granted; }});
+  HttpEndpoint& endpoint = keep({.guest_grants = [&](std::string_view) { return &granted; }});
   const Outcome outcome = call(endpoint, {.authority = "http://127.0.0.1:1"}, std::string(),
                                {.app_id = "guest", .origin = CallOrigin::kGuest});
   EXPECT_THAT(outcome.body, HasSubstr("does not allow"));
@@ -186,16 +193,17 @@ TEST_F(HttpEndpointTest, ClientTlsIsTheResources) {
   net::ScriptedServer server({{}, {kOk}}, tls);
   const std::string url = "https://127.0.0.1:" + std::to_string(server.port());
 
-  HttpEndpoint stranger(workers_, {});
+  HttpEndpoint& stranger = keep({});
   EXPECT_THAT(call(stranger, {.authority = url}).body, HasSubstr("no TLS connection"));
 
   config::HttpEndpoint resource{.name = "bank", .base_url = url};
   resource.root_ca.value = certificate.certificate_pem;
   resource.certificate.value = own.certificate_pem;
   resource.private_key.value = own.key_pem;
-  const auto endpoint = HttpEndpoint::make(workers_, resource);
-  ASSERT_TRUE(endpoint) << endpoint.error().message;
-  const Outcome outcome = call(**endpoint, {.authority = url});
+  Result<std::unique_ptr<HttpEndpoint>> made = HttpEndpoint::make(workers_, resource);
+  ASSERT_TRUE(made) << made.error().message;
+  HttpEndpoint& endpoint = *endpoints_.emplace_back(std::move(*made));
+  const Outcome outcome = call(endpoint, {.authority = url});
   EXPECT_EQ(outcome.status, 200) << outcome.body;
 
   resource.private_key.value = "no key";

@@ -15,7 +15,8 @@ pub struct Counts {
 
 /// The digits that follow `mark`.
 pub fn number(text: &[u8], mark: &[u8]) -> Option<u64> {
-    let at = text.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let begins = |at: &usize| text[*at] == mark[0] && text[*at..].starts_with(mark);
+    let at = (0..text.len()).find(begins)? + mark.len();
     let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit());
     let mut found = None;
     for digit in digits {

@@ -11,7 +11,7 @@
 //!
 //! Bindings: `/binding/<name>?operation=` with the data as the body; the metadata of the answer, and of a failure, are
 //! headers `m-<name>`. Secrets (query `store`, default `secrets`): `/secret/<name>`, `/secrets`; configuration (query
-//! `store`, default `config`): `/configuration/<key>` or `/configuration/` for all, `/subscribe-configuration/<key>`,
+//! `store`, default `config`): `/setting/<key>` or `/setting/` for all, `/subscribe-configuration/<key>`,
 //! `/unsubscribe-configuration/<id>`. Pairs are lines `name=value`.
 //!
 //! 200 with the value, 204 when there is nothing to say, 404 when a key does not exist. A failed call is 500 with the
@@ -84,7 +84,7 @@ fn dispatch(request: &IncomingRequest, target: &Target, body: Vec<u8>) -> Result
         "binding" => blocks::invoke_binding(&key, &body, target),
         "secret" => blocks::get_secret(&key, target),
         "secrets" => blocks::get_secrets(target),
-        "configuration" => blocks::get_configuration(&key, target),
+        "setting" => blocks::get_configuration(&key, target),
         "subscribe-configuration" => blocks::subscribe_configuration(&key, target),
         "unsubscribe-configuration" => blocks::unsubscribe_configuration(&key, target),
         _ => Ok(Answer::not_found()),

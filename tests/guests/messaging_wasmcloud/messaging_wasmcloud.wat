@@ -1,0 +1,60 @@
+;; A guest that takes and sends messages by wasmCloud's interfaces: each message that comes goes on to the topic `copies`.
+;; A body of four bytes is refused when the first one comes; for one of seven bytes it makes a request, and what goes on
+;; is the error that it gets.
+(component $guest
+  (import "wasmcloud:messaging/types@0.2.0" (instance $types
+    (type $m0 (record (field "subject" string) (field "body" (list u8)) (field "reply-to" (option string))))
+    (export "broker-message" (type (eq $m0)))))
+  (alias export $types "broker-message" (type $message))
+  (import "wasmcloud:messaging/consumer@0.2.0" (instance $consumer
+    (alias outer $guest $message (type $m0))
+    (export "broker-message" (type $m (eq $m0)))
+    (export "request" (func (param "subject" string) (param "body" (list u8)) (param "timeout-ms" u32)
+      (result (result $m (error string)))))
+    (export "publish" (func (param "msg" $m) (result (result (error string)))))))
+  (core module $libc
+    (memory (export "memory") 4)
+    (global $next (mut i32) (i32.const 65536))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+      (global.set $next (i32.add (local.get $at) (local.get 3)))
+      (if (i32.gt_u (global.get $next) (i32.const 200000)) (then (global.set $next (i32.const 65536))))
+      (local.get $at)))
+  (core instance $libc (instantiate $libc))
+  (core func $publish (canon lower (func $consumer "publish")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $request (canon lower (func $consumer "request")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core module $main
+    (import "libc" "memory" (memory 4))
+    (import "host" "publish" (func $publish (param i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "host" "request" (func $request (param i32 i32 i32 i32 i32 i32)))
+    (data (i32.const 16) "copies") (data (i32.const 32) "not yet")
+    (global $refused (mut i32) (i32.const 0))
+    (func (export "handle") (param $subject i32) (param i32) (param $body i32) (param $length i32) (param i32 i32 i32)
+      (result i32)
+      (if (i32.and (i32.eq (local.get $length) (i32.const 4)) (i32.eqz (global.get $refused)))
+        (then
+          (global.set $refused (i32.const 1))
+          (i32.store8 (i32.const 1024) (i32.const 1))
+          (i32.store (i32.const 1028) (i32.const 32))
+          (i32.store (i32.const 1032) (i32.const 7))
+          (return (i32.const 1024))))
+      (if (i32.eq (local.get $length) (i32.const 7))
+        (then
+          (call $request (i32.const 16) (i32.const 6) (local.get $body) (local.get $length) (i32.const 100) (i32.const 256))
+          (if (i32.eqz (i32.load8_u (i32.const 256))) (then unreachable))
+          (local.set $body (i32.load (i32.const 260)))
+          (local.set $length (i32.load (i32.const 264)))))
+      ;; What the call says is what the handler says.
+      (call $publish (i32.const 16) (i32.const 6) (local.get $body) (local.get $length) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 1024))
+      (i32.const 1024)))
+  (core instance $main (instantiate $main (with "libc" (instance $libc))
+    (with "host" (instance (export "publish" (func $publish)) (export "request" (func $request))))))
+  (func $handle (param "msg" $message) (result (result (error string)))
+    (canon lift (core func $main "handle") (memory (core memory $libc "memory"))
+      (realloc (core func $libc "realloc"))))
+  (instance $handler (export "handle-message" (func $handle)))
+  (export "wasmcloud:messaging/handler@0.2.0" (instance $handler)))
