@@ -30,7 +30,7 @@ void deliver_one_by_one(pubsub::EventSink& sink, pubsub::BulkDelivery bulk,
     TraceContext trace;
     SharedBytes body = item.event;
     if (bulk.raw_payload) {
-      body = share(pubsub::wrap_raw_payload(*item.event, bulk.pubsub, bulk.topic, trace));
+      body = share(pubsub::wrap_raw_payload(*item.event, bulk.pubsub, bulk.topic, item.metadata));
     } else if (const auto facts = pubsub::read_envelope(*body)) {
       trace = facts->trace;
     }

@@ -127,7 +127,7 @@ class HttpEndpointTest(TandemTest):
         self.run_hostile()
         metadata = get(self.tandem.app.dapr_url + "/v1.0/metadata").json()
         self.assertEqual(metadata["httpEndpoints"], [{"name": "weather"}, {"name": "down"}])
-        self.assertEqual(list(metadata), ["id", "runtimeVersion", "extended", "httpEndpoints",
+        self.assertEqual(list(metadata), ["id", "runtimeVersion", "enabledFeatures", "extended", "httpEndpoints",
                                           "appConnectionProperties", "actorRuntime"])
         self.assertEqual(metadata["extended"]["cliPID"], str(self.tandem.process.pid))
         self.assertTrue(metadata["extended"]["appCommand"].endswith("hostile.wasm"))

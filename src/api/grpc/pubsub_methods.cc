@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,23 +49,33 @@ Metadata with_trace(Metadata metadata, const TraceContext& trace) {
   return metadata;
 }
 
+// The context of a call that publishes. As in daprd: where calls are not traced, an event has no trace, not even that
+// of a caller who brings one.
+std::shared_ptr<const CallContext> publisher_of(const ApiOptions& api, const SharedCall& call) {
+  auto context = std::make_shared<CallContext>(call->context());
+  if (!api.sampler.enabled()) context->trace = {};
+  return context;
+}
+
 }  // namespace
 
 void publish_event(const ApiOptions& api, Executor& late, const SharedCall& call,
                    const wire::PublishEventRequest& request) {
+  const std::shared_ptr<const CallContext> context = publisher_of(api, call);
   pubsub::PublishCall publication{.pubsub = request.pubsub_name(),
                                   .topic = request.topic(),
                                   .data = request.data(),
                                   .content_type = request.data_content_type(),
-                                  .metadata = with_trace(to_metadata(request.metadata()), call->context().trace)};
+                                  .metadata = with_trace(to_metadata(request.metadata()), context->trace)};
   api.pubsub.publish(
-      {call->context(), late}, std::move(publication), [&api, call, &request](const Result<void>& result) {
+      {*context, late}, std::move(publication), [&api, call, context, &request](const Result<void>& result) {
         call->answer([&](auto&) { return result ? ::grpc::Status::OK : failure(api, request, result.error()); });
       });
 }
 
 void bulk_publish_event(const ApiOptions& api, Executor& late, const SharedCall& call,
                         const wire::BulkPublishRequest& request) {
+  const std::shared_ptr<const CallContext> context = publisher_of(api, call);
   std::vector<pubsub::BulkEntry> entries;
   entries.reserve(request.entries().size());
   for (const wire::BulkPublishRequestEntry& entry : request.entries()) {
@@ -73,9 +84,8 @@ void bulk_publish_event(const ApiOptions& api, Executor& late, const SharedCall&
     if (!entry.metadata().empty()) entries.back().metadata = to_metadata(entry.metadata());
   }
   api.pubsub.publish_bulk(
-      {call->context(), late}, request.pubsub_name(), request.topic(), std::move(entries),
-      to_metadata(request.metadata()),
-      [&api, call, &request](const Result<std::vector<pubsub::BulkPublishFailure>>& failures) {
+      {*context, late}, request.pubsub_name(), request.topic(), std::move(entries), to_metadata(request.metadata()),
+      [&api, call, context, &request](const Result<std::vector<pubsub::BulkPublishFailure>>& failures) {
         call->answer([&](auto&) {
           if (!failures) return failure(api, request, failures.error());
           if (failures->empty()) return ::grpc::Status::OK;

@@ -44,8 +44,14 @@ void reply_unless_refused(const ApiOptions& api, SharedExchange exchange, Public
       });
 }
 
+// As in daprd: where calls are not traced, an event has no trace, not even that of a caller who brings one.
+void drop_untraced(const ApiOptions& api, net::Exchange& exchange) {
+  if (!api.sampler.enabled()) exchange.context().trace = {};
+}
+
 void publish_body(const ApiOptions& api, SharedExchange exchange, Publication publication,
                   const Result<std::string_view>& body) {
+  drop_untraced(api, *exchange);
   if (!body) {
     const std::string& cause = body.error().message;
     Error error{Code::kInternal, "ERR_PUBSUB_PUBLISH_MESSAGE",
@@ -104,6 +110,7 @@ void answer_bulk(net::Exchange& exchange, const std::vector<pubsub::BulkPublishF
 
 void publish_entries(const ApiOptions& api, SharedExchange exchange, Publication publication,
                      const Result<std::string_view>& body) {
+  drop_untraced(api, *exchange);
   auto request = body ? read_bulk_publish(*body) : fail(Code::kDataLoss, "ERR_PUBSUB_EVENTS_SER", body.error().message);
   if (!request) {
     Error error = events_error(request.error(), publication);

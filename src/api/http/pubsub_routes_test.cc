@@ -90,6 +90,21 @@ TEST(PubsubRoutesTest, LimitsTheBody) {
   EXPECT_TRUE(has_code(bulk, "ERR_PUBSUB_EVENTS_SER"));
 }
 
+TEST(PubsubRoutesTest, WhereCallsAreNotTracedAnEventHasNoTrace) {
+  TestApi api(Backends::kAll, [](ApiOptions& options) { options.sampler = telemetry::Sampler(0); });
+  const HeaderList traced = {{"Content-Type", "application/json"},
+                             {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}};
+  api.call({.method = "POST", .target = "/v1.0/publish/bus/t", .headers = traced, .body = "1"});
+  api.call({.method = "POST",
+            .target = "/v1.0/publish/bulk/bus/t",
+            .headers = traced,
+            .body = R"([{"entryId":"1","event":1,"contentType":"application/json"}])"});
+  ASSERT_EQ(api.bus->published.size(), 2U);
+  for (const auto& event : api.bus->published) {
+    EXPECT_NE(event.data->find(R"("traceid":"","traceparent":"","tracestate":"")"), std::string::npos) << *event.data;
+  }
+}
+
 TEST(PubsubRoutesTest, PublishesInBulk) {
   TestApi api;
   const std::string body = R"([{"entryId":"1","event":{"n": 1.0},"contentType":"application/json"},)"
@@ -102,7 +117,7 @@ TEST(PubsubRoutesTest, PublishesInBulk) {
     EXPECT_EQ(answer.status, 204) << answer.body;
     ASSERT_EQ(api.bus->published.size(), 3U);
     EXPECT_EQ(api.bus->published[0].topic, "a/b");
-    EXPECT_EQ(*api.bus->published[0].data, R"({"n": 1.0})");
+    EXPECT_EQ(*api.bus->published[0].data, R"({"n":1})");
     EXPECT_EQ(*api.bus->published[1].data, "t\u00e9xt");
     EXPECT_EQ(*api.bus->published[2].data, std::string_view("\0\1\2", 3));
   }
