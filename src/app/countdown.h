@@ -19,6 +19,12 @@ class Countdown final {
     const std::lock_guard lock(mutex_);
     if (left_ > 0 && --left_ == 0) all_.notify_all();
   }
+  // Nobody waits any longer for those that are not done.
+  void release() {
+    const std::lock_guard lock(mutex_);
+    left_ = 0;
+    all_.notify_all();
+  }
   // False when the deadline came first.
   bool wait_until(SteadyTime deadline) {
     std::unique_lock lock(mutex_);

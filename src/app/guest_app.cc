@@ -54,9 +54,9 @@ std::optional<std::size_t> GuestApp::lane_here() const {
 }
 
 void GuestApp::deliver(pubsub::Delivery delivery, Completion<pubsub::Verdict> done) {
-  const std::optional<std::size_t> here = lane_here();
-  const std::size_t chosen = choice_.choose(here);
-  if (chosen == here) return deliver_on(chosen, std::move(delivery), std::move(done));
+  const std::optional<std::size_t> here = choice_.stays() ? lane_here() : std::nullopt;
+  if (here) return deliver_on(*here, std::move(delivery), std::move(done));
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     deliver_on(chosen, std::move(delivery), std::move(done));
   });
@@ -89,7 +89,7 @@ void GuestApp::call_handler(std::size_t lane, pubsub::Delivery delivery, Complet
 }
 
 void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, event = std::move(event), done = std::move(done)]() mutable {
     if (doors_[chosen]->exports().bindings) {
       return doors_[chosen]->call(host::make_binding_call(std::move(event), deadline(), std::move(done)));
@@ -100,7 +100,7 @@ void GuestApp::take(bindings::AppEvent event, Completion<bindings::AppAnswer> do
 }
 
 void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vector<pubsub::Verdict>> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, delivery = std::move(delivery), done = std::move(done)]() mutable {
     if (doors_[chosen]->exports().any_topic()) {
       return deliver_one_by_one(*this, std::move(delivery), std::move(done));
@@ -111,7 +111,7 @@ void GuestApp::deliver_bulk(pubsub::BulkDelivery delivery, Completion<std::vecto
 }
 
 void GuestApp::deliver_update(configuration::Update update, Completion<void> done) {
-  const std::size_t chosen = choose_lane();
+  const std::size_t chosen = choice_.next();
   workers_[chosen].worker->post([this, chosen, update = std::move(update), done = std::move(done)]() mutable {
     if (doors_[chosen]->exports().configuration) {
       return doors_[chosen]->call(host::make_update_call(std::move(update), deadline(), std::move(done)));
@@ -176,8 +176,21 @@ Status GuestApp::replace(std::unique_ptr<engine::Program> program, std::chrono::
     });
   }
   led.wait_until(SteadyTime::max());
+  {
+    const std::lock_guard lock(leaving_mutex_);
+    leaving_ = next.get();
+    if (hurried_) leaving_->hurry();
+  }
   next->finish(std::chrono::steady_clock::now() + limit);
+  const std::lock_guard lock(leaving_mutex_);
+  leaving_ = nullptr;
   return {};
+}
+
+void GuestApp::hurry() {
+  const std::lock_guard lock(leaving_mutex_);
+  hurried_ = true;
+  if (leaving_ != nullptr) leaving_->hurry();
 }
 
 }  // namespace tandem::app

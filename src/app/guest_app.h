@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -50,6 +51,8 @@ class GuestApp final : public App {
   // instance can be made. With the workers running, between warm_up() and stop(); blocks.
   Status replace(std::unique_ptr<engine::Program> program, std::chrono::milliseconds limit,
                  const host::GuestExports& exports = {});
+  // The process stops: replace() does not wait for calls any longer. Any thread.
+  void hurry();
 
  private:
   // A worker's way to the instances; that worker's thread only.
@@ -78,8 +81,6 @@ class GuestApp final : public App {
   std::size_t pools() const { return std::min(workers_.size(), options_.max_instances); }
   // Workers that have instances are the first ones. The one of this thread; none: it is no such worker.
   std::optional<std::size_t> lane_here() const;
-  // For the next event: a worker that has instances.
-  std::size_t choose_lane() { return choice_.choose(std::nullopt); }
   void deliver_on(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
   void call_handler(std::size_t lane, pubsub::Delivery delivery, Completion<pubsub::Verdict> done);
   void deliver_update(configuration::Update update, Completion<void> done);
@@ -92,6 +93,9 @@ class GuestApp final : public App {
   const std::shared_ptr<configuration::Listener> updates_;
   const GuestFleet::Parts parts_;
   std::unique_ptr<GuestFleet> fleet_;
+  std::mutex leaving_mutex_;  // of the next two
+  GuestFleet* leaving_ = nullptr;
+  bool hurried_ = false;
   std::vector<std::unique_ptr<Door>> doors_;
   invoke::Endpoint* deliveries_ = this;
   LaneChoice choice_;

@@ -2,6 +2,8 @@
 
 #include "app/guest_app.h"
 
+#include <thread>
+
 #include "app/testing/test_guests.h"
 
 namespace tandem::app {
@@ -199,6 +201,17 @@ TEST(GuestApp, ACallWithoutEndDoesNotHoldTheModuleBefore) {
   RawClient client(served.port());
   client.send(get(""));
   EXPECT_THAT(client.read_answer(), HasSubstr("\r\n\r\nhello"));
+}
+
+TEST(GuestApp, TheStopDoesNotWaitForTheModuleBefore) {
+  Rig rig(2);
+  Served served(rig, "from-header");
+  RawClient endless(served.port());
+  endless.send(get("never-answer"));
+  ASSERT_TRUE(wait_for([&] { return rig.made() == 1; }));
+  std::thread replacing([&] { EXPECT_TRUE(served.app->replace(rig.program("hello"), 1h)); });
+  served.app->hurry();
+  replacing.join();
 }
 
 }  // namespace

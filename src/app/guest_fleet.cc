@@ -1,9 +1,9 @@
 #include "app/guest_fleet.h"
 
+#include <chrono>
 #include <mutex>
 #include <utility>
 
-#include "app/countdown.h"
 #include "net/worker_bridge.h"
 
 namespace tandem::app {
@@ -47,6 +47,7 @@ GuestFleet::GuestFleet(std::unique_ptr<engine::Program> program, const host::Gue
     }
     lanes_.push_back(std::move(lane));
   }
+  idle_ = std::make_shared<Countdown>(lanes_.size());
 }
 
 GuestFleet::~GuestFleet() = default;
@@ -70,15 +71,14 @@ Status GuestFleet::warm_up() {
 }
 
 void GuestFleet::finish(SteadyTime deadline) {
-  const auto idle = std::make_shared<Countdown>(lanes_.size());
   for (const auto& lane : lanes_) {
-    lane->worker->post([idle, pool = lane->pool.get()] {
+    lane->worker->post([idle = idle_, pool = lane->pool.get()] {
       if (!pool) return idle->done();
       pool->when_idle([idle] { idle->done(); });
     });
   }
-  idle->wait_until(deadline);
-  stop(deadline);
+  idle_->wait_until(deadline);
+  stop(std::chrono::steady_clock::now());
   // On their workers, where what they have begun may look for them.
   const auto gone = std::make_shared<Countdown>(lanes_.size());
   for (const auto& lane : lanes_) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/countdown.h"
 #include "app/guest_options.h"
 #include "app/guest_pool.h"
 #include "base/log.h"
@@ -49,6 +50,8 @@ class GuestFleet final {
   // Nobody has its doors any more. Returns when all that was handed to it is done, or, at `deadline`, is cut off; then
   // it may be destroyed while the workers run. Blocks.
   void finish(SteadyTime deadline);
+  // finish() cuts off now what is left, also one that has not begun yet. Any thread.
+  void hurry() { idle_->release(); }
   // Refuses new calls and returns when those under way are done, or at `deadline`; then stops what is left. Blocks.
   void stop(SteadyTime deadline);
 
@@ -66,6 +69,7 @@ class GuestFleet final {
   const std::unique_ptr<engine::Program> program_;
   const host::GuestExports exports_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::shared_ptr<Countdown> idle_;  // of the lanes, for finish()
 };
 
 }  // namespace tandem::app

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 namespace tandem::app {
 
@@ -22,11 +21,12 @@ class LaneChoice final {
 
   explicit LaneChoice(std::size_t lanes) : lanes_(lanes) {}
 
-  // `here`: the caller's own lane, if it has one.
-  std::size_t choose(std::optional<std::size_t> here) {
-    if (here && cost_.load(std::memory_order_relaxed) < std::chrono::nanoseconds(kWorthCrossing).count()) return *here;
-    return next_.fetch_add(1, std::memory_order_relaxed) % lanes_;
+  // Whether the next event had best run where it is.
+  bool stays() const {
+    return cost_.load(std::memory_order_relaxed) < std::chrono::nanoseconds(kWorthCrossing).count();
   }
+  // The lane of one that does not, or that comes from nobody's.
+  std::size_t next() { return next_.fetch_add(1, std::memory_order_relaxed) % lanes_; }
   // One has taken so long. Two at once may count as one.
   void took(std::chrono::nanoseconds time) {
     const std::int64_t so_far = cost_.load(std::memory_order_relaxed);

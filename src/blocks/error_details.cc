@@ -42,6 +42,7 @@ constexpr std::array kRules = {
     Rule{"ERR_PUBSUB_EVENTS_SER", Code::kAlreadyExists, "DAPR_PUBSUB_MARSHAL_EVENTS", Resource::kPubsub,
          Info::kAppAndError},
     Rule{"ERR_PUBSUB_EVENTS_SER", Code::kOk, "DAPR_PUBSUB_UNMARSHAL_EVENTS", Resource::kPubsub, Info::kApp},
+    Rule{"ERR_PUBLISH_OUTBOX", Code::kOk, "DAPR_PUBSUB_OUTBOX", Resource::kNone, Info::kAppAndError},
     Rule{"DAPR_SCHEDULER_SCHEDULE_JOB", Code::kOk, "DAPR_SCHEDULER_SCHEDULE_JOB", Resource::kNone,
          Info::kAppAndNamespace},
     Rule{"DAPR_SCHEDULER_GET_JOB", Code::kOk, "DAPR_SCHEDULER_GET_JOB", Resource::kNone, Info::kAppAndNamespace},
@@ -62,7 +63,10 @@ const Rule* find_rule(const Error& error, const ErrorSite& site) {
 }
 
 std::optional<Metadata> info_metadata(Info info, const Error& error, const ErrorSite& site) {
-  const std::string cause(site.cause.empty() ? std::string_view(error.message) : site.cause);
+  std::string cause(site.cause.empty() ? std::string_view(error.message) : site.cause);
+  // The details have the bare cause.
+  constexpr std::string_view kOutbox = "error while publishing outbox message: ";
+  if (error.reason == "ERR_PUBLISH_OUTBOX" && cause.starts_with(kOutbox)) cause.erase(0, kOutbox.size());
   switch (info) {
     case Info::kNull: break;
     case Info::kApp:

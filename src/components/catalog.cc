@@ -20,23 +20,6 @@ using config::Diagnostics;
 using config::MetadataReader;
 using config::SchemaField;
 
-// Keys of the outbox, whose meaning would be lost silently: events that are not sent.
-constexpr std::string_view kRefusedKeys[] = {"outboxPublishPubsub", "outboxPublishTopic", "outboxPubsub",
-                                             "outboxDiscardWhenMissingState"};
-
-bool refuse_keys(const Component& component, Diagnostics& diagnostics) {
-  bool refused = false;
-  for (const std::string_view key : kRefusedKeys) {
-    const config::MetadataItem* item = component.find(key);
-    if (item == nullptr) continue;
-    diagnostics.error(component.position(*item), "component \"" + component.name + "\": metadata \"" +
-                                                     std::string(key) +
-                                                     "\" is not supported; remove it to go on without it");
-    refused = true;
-  }
-  return refused;
-}
-
 void report_failure(const Component& component, const Error& error, Diagnostics& diagnostics) {
   diagnostics.error(component.position(),
                     "component \"" + component.name + "\" (" + component.type + "): " + error.message);
@@ -139,7 +122,7 @@ std::optional<state::StoreEntry> Catalog::make_store(const Component& component,
   if (!source) return std::nullopt;
   const std::size_t errors = diagnostics.error_count();
   const MetadataReader metadata = config::check(component, source->schema(), diagnostics);
-  if (refuse_keys(component, diagnostics) || diagnostics.error_count() > errors) return std::nullopt;
+  if (diagnostics.error_count() > errors) return std::nullopt;
 
   const Result<state::KeyPrefixChoice> prefix = state::parse_key_prefix(metadata.get_string("keyPrefix"));
   if (!prefix) {

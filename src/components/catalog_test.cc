@@ -96,9 +96,6 @@ TEST_F(CatalogTest, AProgramTakesThePlaceOfAComponent) {
   EXPECT_THAT(*entry->capabilities, ElementsAre("ETAG", "QUERY_API"));
   // Keys that nobody here knows are its own.
   EXPECT_TRUE(diagnostics_.all().empty()) << diagnostics_.to_string();
-  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - {name: outboxPubsub, value: x}\n"), surroundings_,
-                                   diagnostics_));
-  EXPECT_THAT(diagnostics_.to_string(), HasSubstr("metadata \"outboxPubsub\" is not supported"));
   EXPECT_FALSE(catalog_.make_store(component("state.other", ""), surroundings_, diagnostics_));
   EXPECT_THAT(diagnostics_.to_string(), HasSubstr("; no socket in /run/sockets serves it either"));
 }
@@ -293,8 +290,6 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
       diagnostics_));
   EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: keyPrefix\n    value: a||b\n"),
                                    surroundings_, diagnostics_));
-  EXPECT_FALSE(catalog_.make_store(component("state.in-memory", "  - name: outboxPublishPubsub\n    value: abc\n"),
-                                   surroundings_, diagnostics_));
   EXPECT_FALSE(catalog_.make_broker(component("pubsub.in-memory", "  - name: maxConcurrentHandlers\n    value: 0\n"),
                                     surroundings_, diagnostics_));
   const std::string text = diagnostics_.to_string();
@@ -304,9 +299,8 @@ TEST_F(CatalogTest, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(text, HasSubstr("there is no state.sqlite/v1; built in: pubsub.in-memory/v1"));
   EXPECT_THAT(text, HasSubstr("the folder \"" + folder_ + "/none\" does not exist"));
   EXPECT_THAT(text, HasSubstr("input key/keyPrefix 'a||b' can't contain '||'"));
-  EXPECT_THAT(text, HasSubstr("metadata \"outboxPublishPubsub\" is not supported"));
   EXPECT_THAT(text, HasSubstr("maxConcurrentHandlers: must be between 1 and 10000"));
-  EXPECT_EQ(diagnostics_.error_count(), 7u) << text;
+  EXPECT_EQ(diagnostics_.error_count(), 6u) << text;
   EXPECT_THAT(text, HasSubstr("test.yaml:"));
 }
 

@@ -24,7 +24,7 @@ struct HttpEndpoint {
   MetadataItem private_key;
   std::vector<std::string> scopes;
   std::string secret_store;  // auth.secretStore; empty means the default store
-  std::string content;  // as Component has it
+  std::string content;       // as Component has it
   std::string file;
   int line = 0;
 

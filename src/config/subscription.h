@@ -40,6 +40,8 @@ struct Subscription {
   // App ids that it is for; empty means every app.
   std::vector<std::string> scopes;
   std::string content;  // as Component has it
+  // The host's own, of no app: without scopes of topics, and without policies.
+  bool internal = false;
   std::string file;
   int line = 0;
 

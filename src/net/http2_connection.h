@@ -111,7 +111,7 @@ class Http2Connection final : public ServerConnection,
   int ping_strikes_ = 0;
   bool pings_forgiven_ = true;
   Clock::time_point last_ping_at_;  // of the client's
-  std::int32_t head_of_ = 0;  // the stream whose head is coming
+  std::int32_t head_of_ = 0;        // the stream whose head is coming
 
   std::unique_ptr<char[]> input_;
   std::string out_;

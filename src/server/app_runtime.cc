@@ -361,6 +361,7 @@ void AppRuntime::connect() {
 }
 
 void AppRuntime::subscribe() {
+  if (!events_refused_) resources_.outbox().start(spec_.app_id);
   // As in daprd, an app that cannot be called gets nothing.
   if (ports_.app == 0 || events_refused_) return;
   auto subscribed = start_subscriptions(spec_.app_id, log_, resources_.pubsub(), *gate_,

@@ -76,6 +76,10 @@ class AppRuntime final : public api::http::MetadataSource, public api::http::Hea
   // The guest's module has changed: the new one is loaded, takes the place of the one before and is asked for its
   // subscriptions. What is wrong is one line of the log, and the one before goes on. On the reloading thread.
   void replace_guest(engine::Runtime& runtime);
+  // The process stops: what replace_guest() waits for is cut off. Any thread.
+  void hurry() {
+    if (guest_ != nullptr) guest_->hurry();
+  }
   // The file of the guest's module; empty: the app is outside.
   const std::string& module_file() const { return spec_.module; }
   // Instances, then subscriptions: declared ones and the app's own. With the workers running. Fails when no instance

@@ -104,6 +104,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, GroupParts parts,
       uses_defaults_(folders_.empty() && parts_.without_folders == ProcessOptions::WithoutFolders::kInMemory),
       state_(parts_.name_space),
       pubsub_(parts_.surroundings.log, &parts_.surroundings.timers, &event_policies_, &rules_),
+      outbox_(parts_.name_space, state_, pubsub_, parts_.surroundings.timers, parts_.surroundings.log),
       secrets_(parts_.configuration.secret_scopes),
       configuration_(parts_.surroundings.log),
       binding_meter_(parts_.metrics, parts_.name_space.empty() ? "default" : parts_.name_space),
@@ -113,6 +114,7 @@ ResourceGroup::ResourceGroup(std::vector<std::string> folders, GroupParts parts,
   for (const auto& [feature, enabled] : parts_.configuration.features) {
     if (enabled) enabled_features_.push_back(feature);
   }
+  state_.set_outbox(outbox_);
   config::Resources resources;
   if (uses_defaults_) {
     config::parse_resources(kDefaults, "built-in defaults", resources, diagnostics);
@@ -310,6 +312,7 @@ bool ResourceGroup::make_component(const config::Component& declared, const Grou
       if (found.has_errors()) {
         // Wrong keys: values must not be written in the clear.
       } else {
+        outbox_.set(component.name, outbox::Settings::of(component));
         state_.put(std::move(*entry));
         made = true;
       }
@@ -443,6 +446,7 @@ void ResourceGroup::stop_events() {
   for (const auto& [app_id, resilience] : resilience_) resilience->shut(config::Direction::kInbound);
   bindings_.stop_all();
   pubsub_.stop_subscriptions();
+  outbox_.stop();
 }
 
 void ResourceGroup::close(SteadyTime deadline) {

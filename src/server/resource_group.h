@@ -15,6 +15,7 @@
 
 #include "blocks/bindings/binding_service.h"
 #include "blocks/configuration/configuration_service.h"
+#include "blocks/outbox/outbox.h"
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
@@ -62,6 +63,7 @@ class ResourceGroup final {
   const std::vector<std::string>& folders() const { return folders_; }
   state::StateService& state() { return state_; }
   pubsub::PubsubService& pubsub() { return pubsub_; }
+  outbox::Outbox& outbox() { return outbox_; }
   secrets::SecretService& secrets() { return secrets_; }
   configuration::ConfigurationService& configuration() { return configuration_; }
   bindings::BindingService& bindings() { return bindings_; }
@@ -133,6 +135,7 @@ class ResourceGroup final {
   state::StateService state_;
   cel::CelRuleCompiler rules_;
   pubsub::PubsubService pubsub_;
+  outbox::Outbox outbox_;
   secrets::SecretService secrets_;
   configuration::ConfigurationService configuration_;
   std::vector<std::string> declared_secret_stores_;

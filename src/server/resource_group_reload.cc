@@ -38,7 +38,8 @@ void refuse_actor_store(const config::Component& component, const Logger& log) {
                         log_name(component)));
 }
 
-bool has_events(std::string_view block) { return block == "pubsub" || block == "bindings"; }
+// A state store may have an outbox, which reads a topic.
+bool has_events(std::string_view block) { return block == "pubsub" || block == "bindings" || block == "state"; }
 
 }  // namespace
 
@@ -118,6 +119,7 @@ void ResourceGroup::reload_components(std::vector<config::Component> wanted, con
 
 void ResourceGroup::remove_component(std::string_view block, const std::string& name) {
   if (block == "state") {
+    outbox_.remove(name);
     state_.remove_store(name);
   } else if (block == "pubsub") {
     pubsub_.remove_broker(name);

@@ -509,6 +509,7 @@ bool Server::Impl::stop() {
     clean = waiting->changed.wait_until(lock, deadline + kCutting, [&] { return waiting->left == 0; }) && !waiting->cut;
   }
   // It may ask an app.
+  for (const auto& app : apps_) app->hurry();
   if (hot_reload_) hot_reload_->stop();
   for (const auto& app : apps_) app->stop_app(deadline);
   for (const auto& app : apps_) app->close_doors();

@@ -109,6 +109,16 @@ class WatchTest(TandemTest):
         self.serve("hello")
         self.assertEqual(self.tandem.get("/ok").text, "hello")
 
+    def test_the_stop_does_not_wait_for_the_module_before(self):
+        self.serve("hostile", "--shutdown-limit", "1s")
+        with RawConnection(self.tandem.app.url) as endless:
+            endless.send("GET /sleep-forever HTTP/1.1\r\nhost: x\r\n\r\n")
+            self.assertEqual(self.tandem.get("/ok").text, "ok")
+            self.swap("hello")
+            wait_until(lambda: self.tandem.get("/ok").text == "hello", "the new module")
+            self.tandem.signal()
+            self.assertEqual(self.tandem.wait(20), 1)
+
     def test_without_the_flag_a_module_stays_as_it_was(self):
         shutil.copyfile(guest("hello"), self.module)
         self.tandem = self.start(self.module, "--app-port", "0", "--dapr-http-port", "0", "--metrics-port", "0",

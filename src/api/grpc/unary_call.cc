@@ -13,10 +13,6 @@ using net::grpc::kFrameHead;
 
 }  // namespace
 
-UnaryCall::~UnaryCall() {
-  if (counter_) counter_->end();
-}
-
 void UnaryCall::begin() {
   self_ = shared_from_this();
   // Most messages have come with their heads.
@@ -79,16 +75,14 @@ void UnaryCall::gone() {
   if (give_up) give_up();
 }
 
-void UnaryCall::hold_server() {
-  if (counter_) return;
-  counter_ = server_.rules().onward;
-  counter_->begin();
+void UnaryCall::know_server() {
+  if (!counter_) counter_ = server_.rules().onward;
 }
 
 void UnaryCall::wait_until_given_up(std::function<void()> give_up) {
   {
     const std::lock_guard lock(mutex_);
-    hold_server();
+    know_server();
     if (!answered_.load(std::memory_order_acquire)) {
       give_up_ = std::move(give_up);
       return;
@@ -99,7 +93,7 @@ void UnaryCall::wait_until_given_up(std::function<void()> give_up) {
 
 void UnaryCall::wait_for(std::shared_ptr<::grpc::ClientContext> onward) {
   const std::lock_guard lock(mutex_);
-  hold_server();
+  know_server();
   onward_ = std::move(onward);
   if (answered_.load(std::memory_order_acquire)) onward_->TryCancel();
 }

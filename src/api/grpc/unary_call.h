@@ -30,7 +30,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
  public:
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
-  virtual ~UnaryCall();
+  virtual ~UnaryCall() = default;
 
   void begin();
 
@@ -40,6 +40,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
 
   // The answer, unless there is one. False: it was not taken.
   bool fail(::grpc::Status status) {
+    const Posting posting(counter_);
     if (!claim()) return false;
     conclude(std::move(status));
     return true;
@@ -47,6 +48,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   // `fill(metadata)` writes the response message; its result is the status.
   template <class Fill>
   void answer(Fill&& fill) {
+    const Posting posting(counter_);
     if (!claim()) return;
     conclude(fill(metadata_));
   }
@@ -75,12 +77,28 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   // The request is there.
   virtual void run() = 0;
 
+  // From a claim until what follows is posted to the worker: the server's end waits for it.
+  class Posting final {
+   public:
+    explicit Posting(std::shared_ptr<net::grpc::CallCounter> counter) : counter_(std::move(counter)) {
+      if (counter_) counter_->begin();
+    }
+    Posting(const Posting&) = delete;
+    Posting& operator=(const Posting&) = delete;
+    ~Posting() {
+      if (counter_) counter_->end();
+    }
+
+   private:
+    const std::shared_ptr<net::grpc::CallCounter> counter_;
+  };
+
   bool claim() { return !answered_.exchange(true, std::memory_order_acq_rel); }
   void take(Result<net::grpc::ServerCall::Message> message);
   void conclude(::grpc::Status status);
   void send();
   void gone();
-  void hold_server();
+  void know_server();
 
   net::grpc::ServerCall server_;
   CallContext context_;
@@ -93,7 +111,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   std::mutex mutex_;
   std::shared_ptr<::grpc::ClientContext> onward_;
   std::function<void()> give_up_;
-  // The server's, for a call that waits for others: it ends only when they have let go of this one.
+  // The server's, for a call whose answer may come on a thread of gRPC's.
   std::shared_ptr<net::grpc::CallCounter> counter_;
   std::shared_ptr<UnaryCall> self_;  // from begin() until the answer is sent or nobody waits for it
 };

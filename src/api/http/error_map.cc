@@ -32,6 +32,7 @@ constexpr std::array kRules = {
     Rule{"ERR_STATE_BULK_GET", Code::kOk, 500},
     // Dapr answers 500 for every failed transaction, ETag mismatches included.
     Rule{"ERR_STATE_TRANSACTION", Code::kOk, 500},
+    Rule{"ERR_PUBLISH_OUTBOX", Code::kOk, 500},
     Rule{"ERR_NOT_SUPPORTED_STATE_OPERATION", Code::kOk, 400},
     Rule{"ERR_PUBSUB_NOT_CONFIGURED", Code::kOk, 400},
     Rule{"ERR_PUBSUB_NOT_FOUND", Code::kOk, 404},

@@ -24,6 +24,7 @@ struct Fields {
   std::string consistency;
   std::string concurrency;
   std::string_view value;
+  std::string content_type;
 };
 
 Status read_options(std::string_view value, Fields& fields) {
@@ -65,6 +66,7 @@ Status read_member(std::string_view name, std::string_view value, Fields& fields
   } else if (is_member(name, "contentType")) {
     auto type = json_string_field(value, "contentType");
     if (!type) return fail(std::move(type.error()));
+    fields.content_type = std::move(*type);
   }
   return {};
 }
@@ -185,6 +187,7 @@ Result<SetItem> read_set_item(std::string_view object, const Metadata& query) {
   item.request.value = share(std::move(*value));
   item.request.form = state::ValueForm::kJson;
   item.request.etag = std::move(fields->etag);
+  item.request.content_type = std::move(fields->content_type);
   item.request.metadata = std::move(fields->metadata);
   item.refused = apply_options(*fields, item.request);
   return item;

@@ -119,7 +119,8 @@ bool is_binary(std::string_view content_type, std::string_view data) {
          (is_type(content_type, "application/x-protobuf") && is_protobuf_event(data));
 }
 
-void put_data(EnvelopeText& envelope, std::string_view content_type, std::string_view data) {
+template <class Into>
+void put_data(Into& envelope, std::string_view content_type, std::string_view data) {
   if (is_type(content_type, "application/json")) {
     if (const std::optional<std::string_view> json = first_json_value(data)) return envelope.put_json("data", *json);
   } else if (is_binary(content_type, data)) {
@@ -204,6 +205,37 @@ Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now) {
   return envelope->text();
 }
 
+std::string make_outbox_event(const OutboxEventInput& input, WallTime now) {
+  const std::string_view content_type = or_else(input.content_type, "text/plain");
+  Envelope envelope;
+  put_data(envelope, content_type, input.data);
+  envelope.put("datacontenttype", content_type);
+  envelope.put("id", input.id);
+  envelope.put("pubsubname", input.pubsub);
+  envelope.put("source", or_else(input.source, kDefaultSource));
+  envelope.put("specversion", kSpecVersion);
+  envelope.put("time", format_rfc3339(now));
+  envelope.put("topic", "");
+  envelope.put("traceid", input.trace.traceparent);
+  envelope.put("traceparent", "");
+  envelope.put("tracestate", input.trace.tracestate);
+  envelope.put("type", kDefaultType);
+  for (const auto& [name, value] : input.metadata) {
+    if (name != "id" && name != "data") envelope.put(name, value);
+  }
+  return envelope.text();
+}
+
+Result<std::string> address_event(std::string_view text, std::string_view pubsub, std::string_view topic) {
+  const std::optional<std::vector<JsonMember>> members = json_members(text);
+  if (!members) return fail(Code::kInvalidArgument, "not a JSON object");
+  Envelope envelope;
+  for (const JsonMember& member : *members) envelope.put_json(member.name, member.value);
+  envelope.put("topic", topic);
+  envelope.put("pubsubname", pubsub);
+  return envelope.text();
+}
+
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
                              const Metadata& metadata) {
   const std::string text = base64_encode(data);
@@ -234,11 +266,9 @@ Result<EventFacts> read_envelope(std::string_view envelope) {
   if (!object || object->front() != '{') return fail(Code::kInvalidArgument, "not a JSON object");
   EventFacts facts;
   std::string traceid;
-  const std::pair<std::string_view, std::string*> wanted[] = {{"id", &facts.id},
-                                                              {"expiration", &facts.expiration},
-                                                              {"traceid", &traceid},
-                                                              {"traceparent", &facts.trace.traceparent},
-                                                              {"tracestate", &facts.trace.tracestate}};
+  const std::pair<std::string_view, std::string*> wanted[] = {
+      {"id", &facts.id},     {"datacontenttype", &facts.content_type},  {"expiration", &facts.expiration},
+      {"traceid", &traceid}, {"traceparent", &facts.trace.traceparent}, {"tracestate", &facts.trace.tracestate}};
   // Of equal names the last one counts.
   JsonMembers members(*object);
   std::string name;

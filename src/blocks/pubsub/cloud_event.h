@@ -34,6 +34,21 @@ struct EnvelopeInput {
 // kInvalidArgument when the latter is not a JSON object.
 Result<std::string> make_envelope(const EnvelopeInput& input, WallTime now);
 
+// The envelope that the outbox keeps until the transaction is done: its id is the key of that, it has no topic yet, and
+// each word of `metadata` but "id" and "data" is a member of it.
+struct OutboxEventInput {
+  std::string_view id;
+  std::string_view source;
+  std::string_view pubsub;
+  std::string_view data;
+  std::string_view content_type;  // "" means text/plain
+  const TraceContext& trace;
+  const Metadata& metadata;
+};
+std::string make_outbox_event(const OutboxEventInput& input, WallTime now);
+// The same on its way to those who are subscribed. Fails when `envelope` is not a JSON object.
+Result<std::string> address_event(std::string_view envelope, std::string_view pubsub, std::string_view topic);
+
 // What Dapr hands to a subscriber of raw payloads. Of the message's metadata `traceid`, `traceparent` and `tracestate`
 // go into the event.
 std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std::string_view topic,
@@ -42,7 +57,8 @@ std::string wrap_raw_payload(std::string_view data, std::string_view pubsub, std
 // What delivery needs to know of an envelope.
 struct EventFacts {
   std::string id;
-  std::string expiration;  // "" for none
+  std::string content_type;  // of the data
+  std::string expiration;    // "" for none
   TraceContext trace;
 };
 // Fails with kInvalidArgument when `envelope` is not a JSON object.

@@ -240,6 +240,24 @@ void PubsubService::publish(Caller caller, PublishCall call, Completion<void> do
   broker.publish(caller.context, std::move(*request), bring_home<void>(scope, caller.executor, std::move(explained)));
 }
 
+void PubsubService::publish_whole(Caller caller, std::string_view pubsub, PublishRequest request,
+                                  Completion<void> done) {
+  Error error;
+  bool raw = false;
+  Pinned entry = impl_->check(caller, pubsub, request.topic, {}, raw, error);
+  if (!entry) {
+    // In daprd's words where no door is.
+    if (error.reason == "ERR_PUBSUB_NOT_FOUND") error.message = "pubsub '" + std::string(pubsub) + "' not found";
+    return done(fail(std::move(error)));
+  }
+  Broker& broker = *entry->broker;
+  Completion<void> held = [entry = std::move(entry), done = std::move(done)](Result<void> result) mutable {
+    done(std::move(result));
+  };
+  InPlaceScope scope;
+  broker.publish(caller.context, std::move(request), bring_home<void>(scope, caller.executor, std::move(held)));
+}
+
 void PubsubService::publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
                                  Metadata metadata, Completion<std::vector<BulkPublishFailure>> done) {
   using Failures = std::vector<BulkPublishFailure>;
@@ -295,7 +313,7 @@ Result<Delivering> PubsubService::Impl::prepare(const BrokerEntry* entry, const 
   if (subscription.topic.empty()) {
     return fail(Code::kInvalidArgument, "ERR_TOPIC_NAME_EMPTY", "topic is empty in pubsub " + pubsub);
   }
-  if (!entry->topic_scopes.may_subscribe(app_id, subscription.topic)) {
+  if (!subscription.internal && !entry->topic_scopes.may_subscribe(app_id, subscription.topic)) {
     return fail(Code::kPermissionDenied, "ERR_PUBSUB_FORBIDDEN",
                 "subscription to topic '" + subscription.topic + "' on pubsub '" + pubsub + "' is not allowed");
   }
@@ -317,7 +335,7 @@ Result<Delivering> PubsubService::Impl::prepare(const BrokerEntry* entry, const 
                     .broker = *entry->broker,
                     .sink = sink,
                     .log = std::move(app_log),
-                    .guard = guard};
+                    .guard = subscription.internal ? nullptr : guard};
 }
 
 Result<PubsubService::Impl::Slot> PubsubService::Impl::start(std::string app_id, config::Subscription subscription,
@@ -427,7 +445,8 @@ std::vector<PubsubService::Active> PubsubService::subscriptions(std::string_view
   std::lock_guard lock(impl_->mutex);
   std::vector<Active> active;
   for (const Impl::Slot& slot : impl_->slots) {
-    if (slot.app_id == app_id) active.push_back({slot.app_id, slot.subscription, slot.stream != nullptr});
+    if (slot.app_id == app_id && !slot.subscription.internal)
+      active.push_back({slot.app_id, slot.subscription, slot.stream != nullptr});
   }
   return active;
 }

@@ -158,6 +158,9 @@ class PubsubService final {
   void publish_bulk(Caller caller, std::string pubsub, std::string topic, std::vector<BulkEntry> entries,
                     Metadata metadata, Completion<std::vector<BulkPublishFailure>> done);
 
+  // Sends what is an envelope already, as it is: as publish() checks, and fails, but with the bare cause.
+  void publish_whole(Caller caller, std::string_view pubsub, PublishRequest request, Completion<void> done);
+
   // Starts delivering to `sink`, which must outlive the service's stop(). Subscriptions whose scopes leave out `app_id`
   // are ignored by the caller. Fails with kNotFound when the app sees no such component.
   Status subscribe(std::string app_id, config::Subscription subscription, EventSink& sink);
@@ -172,7 +175,7 @@ class PubsubService final {
   Result<std::unique_ptr<Stream>> subscribe_stream(std::string app_id, config::Subscription subscription,
                                                    std::shared_ptr<StreamSink> sink);
 
-  // For the metadata API.
+  // For the metadata API; without those that are `internal`.
   struct Active {
     std::string app_id;
     config::Subscription subscription;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "blocks/late_completion.h"
 #include "blocks/registry.h"
+#include "blocks/state/transaction_outbox.h"
 
 namespace tandem::state {
 namespace {
@@ -104,6 +105,10 @@ Error transaction_error(const Error& error) {
   return {Code::kInternal, "ERR_STATE_TRANSACTION", "error while executing state transaction: " + error.message};
 }
 
+Error outbox_error(const Error& error) {
+  return {Code::kInternal, "ERR_PUBLISH_OUTBOX", "error while publishing outbox message: " + error.message};
+}
+
 Status fill_ttl(SetRequest& request, const Store& store) {
   if (request.ttl_seconds || request.metadata.empty()) return {};
   const Features features = store.features();
@@ -190,7 +195,17 @@ struct StateService::Impl {
     call(store, bring_home<T>(scope, caller.executor, std::move(explained)));
   }
 
+  static void run_transaction(Caller caller, Pinned entry, std::vector<Operation> operations, Completion<void> done) {
+    run<void>(
+        caller, std::move(entry), std::move(done),
+        [](const Error& e, const StoreEntry&) { return transaction_error(e); },
+        [&](Store& target, Completion<void> completion) {
+          target.transact(caller.context, std::move(operations), std::move(completion));
+        });
+  }
+
   const std::string name_space;
+  TransactionOutbox* outbox = nullptr;
   Registry<StoreEntry> entries;
 };
 
@@ -423,12 +438,40 @@ void StateService::transact(Caller caller, std::string_view store, std::vector<O
         operation);
     if (!status) return done(fail(std::move(status.error())));
   }
-  Impl::run<void>(
-      caller, std::move(entry), std::move(done), [](const Error& e, const StoreEntry&) { return transaction_error(e); },
-      [&](Store& target, Completion<void> completion) {
-        target.transact(caller.context, std::move(operations), std::move(completion));
+  if (impl_->outbox == nullptr || !impl_->outbox->takes(entry->name)) {
+    return Impl::run_transaction(caller, std::move(entry), std::move(operations), std::move(done));
+  }
+  const std::string name = entry->name;
+  impl_->outbox->prepare(caller, name, std::move(operations),
+                         [context = caller.context, &executor = caller.executor, entry = std::move(entry),
+                          done = std::move(done)](Result<std::vector<Operation>> prepared) mutable {
+                           if (!prepared) return done(fail(outbox_error(prepared.error())));
+                           Impl::run_transaction({context, executor}, std::move(entry), std::move(*prepared),
+                                                 std::move(done));
+                         });
+}
+
+void StateService::get_own(Caller caller, std::string_view store, std::string_view key, Completion<GetResponse> done) {
+  Pinned entry = impl_->entries.find(store);
+  if (!entry) return done(fail(Code::kNotFound, "state store " + std::string(store) + " not found"));
+  Impl::run<GetResponse>(
+      caller, std::move(entry), std::move(done), [](const Error& e, const StoreEntry&) { return e; },
+      [&](Store& target, Completion<GetResponse> completion) {
+        target.get(caller.context, {.key = key}, std::move(completion));
       });
 }
+
+void StateService::remove_own(Caller caller, std::string_view store, std::string key, Completion<void> done) {
+  Pinned entry = impl_->entries.find(store);
+  if (!entry) return done(fail(Code::kNotFound, "state store " + std::string(store) + " not found"));
+  Impl::run<void>(
+      caller, std::move(entry), std::move(done), [](const Error& e, const StoreEntry&) { return e; },
+      [&](Store& target, Completion<void> completion) {
+        target.remove(caller.context, {.key = std::move(key)}, std::move(completion));
+      });
+}
+
+void StateService::set_outbox(TransactionOutbox& outbox) { impl_->outbox = &outbox; }
 
 void StateService::close(SteadyTime deadline) {
   for (const auto& [name, entry] : impl_->entries.all()) entry->store->close(deadline);

@@ -57,11 +57,16 @@ struct KeyPage {
   std::size_t next = 0;
 };
 
+class TransactionOutbox;
+
 class StateService final {
  public:
   // `name_space` is the value of NAMESPACE, for kNamespace.
   explicit StateService(std::string name_space);
   ~StateService();
+
+  // Before the first operation; outlives the last.
+  void set_outbox(TransactionOutbox& outbox);
 
   // Fails when the name is taken.
   Status add(StoreEntry entry);
@@ -84,6 +89,7 @@ class StateService final {
   //   ERR_STATE_STORE_NOT_FOUND       kInvalidArgument     unknown store, or out of the app's scope
   //   ERR_MALFORMED_REQUEST           kInvalidArgument     a key that contains "||"; an empty one in set, bulk_set
   //   ERR_STATE_STORE_NOT_SUPPORTED   kUnimplemented       a transaction on a store without them
+  //   ERR_PUBLISH_OUTBOX              kInternal            the outbox cannot send the events of a transaction
   // and for a failure of the store with ERR_STATE_GET, ERR_STATE_SAVE, ERR_STATE_DELETE, ERR_STATE_BULK_GET,
   // ERR_STATE_BULK_DELETE or ERR_STATE_TRANSACTION: kInternal, except that a write keeps the codes of an ETag failure
   // (kAborted, kInvalidArgument). Messages are Dapr 1.18's.
@@ -96,6 +102,11 @@ class StateService final {
   void bulk_set(Caller caller, std::string_view store, std::vector<SetRequest> requests, Completion<void> done);
   void bulk_remove(Caller caller, std::string_view store, std::vector<DeleteRequest> requests, Completion<void> done);
   void transact(Caller caller, std::string_view store, std::vector<Operation> operations, Completion<void> done);
+
+  // For what the host keeps in a store itself: `key` is the store's own, without a prefix, and scopes do not count.
+  // Fails with kNotFound when there is no such store, else as the store does.
+  void get_own(Caller caller, std::string_view store, std::string_view key, Completion<GetResponse> done);
+  void remove_own(Caller caller, std::string_view store, std::string key, Completion<void> done);
 
   // A page of the keys behind `after`, then behind `skip` more. Fails with kUnimplemented where the store cannot.
   void list_keys(Caller caller, std::string_view store, std::string_view after, std::size_t skip,

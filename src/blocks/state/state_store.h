@@ -85,6 +85,8 @@ struct SetRequest {
   // Seconds from now; none, 0 and -1: never expires. StateService fills it in from `metadata` when it is not set,
   // unless the store reads them itself.
   std::optional<std::int64_t> ttl_seconds;
+  // What a value of an event is, where the request says so beside its metadata; for the outbox alone.
+  std::string content_type;
   Metadata metadata;
 };
 
