@@ -12,6 +12,7 @@ namespace {
 
 // Time for the worker to run what close() gives it.
 constexpr std::chrono::seconds kCloseGrace{1};
+constexpr std::chrono::seconds kLookUp{1};
 constexpr std::size_t kLongestTopic = 249;
 
 // Kafka's rule. librdkafka takes a name with ^ for a pattern.
@@ -87,6 +88,9 @@ Result<std::unique_ptr<KafkaClient::Subscription>> KafkaClient::subscribe(const 
                       topic, kLongestTopic));
     }
   }
+  // A group that is joined for a topic that is not there yet would look for it again only some seconds later.
+  const SteadyTime until = std::chrono::steady_clock::now() + kLookUp;
+  for (const std::string& topic : topics) producer_->look_up(topic, until);
   const std::lock_guard lock(mutex_);
   if (closed_) return fail(Code::kUnavailable, "component is closed");
   auto member = std::ranges::find_if(members_, [&](const Member& one) {

@@ -38,8 +38,8 @@ class KafkaClient final {
    public:
     virtual ~Subscription() = default;
   };
-  // For the consumer group of the component, or else that of the app. Fails with kInvalidArgument for a name that no
-  // topic of Kafka can have.
+  // For the consumer group of the component, or else that of the app. Waits for the broker to have the
+  // topics, a second at most. Fails with kInvalidArgument for a name that no topic of Kafka can have.
   Result<std::unique_ptr<Subscription>> subscribe(const std::string& app_id, std::vector<std::string> topics,
                                                   TopicHandler handler);
 
