@@ -15,6 +15,9 @@ const [url, png, text, folder] = process.argv.slice(2);
 // The Exif of a camera that was turned: one entry, orientation 6.
 const EXIF = Buffer.from("ffe1002245786966000049492a0008000000010012010300010000000600000000000000", "hex");
 
+// Adobe's marker, which says that the three components are red, green and blue. It counts where JFIF's is not there.
+const ADOBE = Buffer.from("ffee000e41646f626500640000000000", "hex");
+
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
   try {
@@ -50,6 +53,12 @@ async function main() {
     seen.turned = await result(page, "turned.jpg");
     seen.turned.wanted = await brightness(page, turned);
     await shoot(page, "jpeg");
+
+    const jfif = jpeg.readUInt16BE(4) + 2;
+    const plain = Buffer.concat([jpeg.subarray(0, 2), ADOBE, jpeg.subarray(2 + jfif)]);
+    await page.setInputFiles("#file", { name: "plain.jpg", mimeType: "image/jpeg", buffer: plain });
+    seen.plain = await result(page, "plain.jpg");
+    seen.plain.wanted = await brightness(page, plain);
 
     await page.setViewportSize({ width: 390, height: 844 });
     await page.emulateMedia({ colorScheme: "dark" });

@@ -103,6 +103,23 @@ class FailuresTest(RedisShopTest):
         wait_until(lambda: subscriber.taken["after"] == 1, "the order after it")
         self.assertEqual(subscriber.duplicates(), 0)
 
+    def test_a_handler_that_is_too_slow_is_tried_again_and_holds_up_nobody(self):
+        subscriber = self.app()
+        # Its first try ends when there has been a second.
+        subscriber.answer = lambda data: 200 if data != "slow" or self.second_try(subscriber) else 500
+        tandem = self.serve(subscriber, concurrency=2, **QUICK)
+        names = ["slow", *(f"order {number}" for number in range(50))]
+        for name in names:
+            self.assertEqual(self.publish(tandem, name).status, 204)
+        wait_until(lambda: subscriber.count() == 51, "all orders, the slow one too")
+        self.assertEqual(subscriber.tried["slow"], 2)
+        self.assertEqual(sum(subscriber.dead.values()), 0)
+        wait_for_count(lambda: self.redis.pending("orders", "shop"), 0, "unacknowledged messages")
+
+    def second_try(self, subscriber):
+        wait_until(lambda: subscriber.tried["slow"] >= 2, "the second try")
+        return True
+
     def test_kill_9_while_ten_thousand_are_under_way(self):
         subscriber = self.app()
         # The answers that the crash cuts off.

@@ -325,7 +325,7 @@ class SidecarTest(GrpcTest):
         self.assertNotIn("baggage", dict(call.initial_metadata()))
         traced = self.run_guest("echo", "--config", self.write("traced.yaml", TRACED))
         stub = self.stub(traced.app)
-        _, call = ask(stub, " a = 1", "b=2;p")
+        _, call = ask(stub, "a = 1", "b=2;p")
         self.assertEqual(dict(call.initial_metadata())["baggage"], "a=1,b=2;p")
         _, call = ask(stub)
         self.assertNotIn("baggage", dict(call.initial_metadata()))

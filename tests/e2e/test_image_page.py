@@ -64,8 +64,13 @@ class ImagePageTest(ImageServiceTest):
         self.check_near(seen["turned"])
         self.check_use(seen["turned"], "turned.jpg", "JPEG")
 
+        # The same bytes, said to be red, green and blue: another picture.
+        self.check_near(seen["plain"])
+        self.assertNotEqual(seen["plain"]["pixels"], seen["jpeg"]["pixels"])
+        self.check_use(seen["plain"], "plain.jpg", "JPEG")
+
         self.assertEqual(seen["problem"], "notes.txt: not a PNG and not a JPEG")
-        self.assertEqual(len(self.log()), 3)
+        self.assertEqual(len(self.log()), 4)
         # By keyboard and by name; nothing from elsewhere; nothing that the browser complains of but the refused picture.
         self.assertEqual((seen["focused"], seen["labelled"], seen["unnamed"], seen["tooWide"]), ("file", "file", 0, 0))
         self.assertEqual(seen["hosts"], [self.url.removeprefix("http://")])
