@@ -136,7 +136,8 @@ impl Guest for EventCalls {
                 Err(error) => answer_text(out, 500, error.message),
             };
         }
-        let lines: String = seen().iter().filter(|(one, _)| *one == kind).map(|(_, text)| format!("{text}\n")).collect();
+        let lines: String =
+            seen().iter().filter(|(one, _)| *one == kind).map(|(_, text)| format!("{text}\n")).collect();
         answer_text(out, 200, lines);
     }
 }
