@@ -26,6 +26,7 @@ spec:
     - {name: outboxPublishPubsub, value: %(pubsub)s}
     - {name: outboxPublishTopic, value: orders}
 """
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 # What a value and its metadata become, one transaction each.
 WRITES = [
     {"value": "text"},
@@ -68,7 +69,7 @@ class OutboxTest(TandemTest):
 
     def transact(self, url, *operations, store="store"):
         return post(f"{url}/v1.0/state/{store}/transaction", {"operations": list(operations)},
-                    headers={"content-type": "application/json"})
+                    headers={"content-type": "application/json", "traceparent": TRACE, "tracestate": "a=b"})
 
     def stream(self, name):
         return [json.loads(dict(zip(fields[::2], fields[1::2]))["data"])
@@ -160,6 +161,7 @@ class OutboxTest(TandemTest):
             for event in events:
                 self.assertTrue(event.pop("id").startswith("outbox-"))
                 self.assertTrue(event.pop("time"))
+                self.assertEqual(event.pop("traceid")[:36], TRACE[:36])
                 event["source"] = event["source"].replace(source, "app")
             return events
         self.assertEqual(shapes(self.own_stream("shop"), "shop"), shapes(self.own_stream("there"), "there"))
