@@ -170,7 +170,7 @@ class RoutingRulesTest(TandemTest):
         resources = self.write("resources/all.yaml", BROKER + DECLARED % bad).parent
         tandem = start_beside(self, None, app_id="shop", resources_path=resources)
         self.assertEqual(tandem.wait(), 1)
-        self.assertIn("all.yaml:8", tandem.errors)
+        self.assertIn("all.yaml:6: the subscription to topic orders", tandem.errors)
         self.assertIn("<input>:1:12: Syntax error", tandem.errors)
         # An app's own costs it that subscription.
         app = self.app([{"pubsubname": "pubsub", "topic": "orders",
