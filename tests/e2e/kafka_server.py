@@ -1,6 +1,7 @@
 """A real Kafka broker for a test (tests/kafka/broker.py), and the few questions with which a test looks into it."""
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -31,7 +32,7 @@ NEWEST, OLDEST = -1, -2
 
 
 class KafkaServer:
-    """Its data survive kill(); the ports stay the same."""
+    """Its data survive kill(); the ports stay the same. A topic has two partitions."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -45,7 +46,8 @@ class KafkaServer:
         self.process = subprocess.Popen(
             [sys.executable, "-B", BROKER / "broker.py", str(self.folder),
              *map(str, (self.port, self.controller, self.sasl_port, self.mtls_port))],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
+            env={**os.environ, "TANDEM_TEST_KAFKA_PARTITIONS": "2"})
         deadline = time.monotonic() + 90
         pause = threading.Event()
         while not self.answers():

@@ -55,7 +55,8 @@ class KafkaDaprdTest(TandemTest):
         return one
 
     def resources(self, text=None):
-        return self.write("resources/all.yaml", text or kafka.component()).parent
+        """A folder of its own for each process: a change in another's would be taken over."""
+        return self.write(f"resources-{next(numbers)}/all.yaml", text or kafka.component()).parent
 
     def tandem(self, program, app_id, text=None):
         return serve_beside(self, program.port, app_id=app_id, resources_path=self.resources(text)).app.dapr_url

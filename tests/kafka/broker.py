@@ -4,7 +4,8 @@
     broker.py FOLDER PORT CONTROLLER_PORT [SASL_PORT MTLS_PORT]
     broker.py --prepare         fetches what it needs, and ends
 
-FOLDER keeps the data: started there again it goes on with them. With the last two ports it also speaks SASL over TLS
+FOLDER keeps the data: started there again it goes on with them. Topics are made when they are asked for, with as many
+partitions as TANDEM_TEST_KAFKA_PARTITIONS says, else one. With the last two ports it also speaks SASL over TLS
 (user tandem, password "the password": PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) and TLS with client certificates; the
 certificates are in prepared(). The jars are Maven Central's, in the cache.
 """
@@ -34,6 +35,7 @@ done
 def properties(folder, port, controller, sasl=None, mtls=None):
     listeners = {"PLAIN": port, "CONTROLLER": controller, **({"SASL": sasl, "MTLS": mtls} if sasl else {})}
     lines = [(HERE / "server.properties").read_text(), f"log.dirs={folder}/data",
+             f"num.partitions={os.environ.get('TANDEM_TEST_KAFKA_PARTITIONS', '1')}",
              f"controller.quorum.voters=1@127.0.0.1:{controller}",
              "listeners=" + ",".join(f"{name}://127.0.0.1:{at}" for name, at in listeners.items()),
              "advertised.listeners=" + ",".join(f"{name}://127.0.0.1:{at}" for name, at in listeners.items()
