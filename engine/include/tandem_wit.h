@@ -1,6 +1,6 @@
-// The C ABI of engine/wit: what a guest imports beyond WASI (tandem:dapr, wasi:keyvalue, wasi:config, wasi:messaging), as
-// tables of C functions, and the events that it takes by its exports. The Rust side only turns WIT values into spans and answers into
-// WIT values; what a call means is decided by the functions of the table.
+// The C ABI of engine/wit: what a guest imports beyond WASI (tandem:dapr, wasi:keyvalue, wasi:config, wasi:messaging),
+// as tables of C functions, and the events that it takes by its exports. The Rust side only turns WIT values into spans
+// and answers into WIT values; what a call means is decided by the functions of the table.
 //
 // The rules of tandem_engine.h hold. In addition:
 //
@@ -241,10 +241,11 @@ typedef struct tdm_config_vtable {
 } tdm_config_vtable;
 
 // ---- exports of a guest -------------------------------------------------------------------------------------------
-// Each gives an idle instance a call of one function that its program exports, in place of tdm_instance_start(); poll it
-// then. What comes in, and all it points to, lives until done. `answer` is called with `call` inside the poll in which
-// the function has returned, before done, and not at all when it fails; its arguments live until it returns, and it must
-// do no more than note them. A program that lacks the export fails the call: so look at the module's names first.
+// Each gives an idle instance a call of one function that its program exports, in place of tdm_instance_start(); poll
+// it then. What comes in, and all it points to, lives until done. `answer` is called with `call` inside the poll in
+// which the function has returned, before done, and not at all when it fails; its arguments live until it returns, and
+// it must do no more than note them. A program that lacks the export fails the call: so look at the module's names
+// first.
 
 // Events of topics go to one of three exports.
 enum tdm_topic_export {

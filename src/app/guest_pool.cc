@@ -214,7 +214,10 @@ Status GuestPool::warm_up() {
   while (guests_.size() < min_) {
     Result<GuestInstance*> guest = make();
     if (!guest) return fail(std::move(guest.error()));
+    const std::size_t made = guests_.size();
     run(**guest);
+    // The next one would fare no better.
+    if (guests_.size() < made) return fail(Code::kInvalidArgument, "an instance has trapped while it was started");
   }
   return {};
 }

@@ -152,6 +152,12 @@ class Registry final {
     return owned_->contains(name) ? publish(std::string(name), nullptr) : nullptr;
   }
 
+  // One that was to be put and was not, but which is in use: sweep() hands it out as if it had been replaced.
+  void retire(Shared entry) {
+    const std::lock_guard lock(mutex_);
+    retired_.push_back({.map = nullptr, .entry = std::move(entry)});
+  }
+
   // Those that were replaced or removed, once no operation has them any more. `is_used` tells of other users than
   // operations. The caller closes and destroys them.
   std::vector<Shared> sweep(const std::function<bool(const Entry&)>& is_used = {}) {

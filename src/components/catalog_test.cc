@@ -157,10 +157,11 @@ TEST_F(CatalogTest, SaysWhyABindingCannotBeMade) {
   EXPECT_FALSE(catalog_.make_binding(component("bindings.localstorage", "  - {name: rootPath, value: /proc/x}\n"),
                                      surroundings_, diagnostics_));
   EXPECT_THAT(diagnostics_.to_string(), HasSubstr("disallowed location"));
-  EXPECT_FALSE(catalog_.make_binding(component("bindings.kafka", ""), surroundings_, diagnostics_));
-  EXPECT_THAT(diagnostics_.to_string(),
-              HasSubstr("there is no bindings.kafka/v1; built in: bindings.cron/v1, bindings.http/v1, "
-                        "bindings.localstorage/v1, bindings.postgresql/v1, bindings.redis/v1"));
+  EXPECT_FALSE(catalog_.make_binding(component("bindings.mqtt3", ""), surroundings_, diagnostics_));
+  EXPECT_THAT(
+      diagnostics_.to_string(),
+      HasSubstr("there is no bindings.mqtt3/v1; built in: bindings.cron/v1, bindings.http/v1, bindings.kafka/v1, "
+                "bindings.localstorage/v1, bindings.postgresql/v1, bindings.redis/v1"));
 }
 
 // Every key of the metadata.yaml that Dapr 1.18 has for these components, and of Dapr's runtime.

@@ -139,7 +139,7 @@ apps:
        }) {
     EXPECT_THAT(all, HasSubstr(line));
   }
-  EXPECT_EQ(diagnostics.error_count(), 13U) << all;
+  EXPECT_EQ(diagnostics.error_count(), 14U) << all;
 }
 
 TEST(AppFile, DaprsOtherWordsAreWarnings) {

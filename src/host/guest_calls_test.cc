@@ -187,7 +187,7 @@ class Guest final : public GuestCaller {
 class GuestCalls : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto made = engine::Runtime::make({.max_instances = 10, .max_memory_bytes = 16 << 20});
+    auto made = engine::Runtime::make({.max_instances = 10, .max_memory_bytes = 16 << 20, .tick_ms = 60'000});
     ASSERT_TRUE(made) << made.error().message;
     runtime_ = made->release();
   }

@@ -1,6 +1,8 @@
 // What nghttp2 tells of a server's connection, frame by frame. No handler runs in here: changes are noted for settle().
 
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -11,7 +13,7 @@
 namespace tandem::net {
 namespace {
 
-constexpr std::int32_t kConnectionWindow = 1024 * 1024;  // bytes of bodies that no handler has taken, at most
+constexpr std::size_t kStreamWindow = 65'535;  // RFC 9113, 6.9.2: as it is without a setting
 constexpr std::size_t kMaxAnswerHead = 1024 * 1024;
 constexpr int kMaxIdleFrames = 10'000;
 constexpr std::size_t kMaxWaitingAcks = 2000;  // more than one read can ask for
@@ -98,10 +100,14 @@ void Http2Connection::open_session() {
   const std::array<nghttp2_settings_entry, 2> settings{
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(shard_->options().max_streams)},
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(shard_->options().max_head_bytes)}}};
+  // Bytes of bodies that no handler has taken, at most. Room for all streams: one that is held back holds back no
+  // other.
+  const std::size_t window =
+      std::min<std::size_t>(shard_->options().max_streams * kStreamWindow, std::numeric_limits<std::int32_t>::max());
   session_ = make_http2_session({.end = Http2End::kServer,
                                  .max_head_bytes = kMaxAnswerHead,
                                  .max_waiting_acks = kMaxWaitingAcks,
-                                 .connection_window = kConnectionWindow,
+                                 .connection_window = static_cast<std::int32_t>(window),
                                  .settings = settings},
                                 callbacks, this);
 }

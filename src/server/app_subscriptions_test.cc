@@ -125,7 +125,7 @@ TEST_F(AppSubscriptionsTest, OfTwoToOneTopicTheAppsOwnCounts) {
   EXPECT_THAT(both, HasSubstr("level=warning"));
   EXPECT_THAT(both, HasSubstr("used=\"/first (subs.yaml:1)\""));
   EXPECT_THAT(both, HasSubstr("not_used=\"/second (subs.yaml:9)\""));
-  EXPECT_THAT(capture_.line_with("not_used=\"/file"), HasSubstr("used=\"/own (the app's answer"));
+  EXPECT_THAT(capture_.line_with("not_used=\"/file"), HasSubstr("used=\"/own (the app's own answer"));
   EXPECT_THAT(capture_.line_with("not_used=\"/one"), HasSubstr("used=\"/two"));
 }
 

@@ -27,10 +27,10 @@ from grpc_status import rpc_status  # noqa: E402
 TYPES = {"ErrorInfo": error_details_pb2.ErrorInfo, "ResourceInfo": error_details_pb2.ResourceInfo,
          "BadRequest": error_details_pb2.BadRequest, "Help": error_details_pb2.Help}
 STORE = "statestore"
-TRACED = """apiVersion: dapr.io/v1alpha1
+TRACING = """apiVersion: dapr.io/v1alpha1
 kind: Configuration
-metadata: {name: traced}
-spec: {tracing: {samplingRate: "1"}}
+metadata: {{name: tracing}}
+spec: {{tracing: {{samplingRate: "{}"}}}}
 """
 
 def details_of(error):
@@ -318,14 +318,15 @@ class SidecarTest(GrpcTest):
         self.assertEqual(raw.app_connection_properties.port, over_http["appConnectionProperties"]["port"])
 
     def test_baggage_comes_back_where_calls_are_traced(self):
-        stub = self.stub()
+        untraced = self.run_guest("echo", "--config", self.write("untraced.yaml", TRACING.format(0)))
+        stub = self.stub(untraced.app)
         ask = lambda stub, *values: stub.GetMetadata.with_call(
             metadata_pb2.GetMetadataRequest(), metadata=[("baggage", value) for value in values], timeout=PATIENCE)
         _, call = ask(stub, "a=1")
         self.assertNotIn("baggage", dict(call.initial_metadata()))
-        traced = self.run_guest("echo", "--config", self.write("traced.yaml", TRACED))
+        traced = self.run_guest("echo", "--config", self.write("traced.yaml", TRACING.format(1)))
         stub = self.stub(traced.app)
-        _, call = ask(stub, " a = 1", "b=2;p")
+        _, call = ask(stub, "a = 1", "b=2;p")
         self.assertEqual(dict(call.initial_metadata())["baggage"], "a=1,b=2;p")
         _, call = ask(stub)
         self.assertNotIn("baggage", dict(call.initial_metadata()))

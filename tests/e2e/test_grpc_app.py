@@ -136,7 +136,7 @@ class GrpcAppSdkTest(GrpcAppTest):
         def on_gadget(event: SubscriptionMessage):
             gadgets.add(event)
 
-        @self.app.subscribe(pubsub_name="pubsub", topic="routed")
+        @self.app.subscribe(pubsub_name="pubsub", topic="routed", rule=Rule('event.data.kind != "gadget"', 2))
         def on_rest(event: SubscriptionMessage):
             rest.add(event)
         web = self.run_both().apps["web"].dapr_url

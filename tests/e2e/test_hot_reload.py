@@ -186,7 +186,7 @@ class HotReloadTest(TandemTest):
             self.said("Component goes on as it was: one (state.sqlite/v1)", count)
             self.assertEqual(self.read("one").json(), "kept")
         (line,) = self.tandem.log(msg="a component could not be reloaded")
-        self.assertRegex(line["error"], r"/one\.yaml:\d+: component one: ")
+        self.assertRegex(line["error"], r'/one\.yaml:\d+: component "one" \(state\.sqlite\): ')
         # As it was at first: nothing to do.
         self.store("one")
         self.store("two")

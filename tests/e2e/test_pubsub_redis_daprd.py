@@ -15,7 +15,7 @@ from harness import PATIENCE, TandemTest, free_ports, get, post
 from observe import wait_until
 from program import serve_beside
 from redis_server import RedisServer, wait_for_count
-from test_pubsub_redis import Subscriber
+from redis_shop import Subscriber
 
 DAPRD = Path(os.environ.get("TANDEM_CACHE") or Path.home() / ".cache" / "tandem") / "daprd" / "daprd"
 NUMBER = 200

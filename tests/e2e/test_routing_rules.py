@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import PATIENCE, TandemTest, free_ports, get, post
 from observe import wait_until
-from program import Program, serve_beside
+from program import Program, serve_beside, start_beside
 from redis_server import RedisServer
 
 DAPRD = Path(os.environ.get("TANDEM_CACHE") or Path.home() / ".cache" / "tandem") / "daprd" / "daprd"
@@ -168,11 +168,10 @@ class RoutingRulesTest(TandemTest):
     def test_a_rule_that_does_not_compile(self):
         bad = "      - match: event.type = 'x'\n        path: /r0"
         resources = self.write("resources/all.yaml", BROKER + DECLARED % bad).parent
-        tandem = self.start("daprd", "--app-id", "shop", "--dapr-http-port", "0", "--dapr-grpc-port", "0",
-                            "--metrics-port", "0", "--resources-path", resources)
+        tandem = start_beside(self, None, app_id="shop", resources_path=resources)
         self.assertEqual(tandem.wait(), 1)
-        self.assertIn("all.yaml:8", tandem.errors() + tandem.output())
-        self.assertIn("<input>:1:12: Syntax error", tandem.errors() + tandem.output())
+        self.assertIn("all.yaml:8", tandem.errors)
+        self.assertIn("<input>:1:12: Syntax error", tandem.errors)
         # An app's own costs it that subscription.
         app = self.app([{"pubsubname": "pubsub", "topic": "orders",
                          "routes": {"rules": [{"match": "event.type.lower() == 'x'", "path": "/r0"}]}},
@@ -183,7 +182,7 @@ class RoutingRulesTest(TandemTest):
     def test_a_guest(self):
         rules = "      - match: event.type == 'known'\n        path: /known"
         resources = self.write("resources/all.yaml", BROKER + DECLARED % rules).parent
-        one = self.run_guest("echo", "--app-id", "echo", "--resources-path", resources, "--metrics-port", "0")
+        one = self.run_guest("echo", "--app-id", "echo", "--resources-path", resources)
         for kind in ("known", "new", "known"):
             self.publish(one.app.dapr_url, event(kind, {}, kind))
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import unittest
+from pathlib import Path
 
 from harness import RawConnection, TandemTest, cache_folder, get, guest
 from observe import wait_until
@@ -60,7 +61,7 @@ class WatchTest(TandemTest):
 
     def test_a_module_written_in_place_counts_when_it_is_complete(self):
         self.serve("hello")
-        new = open(guest("hostile"), "rb").read()
+        new = Path(guest("hostile")).read_bytes()
         with Asking(lambda: self.tandem.get("/ok")) as asking:
             with open(self.module, "wb") as file:
                 file.write(new[:len(new) // 2])

@@ -79,6 +79,9 @@ impl Type {
     }
 }
 
+/// How deep the parts of a rule may be nested: an evaluation needs stack for each, and runs on a server's thread.
+pub const MAX_DEPTH: usize = 128;
+
 /// A rule's error, where it is and what it is.
 type Fault = (u64, String);
 
@@ -107,10 +110,21 @@ fn explain(source: &SourceInfo, id: u64, message: &str) -> String {
 #[derive(Default)]
 struct Names {
     known: Vec<(String, Type)>,
+    depth: usize,
 }
 
 impl Names {
     fn type_of(&mut self, expression: &IdedExpr) -> Result<Type, Fault> {
+        if self.depth == MAX_DEPTH {
+            return Err((expression.id, format!("nested deeper than {MAX_DEPTH}")));
+        }
+        self.depth += 1;
+        let found = self.type_of_parts(expression);
+        self.depth -= 1;
+        found
+    }
+
+    fn type_of_parts(&mut self, expression: &IdedExpr) -> Result<Type, Fault> {
         match &expression.expr {
             Expr::Unspecified => Ok(Dyn),
             Expr::Literal(literal) => Ok(type_of_literal(literal)),

@@ -269,12 +269,13 @@ TEST(StateRoutesTest, ReadsInBulk) {
       api.post("/v1.0/state/store/bulk", R"({"keys":["b","none","a","broken","binary"],"parallelism":10})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.header("content-type"), "application/json");
-  EXPECT_EQ(answer.body,
-            R"([{"key":"b","data":"\u003cb\u003e","etag":"2"},{"key":"none"},)"
-            R"({"key":"a","data":{"x":1},"etag":"1","metadata":{"ttlExpireTime":"1970-01-01T00:01:00Z"}},)"
-            R"({"key":"broken","error":"disk on fire"},)"
-            R"({"key":"binary","error":"the value is not JSON: invalid character '\\x01' looking for beginning of value"}])"
-            "\n");
+  EXPECT_EQ(
+      answer.body,
+      R"([{"key":"b","data":"\u003cb\u003e","etag":"2"},{"key":"none"},)"
+      R"({"key":"a","data":{"x":1},"etag":"1","metadata":{"ttlExpireTime":"1970-01-01T00:01:00Z"}},)"
+      R"({"key":"broken","error":"disk on fire"},)"
+      R"({"key":"binary","error":"the value is not JSON: invalid character '\\x01' looking for beginning of value"}])"
+      "\n");
   EXPECT_EQ(api.post("/v1.0/state/store/bulk", "{}").body, "[]\n");
 }
 

@@ -314,7 +314,11 @@ Status BindingService::start(const std::string& app_id, const std::string& bindi
   // A reading that nobody wants any more ends outside the lock.
   const std::lock_guard lock(core_->mutex);
   const Core::Pinned now = core_->entries.find(binding);
-  if (!core_->stopped && now && &*now == &*found) core_->slots.push_back({reader, std::move(*reading)});
+  if (!core_->stopped && now && &*now == &*found) {
+    core_->slots.push_back({reader, std::move(*reading)});
+  } else {
+    core_->ended_readers.push_back(reader);  // it may have begun something
+  }
   return {};
 }
 

@@ -141,10 +141,17 @@ void ConfigurationService::put(StoreEntry entry) {
       continue;
     }
     fresh->store->subscribe(CallContext(), subscription->request(), subscription,
-                            [this, subscription](const Result<void>& result) {
-                              if (!result) drop(*subscription, result.error().message);
+                            [this, subscription, entry = stores_.find(name)](const Result<void>& result) {
+                              if (result || !is_current(entry)) return;
+                              drop(*subscription, result.error().message);
                             });
   }
+}
+
+bool ConfigurationService::is_current(const Pinned& entry) const {
+  if (!entry) return false;
+  const Pinned now = stores_.find(entry->name);
+  return !now || &*now == &*entry;
 }
 
 void ConfigurationService::remove_store(std::string_view name) {
@@ -242,7 +249,8 @@ void ConfigurationService::subscribe(Caller caller, std::string_view store, std:
   Store& asked = *entry->store;
   Completion<void> told = [this, id = std::move(id), subscription, failed, entry = std::move(entry),
                            done = std::move(done)](Result<void> result) mutable {
-    if (result) {
+    // One that was replaced in the meantime has handed the subscription on.
+    if (result || !is_current(entry)) {
       done(std::move(id));
       subscription->start();
       return;

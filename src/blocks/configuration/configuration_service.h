@@ -95,6 +95,8 @@ class ConfigurationService final {
   // The store, or the error in `error` and none.
   Pinned find(std::string_view name, std::string_view app_id, Error& error) const;
   void drop(Subscription& subscription, std::string_view why);
+  // Whether no other store has taken its place. One that was removed has none.
+  bool is_current(const Pinned& entry) const;
 
   const Logger* const log_;
   Registry<StoreEntry> stores_;

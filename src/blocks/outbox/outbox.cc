@@ -271,8 +271,11 @@ class Outbox::Relay final : public pubsub::EventSink {
 
 Outbox::Outbox(std::string name_space, state::StateService& state, pubsub::PubsubService& pubsub, TimedExecutor& timers,
                const Logger* log)
-    : impl_(new Impl{
-          .name_space = std::move(name_space), .state = state, .pubsub = pubsub, .timers = timers, .log = log}) {}
+    : impl_(new Impl{.name_space = name_space.empty() ? "default" : std::move(name_space),
+                     .state = state,
+                     .pubsub = pubsub,
+                     .timers = timers,
+                     .log = log}) {}
 
 Outbox::~Outbox() = default;
 
@@ -326,7 +329,10 @@ void Outbox::start(const std::string& app_id) {
     const Status started = impl_->pubsub.subscribe(app_id, std::move(subscription), *relay);
     // Of several stores with one topic, or when the folders have changed, it is there.
     if (started || started.error().code == Code::kAlreadyExists || impl_->log == nullptr) continue;
-    impl_->log->for_app(app_id).warn(kScope, "could not subscribe to internal outbox topic: " + started.error().message,
+    const std::string why = started.error().code == Code::kNotFound
+                                ? "outbox pubsub " + settings.own_pubsub + " not loaded"
+                                : started.error().message;
+    impl_->log->for_app(app_id).warn(kScope, "could not subscribe to internal outbox topic: " + why,
                                      {{"store", store}, {"pubsub", settings.own_pubsub}, {"topic", topic}});
   }
 }

@@ -164,6 +164,7 @@ Status PubsubService::put_broker(BrokerEntry entry) {
   const std::string& name = fresh->name;
   std::vector<Impl::Slot> before;
   std::vector<Impl::Slot> again;
+  Status outcome;
   {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->stopped) return fail(Code::kUnavailable, "the process stops");
@@ -175,24 +176,36 @@ Status PubsubService::put_broker(BrokerEntry entry) {
         const Code code = delivering.error().code;
         // Out of the new scopes: no longer for this app.
         if (code == Code::kNotFound || code == Code::kPermissionDenied) continue;
-        return fail(std::move(delivering.error()));
+        outcome = fail(std::move(delivering.error()));
+        break;
       }
       Result<Impl::Slot> started = impl_->start(slot.app_id, slot.subscription, std::move(*delivering), slot.stream);
-      if (!started) return fail(std::move(started.error()));
+      if (!started) {
+        outcome = fail(std::move(started.error()));
+        break;
+      }
       again.push_back(std::move(*started));
     }
-    impl_->brokers.put(name, fresh);
-    before = impl_->take_slots([&](const Impl::Slot& slot) { return slot.subscription.pubsub_name == name; });
-    // A stream that goes on is not told that it has ended.
-    for (Impl::Slot& slot : before) {
-      const bool goes_on = std::ranges::any_of(
-          again, [&](const Impl::Slot& other) { return other.stream != nullptr && other.stream == slot.stream; });
-      if (goes_on) slot.stream.reset();
+    if (!outcome) {
+      // Those that have begun may be delivering: the broker stays until they are done.
+      for (Impl::Slot& slot : again) slot.stream.reset();
+      std::ranges::move(again, std::back_inserter(impl_->slots));
+      before = impl_->take_slots([&](const Impl::Slot& slot) { return &slot.with->broker == fresh->broker.get(); });
+      impl_->brokers.retire(fresh);
+    } else {
+      impl_->brokers.put(name, fresh);
+      before = impl_->take_slots([&](const Impl::Slot& slot) { return slot.subscription.pubsub_name == name; });
+      // A stream that goes on is not told that it has ended.
+      for (Impl::Slot& slot : before) {
+        const bool goes_on = std::ranges::any_of(
+            again, [&](const Impl::Slot& other) { return other.stream != nullptr && other.stream == slot.stream; });
+        if (goes_on) slot.stream.reset();
+      }
+      std::ranges::move(again, std::back_inserter(impl_->slots));
     }
-    std::ranges::move(again, std::back_inserter(impl_->slots));
   }
   Impl::end(std::move(before));
-  return {};
+  return outcome;
 }
 
 void PubsubService::remove_broker(std::string_view name) {

@@ -276,7 +276,7 @@ TEST_F(PubsubServiceTest, SubscriptionsThatCannotWorkAreRefusedByName) {
   };
   config::Subscription rules = subscription("t");
   rules.rules = {{.match = "event.type == \"x\"", .path = "/x"}};
-  EXPECT_EQ(error(rules).code, Code::kUnimplemented);
+  EXPECT_EQ(error(rules).code, Code::kFailedPrecondition);
   EXPECT_THAT(error(rules).message, HasSubstr("event.type == \"x\""));
   EXPECT_THAT(error(rules).message, HasSubstr("topic t of pubsub p"));
   config::Subscription bulk = subscription("t");

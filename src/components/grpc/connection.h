@@ -62,8 +62,8 @@ class Connection final {
   // Runs `go` in place when the component is initialised on this connection, else when it has been, or could not be.
   using Go = std::move_only_function<void(const ::grpc::Status&)>;
   void when_initialised(Go go);
-  // A stream has told that the connection broke, which the channel's state may not show yet: what is asked next is asked
-  // of a program that is initialised again.
+  // A stream has told that the connection broke, which the channel's state may not show yet: what is asked next is
+  // asked of a program that is initialised again.
   void lost();
 
   // `start(call, ended)` begins the call. `done(status, call)` runs once, when it has ended, on gRPC's thread, or in

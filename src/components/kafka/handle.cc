@@ -15,7 +15,11 @@ using Settings = std::unique_ptr<rd_kafka_conf_t, Deleter>;
 using Setting = std::pair<const char*, std::string>;
 using Text = std::array<char, 512>;
 
+// A topic that is made after its subscription is found so soon.
+constexpr std::chrono::milliseconds kLookForTopics{3'000};
 // A partition's messages that are read ahead; one that is larger is read all the same.
+// It looks again only a second after it had enough, so enough is more than an app takes in that time.
+constexpr std::size_t kBufferedMessages = 20'000;
 constexpr const char* kBufferedKilobytes = "8192";
 constexpr std::int64_t kProtocolBytes = 512 * 1024;  // of an answer, besides its messages
 constexpr std::int64_t kLeastAnswer = 16 * 1024 * 1024;
@@ -32,7 +36,6 @@ std::vector<Setting> common_settings(const KafkaOptions& options) {
       {"bootstrap.servers", options.brokers},
       {"client.id", options.client_id},
       {"security.protocol", security_protocol(options)},
-      {"topic.metadata.refresh.interval.ms", text_of(options.metadata_refresh)},
       {"allow.auto.create.topics", "true"},
       {"socket.keepalive.enable", "true"},
       {"socket.nagle.disable", "true"},
@@ -100,6 +103,7 @@ Result<Client> make_consumer(const KafkaOptions& options, const std::string& gro
   settings.insert(
       settings.end(),
       {{"group.id", group},
+       {"topic.metadata.refresh.interval.ms", text_of(std::min(options.metadata_refresh, kLookForTopics))},
        {"enable.auto.commit", "false"},
        {"enable.auto.offset.store", "false"},
        {"auto.offset.reset", options.oldest_first ? "earliest" : "latest"},
@@ -113,7 +117,7 @@ Result<Client> make_consumer(const KafkaOptions& options, const std::string& gro
        {"fetch.max.bytes", std::to_string(std::min(answer - kProtocolBytes, std::int64_t{2'000'000'000}))},
        {"receive.message.max.bytes", std::to_string(answer)},
        {"fetch.error.backoff.ms", "100"},
-       {"queued.min.messages", std::to_string(options.buffered_messages)},
+       {"queued.min.messages", std::to_string(std::max(options.buffered_messages, kBufferedMessages))},
        {"queued.max.messages.kbytes", kBufferedKilobytes}});
   Result<Client> client = make_client(
       RD_KAFKA_CONSUMER, settings,

@@ -22,6 +22,8 @@ struct Deleter {
   void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
   void operator()(rd_kafka_topic_partition_list_t* list) const { rd_kafka_topic_partition_list_destroy(list); }
   void operator()(rd_kafka_headers_t* headers) const { rd_kafka_headers_destroy(headers); }
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
+  void operator()(const rd_kafka_metadata_t* known) const { rd_kafka_metadata_destroy(known); }
   void operator()(rd_kafka_error_t* error) const { rd_kafka_error_destroy(error); }
 };
 using Client = std::unique_ptr<rd_kafka_t, Deleter>;
@@ -29,6 +31,8 @@ using Queue = std::unique_ptr<rd_kafka_queue_t, Deleter>;
 using Event = std::unique_ptr<rd_kafka_event_t, Deleter>;
 using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, Deleter>;
 using Headers = std::unique_ptr<rd_kafka_headers_t, Deleter>;
+using Topic = std::unique_ptr<rd_kafka_topic_t, Deleter>;
+using Known = std::unique_ptr<const rd_kafka_metadata_t, Deleter>;
 using ErrorObject = std::unique_ptr<rd_kafka_error_t, Deleter>;
 
 Result<Client> make_producer(const KafkaOptions& options);

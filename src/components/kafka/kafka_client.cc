@@ -12,6 +12,8 @@ namespace {
 
 // Time for the worker to run what close() gives it.
 constexpr std::chrono::seconds kCloseGrace{1};
+constexpr std::chrono::seconds kLookUp{1};
+constexpr std::size_t kLookUps = 1000;
 constexpr std::size_t kLongestTopic = 249;
 
 // Kafka's rule. librdkafka takes a name with ^ for a pattern.
@@ -37,16 +39,18 @@ void run_there(net::Worker& worker, SteadyTime until, Work work) {
 
 class KafkaClient::Handle final : public KafkaClient::Subscription {
  public:
-  Handle(KafkaClient& client, std::shared_ptr<KafkaConsumer> consumer, std::vector<std::string> topics)
-      : client_(client), consumer_(std::move(consumer)), topics_(std::move(topics)) {}
+  Handle(KafkaClient& client, std::shared_ptr<KafkaConsumer> consumer, std::vector<std::string> topics,
+         std::shared_ptr<bool> ended)
+      : client_(client), consumer_(std::move(consumer)), topics_(std::move(topics)), ended_(std::move(ended)) {}
   ~Handle() override {
-    if (const auto consumer = consumer_.lock()) client_.end(consumer, topics_);
+    if (const auto consumer = consumer_.lock()) client_.end(consumer, topics_, ended_);
   }
 
  private:
   KafkaClient& client_;
   const std::weak_ptr<KafkaConsumer> consumer_;
   const std::vector<std::string> topics_;
+  const std::shared_ptr<bool> ended_;
 };
 
 Result<std::unique_ptr<KafkaClient>> KafkaClient::open(KafkaOptions options, net::Worker& worker,
@@ -101,18 +105,29 @@ Result<std::unique_ptr<KafkaClient::Subscription>> KafkaClient::subscribe(const 
     member = std::prev(members_.end());
   }
   member->topics.insert(topics.begin(), topics.end());
-  worker_.post([consumer = member->consumer, topics, handler = std::move(handler)] {
-    for (const std::string& topic : topics) consumer->add(topic, handler);
+  const auto ended = std::make_shared<bool>(false);
+  if (looking_ == nullptr) looking_ = std::make_unique<BlockingPool>(1, kLookUps);
+  // A group that is joined for a topic that is not there yet would look for it again only some seconds later.
+  looking_->post([this, until = std::chrono::steady_clock::now() + kLookUp, consumer = member->consumer, topics,
+                  handler = std::move(handler), ended]() mutable {
+    for (const std::string& topic : topics) producer_->look_up(topic, until);
+    worker_.post([consumer = std::move(consumer), topics = std::move(topics), handler = std::move(handler),
+                  ended = std::move(ended)] {
+      if (*ended) return;
+      for (const std::string& topic : topics) consumer->add(topic, handler);
+    });
   });
-  return std::make_unique<Handle>(*this, member->consumer, std::move(topics));
+  return std::make_unique<Handle>(*this, member->consumer, std::move(topics), ended);
 }
 
-void KafkaClient::end(const std::shared_ptr<KafkaConsumer>& consumer, const std::vector<std::string>& topics) {
+void KafkaClient::end(const std::shared_ptr<KafkaConsumer>& consumer, const std::vector<std::string>& topics,
+                      std::shared_ptr<bool> ended) {
   const std::lock_guard lock(mutex_);
   const auto member = std::ranges::find(members_, consumer, &Member::consumer);
   if (member == members_.end()) return;
   for (const std::string& topic : topics) member->topics.erase(topic);
-  worker_.post([consumer, topics] {
+  worker_.post([consumer, topics, ended = std::move(ended)] {
+    *ended = true;
     for (const std::string& topic : topics) consumer->remove(topic);
   });
 }
@@ -124,6 +139,8 @@ void KafkaClient::close(SteadyTime deadline) {
     closed_ = true;
     members.swap(members_);
   }
+  // A second at most. Nobody posts to it any more.
+  if (looking_ != nullptr) looking_->stop();
   if (!members.empty() && worker_.running()) {
     std::vector<std::future<void>> left;
     for (const Member& member : members) {

@@ -1,9 +1,10 @@
 // KafkaClient: what a component on Kafka has: one producer, and consumers for whom it subscribes.
 //
-// The component owns it. open() and close() are the server's, the rest is for any thread but the worker's; all its work
-// is on one worker, which outlives it. Every app that subscribes is a member of its group of its own, and so is each
-// further subscription of an app to a topic that it has: they share the messages. A member without subscriptions leaves
-// the group and waits for the next one. Failures: kafka_producer.h's and handle.h's.
+// The component owns it. open() and close() are the server's, the rest is for any thread; all its work is on one
+// worker, which outlives it, but that topics are looked for on a thread of its own, which may block. Every app that
+// subscribes is a member of its group of its own, and so is each further subscription of an app to a topic that it has:
+// they share the messages. A member without subscriptions leaves the group and waits for the next one. Failures:
+// kafka_producer.h's and handle.h's.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/blocking_pool.h"
 #include "components/kafka/kafka_consumer.h"
 #include "components/kafka/kafka_options.h"
 #include "components/kafka/kafka_producer.h"
@@ -38,8 +40,8 @@ class KafkaClient final {
    public:
     virtual ~Subscription() = default;
   };
-  // For the consumer group of the component, or else that of the app. Fails with kInvalidArgument for a name that no
-  // topic of Kafka can have.
+  // For the consumer group of the component, or else that of the app. The group is joined once the broker has the
+  // topics, or after a second. Fails with kInvalidArgument for a name that no topic of Kafka can have.
   Result<std::unique_ptr<Subscription>> subscribe(const std::string& app_id, std::vector<std::string> topics,
                                                   TopicHandler handler);
 
@@ -56,7 +58,9 @@ class KafkaClient final {
 
   KafkaClient(KafkaOptions options, net::Worker& worker, KafkaConsumer::Warn warn,
               std::shared_ptr<const MessageFields> fields, std::unique_ptr<KafkaProducer> producer);
-  void end(const std::shared_ptr<KafkaConsumer>& consumer, const std::vector<std::string>& topics);
+  // `ended` is the worker's.
+  void end(const std::shared_ptr<KafkaConsumer>& consumer, const std::vector<std::string>& topics,
+           std::shared_ptr<bool> ended);
 
   const KafkaOptions options_;
   net::Worker& worker_;
@@ -66,6 +70,7 @@ class KafkaClient final {
   std::mutex mutex_;
   std::vector<Member> members_;
   bool closed_ = false;
+  std::unique_ptr<BlockingPool> looking_;  // once there is a subscription
 };
 
 }  // namespace tandem::components::kafka

@@ -18,6 +18,7 @@ constexpr milliseconds kCommitAgain{500};
 // How long deliveries may take to end when their partition goes, and a commit after that.
 constexpr milliseconds kDrain{10'000};
 constexpr milliseconds kLastCommit{5'000};
+constexpr milliseconds kAbandon{1'000};
 constexpr int kEventsATurn = 1'000;
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
@@ -207,7 +208,10 @@ void KafkaConsumer::go_on_revoking() {
   if (!revoking_) return;
   const SteadyTime time = now();
   const bool busy = std::ranges::any_of(feeds_, [](const auto& entry) { return !entry.second->is_idle(); });
-  if (busy && time < drain_until_) return;
+  if (busy && time < drain_until_) {
+    if (!committing_ && !commit_failed_) commit();
+    return;
+  }
   if (time < revoke_until_ && (committing_ || (!commit_failed_ && commit()))) return;
   end_revoke();
 }
@@ -299,8 +303,15 @@ void KafkaConsumer::abandon() {
   closed_ = nullptr;
   watch_.reset();
   closing_watch_.reset();
-  for (const auto& [key, feed] : feeds_) feed->abandon();
-  feeds_.clear();
+  end_revoke();
+  // librdkafka's own end waits for answers to what it has asked here.
+  rd_kafka_queue_t* const queue = closing_ ? closing_queue_.get() : queue_.get();
+  const SteadyTime end = now() + kAbandon;
+  while (now() < end) {
+    const Event event(rd_kafka_queue_poll(queue, closing_ ? 10 : 0));
+    if (event != nullptr && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) end_revoke();
+    if (closing_ ? rd_kafka_consumer_closed(client_.get()) == 1 : event == nullptr) return;
+  }
 }
 
 }  // namespace tandem::components::kafka

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ using std::chrono::milliseconds;
 
 constexpr int kEventsATurn = 1'000;
 constexpr milliseconds kProbe{500};  // the time between two looks whether a broker has answered
+constexpr milliseconds kLookAgain{30};
 // Time for the worker to run what close() gives it.
 constexpr std::chrono::seconds kCloseGrace{1};
 
@@ -218,6 +220,27 @@ void KafkaProducer::publish(const CallContext& context, const std::string& topic
     if (late == nullptr) return;
     late->answer(fail(Code::kDeadlineExceeded, "kafka: no broker has acknowledged the message in time"));
   });
+}
+
+void KafkaProducer::look_up(const std::string& name, SteadyTime deadline) {
+  const Topic topic(rd_kafka_topic_new(core_->client.get(), name.c_str(), nullptr));
+  if (topic == nullptr) return;
+  while (now() < deadline) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - now());
+    const rd_kafka_metadata_t* answer = nullptr;
+    if (rd_kafka_metadata(core_->client.get(), 0, topic.get(), &answer, static_cast<int>(left.count())) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return;
+    }
+    const Known known(answer);
+    if (known->topic_cnt != 1) return;
+    const rd_kafka_resp_err_t error = known->topics[0].err;
+    const bool being_made = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                            error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                            (error == RD_KAFKA_RESP_ERR_NO_ERROR && known->topics[0].partition_cnt == 0);
+    if (!being_made) return;
+    std::this_thread::sleep_for(std::min<SteadyTime::duration>(kLookAgain, deadline - now()));
+  }
 }
 
 void KafkaProducer::close(SteadyTime deadline) {

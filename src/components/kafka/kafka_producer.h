@@ -29,6 +29,9 @@ class KafkaProducer final {
 
   void publish(const CallContext& context, const std::string& topic, SharedBytes data, const Metadata& metadata,
                Completion<void> done);
+  // Waits until the topic is there, as a broker makes it that is asked for it; not beyond `deadline`, and not when it
+  // cannot be.
+  void look_up(const std::string& topic, SteadyTime deadline);
   // Lets what is under way arrive until `deadline`, fails the rest. Not on the worker.
   void close(SteadyTime deadline);
 

@@ -122,6 +122,8 @@ void ServerCall::on_timeout() {
 std::unique_ptr<Exchange> ServerCall::close(::grpc::StatusCode code) {
   if (rules_.ended) rules_.ended(*this, code, Clock::now() - started_);
   worker_.timeouts().disarm(*this);
+  // What is still written may show that the client has left, which is nothing to this call any more.
+  exchange_->when_gone(nullptr);
   return std::move(exchange_);
 }
 
@@ -182,10 +184,11 @@ void ServerCall::send_head(const MetadataPairs& initial) {
 
 void ServerCall::write(std::string_view message, Completion<void> done) {
   send_head({});
-  char head[kFrameHead];
-  write_frame_head(head, message.size());
-  exchange_->write({head, kFrameHead}, [](const Status&) {});
-  exchange_->write(message, std::move(done));
+  // As one: a write may show that the client has left, and end the call.
+  std::string frame;
+  frame.reserve(kFrameHead + message.size());
+  append_frame(frame, message);
+  exchange_->write(frame, std::move(done));
 }
 
 void ServerCall::finish(const ::grpc::Status& status, const AnswerMetadata& metadata, std::string_view frame) {
