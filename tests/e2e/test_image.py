@@ -3,14 +3,16 @@
 What a browser makes of its page, and JPEGs, are in test_image_page.py.
 """
 
+import contextlib
 import re
+import socket
 import struct
 import subprocess
 import sys
 import unittest
 import zlib
 
-from harness import PATIENCE, binary, environment, get, guest, post, source
+from harness import PATIENCE, PORTS_AS_NAMES, binary, environment, get, guest, post, source
 from image_service import ImageServiceTest, picture
 from observe import MIB, Usage, together
 
@@ -160,7 +162,10 @@ class ImageTest(ImageServiceTest):
         self.assertEqual(len(self.log()), 3)
 
     def test_without_the_app_that_keeps_the_log(self):
-        service = self.open(self.text[: self.text.index("  - appID: events")], apps=1)
+        # Nor is it found in another process: there may be one of a test that runs at the same time.
+        self.write("names.yaml", PORTS_AS_NAMES)
+        text = self.text[: self.text.index("  - appID: events")]
+        service = self.open(text.replace("resourcesPath:", "configFilePath: names.yaml\n  resourcesPath:"), apps=1)
         colors = picture.sample(5, 5)
         self.check(picture.encode(5, 5, RGB, colors), (5, 5, GRAY, picture.gray(colors)))
         answer = get(self.url + "/events")
@@ -173,6 +178,11 @@ class ImageTest(ImageServiceTest):
         self.assertLess(guest("events").stat().st_size, 256 * KIB)
 
     def test_the_show(self):
+        # It asks for these where they are free; here they are not, so that it takes free ones: tests run side by side.
+        for port in (8080, 3500, 8081, 3501, 9090):
+            with contextlib.suppress(OSError):
+                held = socket.create_server(("127.0.0.1", port))
+                self.addCleanup(held.close)
         done = subprocess.run([sys.executable, "-B", source() / "examples/image/run.py", "--once", "--folder", self.folder / "show"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=self.folder, timeout=PATIENCE,
                               check=False, env=environment({"TANDEM_BINARY": str(binary())}))
