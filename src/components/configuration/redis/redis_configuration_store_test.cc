@@ -205,9 +205,14 @@ TEST_F(RedisConfigurationStoreTest, ASubscriptionNeedsTheServer) {
   EXPECT_EQ(result.error().code, Code::kUnavailable) << result.error().message;
 }
 
-TEST_F(RedisConfigurationStoreTest, WhereTheSettingIsForbiddenItSaysSo) {
+// What the store warns of. It outlives the server of a test, and says so.
+struct Said {
   std::mutex mutex;
   std::vector<std::string> warnings;
+};
+
+TEST_F(RedisConfigurationStoreTest, WhereTheSettingIsForbiddenItSaysSo) {
+  const auto said = std::make_shared<Said>();
   // A server that others look after.
   FakeRedis server([](const FakeRedis::Words& words) -> std::string {
     if (words[0] == "CONFIG") return "-ERR unknown command 'CONFIG'\r\n";
@@ -215,20 +220,19 @@ TEST_F(RedisConfigurationStoreTest, WhereTheSettingIsForbiddenItSaysSo) {
     return "+PONG\r\n";
   });
   RedisOptions options = server_at(server.port());
-  options.warn = [&](const std::string& problem) {
-    const std::lock_guard lock(mutex);
-    warnings.push_back(problem);
+  options.warn = [said](const std::string& problem) {
+    const std::lock_guard lock(said->mutex);
+    said->warnings.push_back(problem);
   };
   ASSERT_TRUE(open(options));
   subscribe("one", {"a"});
   subscribe("two", {"b"});
-  const std::lock_guard lock(mutex);
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("notify-keyspace-events cannot be changed")));
+  const std::lock_guard lock(said->mutex);
+  EXPECT_THAT(said->warnings, ElementsAre(HasSubstr("notify-keyspace-events cannot be changed")));
 }
 
 TEST_F(RedisConfigurationStoreTest, AChangeThatCannotBeReadAtOnceIsReadLater) {
-  std::mutex mutex;
-  std::vector<std::string> warnings;
+  const auto said = std::make_shared<Said>();
   int reads = 0;
   FakeRedis server([&](const FakeRedis::Words& words) -> std::string {
     if (words[0] == "CONFIG") return "*2\r\n" + FakeRedis::bulk(words[2]) + FakeRedis::bulk("KA");
@@ -239,15 +243,15 @@ TEST_F(RedisConfigurationStoreTest, AChangeThatCannotBeReadAtOnceIsReadLater) {
            FakeRedis::bulk("message") + FakeRedis::bulk(words[1]) + FakeRedis::bulk("set");
   });
   RedisOptions options = server_at(server.port());
-  options.warn = [&](const std::string& problem) {
-    const std::lock_guard lock(mutex);
-    warnings.push_back(problem);
+  options.warn = [said](const std::string& problem) {
+    const std::lock_guard lock(said->mutex);
+    said->warnings.push_back(problem);
   };
   ASSERT_TRUE(open(options));
   const auto watcher = subscribe("one", {"a"});
   EXPECT_TRUE(watcher->wait_for("a=new@v2"));
-  const std::lock_guard lock(mutex);
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("cannot be read yet: LOADING")));
+  const std::lock_guard lock(said->mutex);
+  EXPECT_THAT(said->warnings, ElementsAre(HasSubstr("cannot be read yet: LOADING")));
 }
 
 TEST_F(RedisConfigurationStoreTest, RefusesACluster) {
