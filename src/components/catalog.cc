@@ -54,28 +54,46 @@ Pluggable::Parts parts_of(const BindingDirection& direction) {
 
 Result<Catalog> Catalog::load() {
   Catalog catalog;
-  std::vector<const EmbeddedSchema*> embedded;
-  for (const BuiltInStore& line : built_in_stores()) embedded.push_back(&line.schema);
-  for (const BuiltInBroker& line : built_in_brokers()) embedded.push_back(&line.schema);
-  for (const BuiltInSecretStore& line : built_in_secret_stores()) embedded.push_back(&line.schema);
-  for (const BuiltInConfigurationStore& line : built_in_configuration_stores()) embedded.push_back(&line.schema);
-  for (const BuiltInBinding& line : built_in_bindings()) embedded.push_back(&line.schema);
-  for (const EmbeddedSchema* text : embedded) {
-    Result<ComponentSchema> schema = config::parse_component_schema(text->text, std::string(text->source));
-    if (!schema) return fail(std::move(schema.error()));
-    for (SchemaField& field : runtime_fields(schema->type)) schema->fields.push_back(std::move(field));
-    catalog.schemas_.push_back(std::move(*schema));
-  }
-  std::ranges::sort(catalog.schemas_, {},
-                    [](const ComponentSchema& schema) { return std::pair(schema.full_type(), schema.version); });
+  const auto list = [&](const auto& lines) {
+    for (const auto& line : lines) catalog.lines_->all.push_back({.type = line.type, .text = &line.schema});
+  };
+  list(built_in_stores());
+  list(built_in_brokers());
+  list(built_in_secret_stores());
+  list(built_in_configuration_stores());
+  list(built_in_bindings());
   return catalog;
 }
 
+const ComponentSchema* Catalog::schema_of(Line& line) {
+  if (line.schema == nullptr) {
+    Result<ComponentSchema> schema = config::parse_component_schema(line.text->text, std::string(line.text->source));
+    if (!schema) return nullptr;
+    for (SchemaField& field : runtime_fields(schema->type)) schema->fields.push_back(std::move(field));
+    line.schema = std::make_unique<const ComponentSchema>(std::move(*schema));
+  }
+  return line.schema.get();
+}
+
+std::vector<ComponentSchema> Catalog::schemas() const {
+  std::vector<ComponentSchema> schemas;
+  const std::lock_guard lock(lines_->mutex);
+  for (Line& line : lines_->all) {
+    if (const ComponentSchema* const schema = schema_of(line)) schemas.push_back(*schema);
+  }
+  std::ranges::sort(schemas, {},
+                    [](const ComponentSchema& schema) { return std::pair(schema.full_type(), schema.version); });
+  return schemas;
+}
+
 const ComponentSchema* Catalog::find(std::string_view type, std::string_view version) const {
-  const auto found = std::ranges::find_if(schemas_, [&](const ComponentSchema& schema) {
-    return schema.full_type() == type && (version.empty() || schema.version == version);
-  });
-  return found == schemas_.end() ? nullptr : &*found;
+  const std::lock_guard lock(lines_->mutex);
+  for (Line& line : lines_->all) {
+    if (line.type != type) continue;
+    const ComponentSchema* const schema = schema_of(line);
+    if (schema != nullptr && (version.empty() || schema->version == version)) return schema;
+  }
+  return nullptr;
 }
 
 std::optional<Catalog::Source> Catalog::find_or_report(const Component& component, std::string_view block,
@@ -103,7 +121,7 @@ std::optional<Catalog::Source> Catalog::find_or_report(const Component& componen
   }
   if (known) return Source{.built_in = built_in};
   std::string names;
-  for (const ComponentSchema& schema : schemas_) {
+  for (const ComponentSchema& schema : schemas()) {
     if (schema.type != block) continue;
     names += (names.empty() ? "" : ", ") + schema.full_type() + "/" + schema.version;
   }

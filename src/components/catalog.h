@@ -6,6 +6,8 @@
 // component that cannot start, are reported to Diagnostics with file and line.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +19,7 @@
 #include "blocks/pubsub/pubsub_service.h"
 #include "blocks/secrets/secret_service.h"
 #include "blocks/state/state_service.h"
+#include "components/component_schemas.h"
 #include "components/surroundings.h"
 #include "config/component.h"
 #include "config/component_metadata.h"
@@ -25,12 +28,12 @@ namespace tandem::components {
 
 class Catalog final {
  public:
-  // Fails only when an embedded schema is broken.
+  // Reads nothing: a schema is read when its component is asked for, since to read all takes a third of a start.
   static Result<Catalog> load();
 
   // Every component there is, by type and name. The fields that Dapr's runtime reads itself (keyPrefix, topic scopes …)
-  // are among each schema's.
-  const std::vector<config::ComponentSchema>& schemas() const { return schemas_; }
+  // are among each schema's. Without those whose embedded text is broken, of which there is none.
+  std::vector<config::ComponentSchema> schemas() const;
   // `type` as in YAML, "state.sqlite"; no version is v1.
   const config::ComponentSchema* find(std::string_view type, std::string_view version) const;
 
@@ -63,7 +66,19 @@ class Catalog final {
   std::optional<Source> find_or_report(const config::Component& component, std::string_view block,
                                        const Surroundings& surroundings, config::Diagnostics& diagnostics) const;
 
-  std::vector<config::ComponentSchema> schemas_;
+  // A component and its schema, once that was asked for.
+  struct Line {
+    std::string_view type;
+    const EmbeddedSchema* text = nullptr;
+    std::unique_ptr<const config::ComponentSchema> schema;
+  };
+  struct Lines {
+    std::mutex mutex;  // of the schemas
+    std::vector<Line> all;
+  };
+  static const config::ComponentSchema* schema_of(Line& line);
+
+  std::unique_ptr<Lines> lines_ = std::make_unique<Lines>();
 };
 
 }  // namespace tandem::components

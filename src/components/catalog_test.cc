@@ -45,8 +45,11 @@ class CatalogTest : public testing::Test {
 TEST_F(CatalogTest, KnowsItsComponents) {
   std::vector<std::string> types;
   for (const config::ComponentSchema& schema : catalog_.schemas()) types.push_back(schema.full_type());
-  EXPECT_THAT(types,
-              testing::IsSupersetOf({"pubsub.in-memory", "state.in-memory", "state.postgresql", "state.sqlite"}));
+  EXPECT_THAT(types, testing::ElementsAre("bindings.cron", "bindings.http", "bindings.kafka", "bindings.localstorage",
+                                          "bindings.postgresql", "bindings.redis", "configuration.redis",
+                                          "pubsub.in-memory", "pubsub.kafka", "pubsub.redis", "secretstores.local.env",
+                                          "secretstores.local.file", "state.in-memory", "state.postgresql",
+                                          "state.postgresql", "state.redis", "state.sqlite"));
   EXPECT_TRUE(std::ranges::is_sorted(types));
   EXPECT_NE(catalog_.find("state.sqlite", "v1"), nullptr);
   EXPECT_NE(catalog_.find("state.sqlite", ""), nullptr);
